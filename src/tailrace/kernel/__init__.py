@@ -1,0 +1,1 @@
+"""The kernel: bytes to records. Layouts as data, the native module's face, and the reference twin."""

@@ -1,0 +1,383 @@
+r"""Templates: how a line of HAProxy is matched against its log-format.
+
+Elements are matched from left to right; nearly every variable knows its own end. Where one does not, because it holds
+what a client sent (an unescaped cookie, an expression, a quoted text), each possible end is tried in turn until the
+rest of the line matches to its last byte. Since HAProxy encodes quotes and braces in requests and captured headers,
+what stands behind the cookies is told apart from what a client put into them.
+
+A line may be cut: HAProxy ends it at its length limit. It is matched so only if it does not match whole, has all
+`required` elements, and the line ends where a client's text may end it. The steps of one line are limited
+(`STEPS`), so that no line can be made to take long.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from tailrace.kernel.layout import Shape, Space, Template, Text, Variable
+from tailrace.kernel.reference import times
+from tailrace.kernel.zones import UTC_ZONE
+
+STEPS = 5_000
+"""So many elements are tried for one line; a line that needs more does not match."""
+LONGEST = 65_535
+"""HAProxy's greatest `log … len`; a longer line is none of its."""
+
+Texts = tuple[bytes | None, ...]
+_INTEGER = re.compile(rb"[+-]?[0-9]+|-")
+_VERSION = re.compile(rb"HTTP/[0-9](?:\.[0-9])?")
+_CLIENTS: frozenset[Shape] = frozenset(("quoted", "captures", "listed", "cookies", "request", "loose"))
+_OPEN_ENDED: frozenset[Shape] = frozenset(("cookies", "request", "loose"))
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The texts of the template's fields, words it did not expect, and whether the line was cut."""
+
+    texts: Texts
+    extra: tuple[bytes, ...]
+    truncated: bool
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """One way through the template; `texts` holds what each variable of the path so far has read."""
+
+    line: bytes
+    template: Template
+    captures: tuple[int, int] | None
+    cut: bool
+    steps: int = STEPS
+    extended: bool = False
+    texts: dict[int, Texts] = field(default_factory=dict)
+    extra: dict[int, tuple[bytes, ...]] = field(default_factory=dict)
+    ends: dict[int, int] = field(default_factory=dict)
+
+
+def match(line: bytes, template: Template, captures: tuple[int, int] | None, *, cut: bool) -> Match | None:
+    """The fields of the line, or None; with `cut` for a line that ends before the template does."""
+    if len(line) > LONGEST:
+        return None
+    attempt = _Attempt(line, template, captures, cut)
+    end = _walk(attempt, 0, 0)
+    if end is None:
+        return None
+    if end < len(template.elements):
+        _drop_partial(attempt, end)
+    texts: list[bytes | None] = []
+    for number, element in enumerate(template.elements):
+        if isinstance(element, Variable):
+            found = attempt.texts.get(number) if number <= end else None
+            texts += found or (None,) * len(element.fields)
+    extra = tuple(word for number in sorted(attempt.extra) if number <= end for word in attempt.extra[number])
+    return Match(tuple(texts), extra, truncated=end < len(template.elements))
+
+
+def _walk(attempt: _Attempt, number: int, at: int) -> int | None:
+    """Match the elements from `number` on; how many elements were matched in the end, or None."""
+    line, elements = attempt.line, attempt.template.elements
+    while number < len(elements):
+        attempt.steps -= 1
+        if attempt.steps < 0:
+            return None
+        element = elements[number]
+        if isinstance(element, Variable):
+            attempt.texts.pop(number, None)
+            attempt.extra.pop(number, None)
+            ends = _ENDS[element.shape](attempt, number, at)
+            if element.shape in _CLIENTS:
+                return _first(attempt, element, number, at, ends)
+            end = next(ends, None)
+        else:
+            end = _literal(line, element, at)
+        if end is None:
+            return number if _cut_at(attempt, number, at) else None
+        attempt.ends[number] = at = end
+        number += 1
+    return number if at == len(line) else None
+
+
+def _literal(line: bytes, element: Text | Space, at: int) -> int | None:
+    """Behind the literal text or the spaces that stand at `at`."""
+    if isinstance(element, Text):
+        text = element.text.encode()
+        return at + len(text) if line.startswith(text, at) else None
+    end = at
+    while line[end : end + 1] == b" ":
+        end += 1
+    merged = at in (0, len(line)) or line[at - 1 : at] == b" "
+    return end if end > at or merged else None
+
+
+def _first(attempt: _Attempt, element: Variable, number: int, at: int, ends: Iterator[int]) -> int | None:
+    """The first end of a client's variable with which the rest matches; else the line may be cut in it."""
+    extended = attempt.extended
+    for count, end in enumerate(ends):
+        attempt.ends[number] = end
+        attempt.extended = extended or (count > 0 and element.shape in _OPEN_ENDED)
+        matched = _walk(attempt, number + 1, end)
+        if matched is not None or attempt.steps < 0:
+            return matched
+    attempt.extended = extended
+    attempt.ends.pop(number, None)
+    return number if _cut_inside(attempt, element, number, at) else None
+
+
+def _cut_at(attempt: _Attempt, number: int, at: int) -> bool:
+    """Whether the line ends before or in the element `number`, which no client wrote."""
+    if not attempt.cut or number < attempt.template.required or attempt.extended:
+        return False
+    rest, element = attempt.line[at:], attempt.template.elements[number]
+    if isinstance(element, Text):
+        return element.text.encode().startswith(rest)
+    if isinstance(element, Variable) and element.shape in ("endpoint", "date"):
+        return b" " not in rest
+    return rest in (b"", b"+")
+
+
+def _cut_inside(attempt: _Attempt, element: Variable, number: int, at: int) -> bool:
+    """Whether the line ends inside the client's text that begins at `at`; it is kept as far as it goes."""
+    if not attempt.cut or number < attempt.template.required:
+        return False
+    attempt.texts.pop(number, None)
+    attempt.extra.pop(number, None)
+    rest = attempt.line[at:]
+    if not rest:
+        return True
+    if element.shape == "quoted" and rest[:1] == b'"' and b'"' not in rest[1:]:
+        attempt.texts[number] = (rest[1:],)
+    elif element.shape == "captures" and rest[:1] == b"{" and b"}" not in rest:
+        attempt.texts[number] = (rest[1:],)
+    elif element.shape == "listed" and rest[:1] == b'"' and rest.count(b'"') % 2 == 1:
+        attempt.texts[number], attempt.extra[number] = _shared(rest[1:].split(b'" "'), element, attempt.captures)
+    elif element.shape == "cookies" and not attempt.extended and rest.count(b" ") <= 1:
+        request, _, response = rest.partition(b" ")
+        attempt.texts[number] = (request, response or None)
+    elif element.shape in ("loose", "request") and not attempt.extended and _text_behind(attempt, number) not in rest:
+        attempt.texts[number] = (rest,)
+    else:
+        return False
+    return True
+
+
+def _drop_partial(attempt: _Attempt, end: int) -> None:
+    """A number or word at the very end of a cut line may have lost its last characters: it has no value."""
+    elements = attempt.template.elements
+    for number in range(end - 1, attempt.template.required - 1, -1):
+        element = elements[number]
+        if isinstance(element, Variable) and attempt.texts.get(number):
+            if element.shape in ("integer", "word", "endpoint", "date") and attempt.ends[number] == len(attempt.line):
+                del attempt.texts[number]
+            return
+
+
+def _text_behind(attempt: _Attempt, number: int) -> bytes:
+    """The literal text that follows an element; empty at the end of the template and before another variable."""
+    elements = attempt.template.elements
+    following = elements[number + 1] if number + 1 < len(elements) else None
+    if isinstance(following, Space):
+        return b" "
+    return following.text.encode() if isinstance(following, Text) else b""
+
+
+def _is_last(attempt: _Attempt, number: int) -> bool:
+    return all(isinstance(element, Space) for element in attempt.template.elements[number + 1 :])
+
+
+def _integer(attempt: _Attempt, number: int, at: int) -> Iterator[int]:
+    if match := _INTEGER.match(attempt.line, at):
+        attempt.texts[number] = (match[0],)
+        yield match.end()
+
+
+def _date(attempt: _Attempt, number: int, at: int) -> Iterator[int]:
+    if moment := times.read(attempt.line, UTC_ZONE, at):
+        attempt.texts[number] = (attempt.line[at : at + moment.length],)
+        yield at + moment.length
+
+
+def _word_end(attempt: _Attempt, number: int, at: int) -> int:
+    """Where a word ends: before a space, the text behind it, or the end of the line."""
+    line, behind = attempt.line, _text_behind(attempt, number)
+    space = line.find(b" ", at)
+    limit = len(line) if space < 0 else space
+    end = line.find(behind, at, limit) if behind else -1
+    return limit if end < 0 else end
+
+
+def _word(attempt: _Attempt, number: int, at: int) -> Iterator[int]:
+    end = _word_end(attempt, number, at)
+    if end > at:
+        attempt.texts[number] = (attempt.line[at:end],)
+        yield end
+
+
+def _endpoint(attempt: _Attempt, number: int, at: int) -> Iterator[int]:
+    """An address and, behind the last colon, a port: up to a space or the first text behind that leaves a port."""
+    line, behind = attempt.line, _text_behind(attempt, number)
+    limit = line.find(b" ", at)
+    limit = len(line) if limit < 0 else limit
+    end = line.find(behind, at, limit) if behind.strip() else limit
+    while end >= 0:
+        host, colon, port = line[at:end].rpartition(b":")
+        if colon and host and (port == b"-" or port.isdigit()):
+            attempt.texts[number] = (line[at:end],)
+            yield end
+            return
+        end = line.find(behind, end + 1, limit) if behind.strip() and end < limit else -1
+
+
+def _slack(attempt: _Attempt, number: int, at: int) -> Iterator[int]:
+    """One more word, if what follows the space is no number."""
+    line = attempt.line
+    if line[at : at + 1] == b" " and at + 1 < len(line) and line[at + 1] not in b"0123456789+-":
+        end = line.find(b" ", at + 1)
+        if end > at + 1:
+            attempt.extra[number] = (line[at + 1 : end],)
+            at = end
+    yield at
+
+
+def _quoted(attempt: _Attempt, number: int, at: int) -> Iterator[int]:
+    r"""A text in quotes, which syslog-ng may have escaped (`\"`); or a dash without any."""
+    line, element = attempt.line, attempt.template.elements[number]
+    if line[at : at + 1] == b"-":
+        attempt.texts[number] = (b"-",)
+        yield at + 1
+    mark = b'\\"' if line.startswith(b'\\"', at) else b'"'
+    end = line.find(mark, at + len(mark)) if line.startswith(mark, at) else -1
+    structured = isinstance(element, Variable) and element.fields[0].escape == "structured"
+    while end >= 0:
+        if not (structured and _odd_backslashes(line, at + 1, end)):
+            attempt.texts[number] = (line[at + len(mark) : end],)
+            yield end + len(mark)
+        end = line.find(mark, end + 1)
+    attempt.texts.pop(number, None)
+
+
+def _odd_backslashes(line: bytes, start: int, quote: int) -> bool:
+    first = quote
+    while first > start and line[first - 1 : first] == b"\\":
+        first -= 1
+    return (quote - first) % 2 == 1
+
+
+def _captures(attempt: _Attempt, number: int, at: int) -> Iterator[int]:
+    """A block in braces; none at all if nothing is captured in that direction."""
+    line = attempt.line
+    end = line.find(b"}", at)
+    if line[at : at + 1] == b"{" and end >= 0 and _captures_any(attempt, number):
+        attempt.texts[number] = (line[at + 1 : end],)
+        yield end + 1
+    elif line[at : at + 1] != b"{" or not _captures_any(attempt, number):
+        yield at
+
+
+def _captures_any(attempt: _Attempt, number: int) -> bool:
+    """Whether headers are captured in this direction, as far as is known."""
+    element = attempt.template.elements[number]
+    if attempt.captures is None or not isinstance(element, Variable):
+        return True
+    return attempt.captures["response" in element.fields[0].columns[0].name] > 0
+
+
+def _listed(attempt: _Attempt, number: int, at: int) -> Iterator[int]:
+    """Quoted texts one after the other: the captured headers of requests, then of responses."""
+    line, found, end = attempt.line, list[bytes](), at
+    while line[end : end + 1] == b'"' and (close := line.find(b'"', end + 1)) >= 0:
+        found.append(line[end + 1 : close])
+        end = close + 1
+        if line[end : end + 2] == b' "':
+            end += 1
+    element = attempt.template.elements[number]
+    if isinstance(element, Variable):
+        attempt.texts[number], attempt.extra[number] = _shared(found, element, attempt.captures)
+    yield end
+
+
+def _shared(found: list[bytes], element: Variable, captures: tuple[int, int] | None) -> tuple[Texts, tuple[bytes, ...]]:
+    """Which of the texts belong to requests and which to responses; what cannot be told is extra."""
+    if len(element.fields) == 1:
+        return ((_again(found),), ())
+    counts = captures or {0: (0, 0), 1: (1, 0), 2: (1, 1)}.get(len(found), (0, 0))
+    if sum(counts) != len(found):
+        return ((None, None), tuple(found))
+    return ((_again(found[: counts[0]]), _again(found[counts[0] :])), ())
+
+
+def _again(found: list[bytes]) -> bytes | None:
+    return b'" "'.join(found) if found else None
+
+
+def _cookies(attempt: _Attempt, number: int, at: int) -> Iterator[int]:
+    """Two cookies as a client and a server sent them, spaces and quotes included."""
+    line = attempt.line
+    between = line.find(b" ", at)
+    end = line.find(b" ", between + 1) if between >= 0 else -1
+    while end >= 0:
+        attempt.texts[number], attempt.extra[number] = _two_cookies(line[at:end])
+        yield end
+        end = line.find(b" ", end + 1)
+    attempt.texts.pop(number, None)
+    attempt.extra.pop(number, None)
+
+
+def _two_cookies(both: bytes) -> tuple[Texts, tuple[bytes, ...]]:
+    """Where the request's cookie ends: at the only space, beside a dash, or before the same name; else both are extra."""
+    first, _, last = both.partition(b" ")
+    if b" " not in last or first == b"-":
+        return (first, last), ()
+    head, _, tail = both.rpartition(b" ")
+    if tail == b"-":
+        return (head, tail), ()
+    again = b" " + both.partition(b"=")[0] + b"="
+    if b"=" in first and both.count(again) == 1:
+        head, _, tail = both.partition(again)
+        return (head, again[1:] + tail), ()
+    return (None, None), (both,)
+
+
+def _loose(attempt: _Attempt, number: int, at: int) -> Iterator[int]:
+    """Any text, up to each place where what is behind it may begin."""
+    for end in _candidates(attempt, number, at):
+        attempt.texts[number] = (attempt.line[at:end],)
+        yield end
+    attempt.texts.pop(number, None)
+    if at == len(attempt.line) and _is_last(attempt, number):
+        yield at
+
+
+def _candidates(attempt: _Attempt, number: int, at: int) -> Iterator[int]:
+    """Each place behind `at` where the next element may begin; for the last variable the end of the line."""
+    line, behind = attempt.line, _text_behind(attempt, number)
+    if not _is_last(attempt, number):
+        end = line.find(behind, at + 1)
+        while 0 <= end < len(line):
+            yield end
+            end = line.find(behind, end + 1)
+    elif at < len(line):
+        yield len(line)
+
+
+def _is_last(attempt: _Attempt, number: int) -> bool:
+    return all(isinstance(element, Space) for element in attempt.template.elements[number + 1 :])
+
+
+def _request(attempt: _Attempt, number: int, at: int) -> Iterator[int]:
+    """A request line without quotes: it ends with a version, else behind its URL, or with the line."""
+    line = attempt.line
+    ends = [*_candidates(attempt, number, at), len(line)]
+    sound = [end for end in ends if line[at:end] == b"<BADREQ>" or _VERSION.fullmatch(line[at:end].rpartition(b" ")[2])]
+    other = [end for end in ends if end not in sound and line.count(b" ", at, end) == 1]
+    for end in sound + other:
+        attempt.texts[number] = (line[at:end],)
+        yield end
+    attempt.texts.pop(number, None)
+
+
+_ENDS = {
+    "integer": _integer, "date": _date, "word": _word, "endpoint": _endpoint, "slack": _slack, "quoted": _quoted,
+    "captures": _captures, "listed": _listed, "cookies": _cookies, "loose": _loose, "request": _request,
+}  # fmt: skip

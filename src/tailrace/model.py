@@ -1,0 +1,212 @@
+"""What travels: items, batches of records, rejects, refusals, and the account of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from hashlib import blake2b
+from typing import BinaryIO, Literal, Protocol, Self
+
+Reason = Literal[
+    "bad_time",
+    "too_few_fields",
+    "unclosed_quote",
+    "no_match",
+    "bad_json",
+    "unknown_format",
+    "line_too_long",
+    "record_too_long",
+    "truncated",
+]
+"""Why bytes are no record:
+
+- `bad_time`: the line's time cannot be read
+- `too_few_fields`: fewer fields than the format's lines have had since it exists
+- `unclosed_quote`: a record over several lines whose quote is never closed
+- `no_match`: the line does not fit the log-format
+- `bad_json`: the line is no flat JSON object
+- `unknown_format`: no format knows the line
+- `line_too_long`: longer than 1 MiB
+- `record_too_long`: over more than 100 lines or 64 KiB
+- `truncated`: the compressed data ends or breaks here
+"""
+
+
+class ArrowStream(Protocol):
+    """Columns as the Arrow PyCapsule interface offers them; pyarrow, DuckDB and Polars take them without a copy."""
+
+    def __arrow_c_array__(self, requested_schema: object | None = None) -> tuple[object, object]:
+        """The schema and the array, as capsules."""
+
+
+class Records(Protocol):
+    """Records of one item, in columns, in the order of the item."""
+
+    def __len__(self) -> int:
+        """How many records."""
+
+    def ndjson(self, schema: str = "aws", *, ids: bool = False) -> bytes | memoryview:
+        """One JSON object a line, without nulls; names by schema (aws, ecs, otel); `_id` first with `ids`."""
+
+    def raw(self) -> RawLines:
+        """The records as they were logged, with their times."""
+
+    def partitions(self) -> list[tuple[str, str | None, int]]:
+        """Format, day (UTC, ISO 8601; None without a time) and number of records, for each pair that occurs."""
+
+    def columns(self, format_name: str, day: str | None) -> ArrowStream:
+        """The records of one format and day as Arrow columns: `_id`, the format's columns, and what it did not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class RawLines:
+    """Records as logged: `data[ends[n-1]:ends[n]]` is the nth, without its newline; times in ms since 1970 or None."""
+
+    data: bytes | memoryview
+    ends: Sequence[int]
+    times: Sequence[int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """Bytes that are no record: where, why, the first 64 KiB, and length and SHA-256 of all."""
+
+    offset: int
+    lines: int
+    reason: Reason
+    payload: bytes
+    length: int
+    sha256: str
+
+
+@dataclass(slots=True)
+class Counts:
+    """The account of some lines. `lines` = `record_lines` + `reject_lines` + `control` + `blank`, always."""
+
+    lines: int = 0
+    records: int = 0
+    record_lines: int = 0
+    rejects: int = 0
+    reject_lines: int = 0
+    control: int = 0
+    blank: int = 0
+    invalid: int = 0
+    """Fields that did not fit their type: format drift."""
+    unknown: int = 0
+    """Records with fields that the layout does not know: format drift."""
+    mismatched: int = 0
+    """Records of another format than the item's key promises."""
+    cut: int = 0
+    """Records that HAProxy cut at its length limit."""
+
+    def add(self, other: Counts) -> None:
+        """Add the counts of other lines to these."""
+        for field in fields(self):
+            setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every line is accounted for."""
+        return self.lines == self.record_lines + self.reject_lines + self.control + self.blank
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Records of one item that travel together, the rejects between them, and their account.
+
+    `end` is the offset in the item up to which everything is in this batch or an earlier one: where a
+    parser can begin again.
+    """
+
+    records: Records
+    rejects: Sequence[Reject]
+    counts: Counts
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What makes an item this item and no other: kind of source, bucket or folder, key, and version of the content."""
+
+    kind: str
+    container: str
+    key: str
+    etag: str
+
+    @property
+    def token(self) -> bytes:
+        """The bytes that stand for the identity: every part behind its length, so that no two run together."""
+        parts = (self.kind, self.container, self.key, self.etag)
+        encoded = (part.encode("utf-8", "surrogateescape") for part in parts)
+        return b"".join(len(part).to_bytes(4, "little") + part for part in encoded)
+
+    @property
+    def digest(self) -> str:
+        """16 hex digits that name the item in file names."""
+        return blake2b(self.token, digest_size=8).hexdigest()
+
+    @property
+    def name(self) -> str:
+        """The item as people write it."""
+        return f"{self.container.rstrip('/')}/{self.key}" if self.container else self.key
+
+
+def record_id(token: bytes, offset: int) -> str:
+    """A record's id: 128 bits of BLAKE2b over its item and the offset of its first byte, in hex."""
+    return blake2b(token + offset.to_bytes(8, "little"), digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What a source answers for: one object or file.
+
+    `open()` gives its bytes from the start and may be called again. `size`: in bytes, if it is known. `modified`: seconds
+    since 1970 at which its last line cannot be much younger. `durable`: a receipt is kept for it.
+    """
+
+    identity: Identity
+    open: Callable[[], BinaryIO]
+    size: int | None
+    modified: float
+    durable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A record that a sink did not take: its row in the batch, why, and whether it may be offered again."""
+
+    row: int
+    reason: str
+    retryable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file that a sink has made durable; it counts once the receipt that names it is committed."""
+
+    path: str
+    format: str
+    day: str
+    rows: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What became of the records of an item at one sink: `routed` = `accepted` + `already` + `dead` + pending."""
+
+    routed: int = 0
+    accepted: int = 0
+    already: int = 0
+    dead: int = 0
+
+    def plus(self, other: Totals) -> Self:
+        """The sum of two accounts."""
+        return type(self)(
+            self.routed + other.routed, self.accepted + other.accepted, self.already + other.already, self.dead + other.dead
+        )
+
+    @property
+    def pending(self) -> int:
+        """Records that are neither delivered nor given up."""
+        return self.routed - self.accepted - self.already - self.dead

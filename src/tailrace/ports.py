@@ -1,0 +1,88 @@
+"""The stations as the loop sees them. A station is any object of this shape; there are no base classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from tailrace.model import Batch, Identity, Item, Refusal, Reject, StoredFile
+from tailrace.receipts import Receipt
+
+
+class Source(Protocol):
+    """Where items come from. It is pulled: not asking for the next item is the back-pressure."""
+
+    def items(self) -> Iterator[Item]:
+        """The items, each once. Raises Fatal if the source cannot be used at all."""
+
+    def ack(self, item: Item) -> None:
+        """The item is delivered, or given up on purpose: it need not come again."""
+
+    def nack(self, item: Item, error: Exception) -> None:
+        """The item is not delivered: it shall come again."""
+
+    def close(self) -> None:
+        """Let go of everything. May be called twice."""
+
+
+class Sink(Protocol):
+    """Where batches go. It writes once: retrying, slicing, waiting and dead letters are the loop's.
+
+    The loop writes batches of one item after the other, then flushes; what was not flushed when it calls `abandon`
+    must leave no trace. One thread at a time uses a sink.
+    """
+
+    name: str
+    """The sink's URL without secrets, and a hash of the settings that change bytes: receipts are kept under it."""
+    keeps_receipts: bool
+    """False for a sink that is gone with the process (stdout)."""
+
+    def write(self, item: Item, batch: Batch, part: int) -> Sequence[Refusal]:
+        """Offer a batch; `part` counts the commits of the item. Raises Retryable or Fatal; names refused rows."""
+
+    def flush(self) -> Sequence[StoredFile]:
+        """Make durable what was written; tell the files that a receipt must name to make it count."""
+
+    def abandon(self) -> None:
+        """Forget what was written since the last flush."""
+
+    def close(self) -> None:
+        """Let go of everything. May be called twice."""
+
+
+class DeadLetters(Protocol):
+    """Where rejects and refused records go, so that nothing is lost; the ack waits for it."""
+
+    def write(self, item: Item, rejects: Sequence[Reject], part: int) -> None:
+        """Keep the rejects of one item."""
+
+    def flush(self) -> None:
+        """Make durable what was written."""
+
+    def abandon(self) -> None:
+        """Forget what was written since the last flush."""
+
+
+class State(Protocol):
+    """Receipts and leases: what has been delivered, and who is at work on what."""
+
+    def receipt(self, item: Identity, sink: str) -> Receipt | None:
+        """The receipt of an item at a sink, if there is one."""
+
+    def etags(self, kind: str, container: str, key: str) -> Sequence[str]:
+        """The versions of an object that have receipts, the latest first."""
+
+    def commit(self, receipt: Receipt, files: Sequence[StoredFile], replaced: Sequence[str] = ()) -> None:
+        """Write a receipt, and in the same transaction the files that it makes count and those that no longer do."""
+
+    def claim(self, item: Identity, owner: str, seconds: float) -> bool:
+        """Take the lease of an item for so long; False if another owner holds it."""
+
+    def release(self, item: Identity, owner: str) -> None:
+        """Give a lease back."""
+
+    def receipts(self) -> Iterator[Receipt]:
+        """All receipts, oldest first."""
+
+    def close(self) -> None:
+        """Let go of everything. May be called twice."""
