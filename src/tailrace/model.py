@@ -203,7 +203,10 @@ class Totals:
     def plus(self, other: Totals) -> Self:
         """The sum of two accounts."""
         return type(self)(
-            self.routed + other.routed, self.accepted + other.accepted, self.already + other.already, self.dead + other.dead
+            self.routed + other.routed,
+            self.accepted + other.accepted,
+            self.already + other.already,
+            self.dead + other.dead,
         )
 
     @property

@@ -15,16 +15,23 @@ MILLISECONDS = "ms"
 BYTES = "bytes"
 
 
-def column(name: str, type_: Type, doc: str, *, unit: str = "", names: tuple[str, str] = ("", ""), drop: str = "") -> Column:
+def column(
+    name: str, type_: Type, doc: str, *, unit: str = "", names: tuple[str, str] = ("", ""), drop: str = ""
+) -> Column:
     """A column, by default under the same name in ECS and OpenTelemetry."""
     ecs, otel = (given or f"aws.elb.{name}" for given in names)
     return Column(name=name, type=type_, doc=doc, unit=unit, ecs=ecs, otel=otel, drop_prefix=drop)
 
 
-def text(name: str, doc: str, ecs: str = "", otel: str = "", **how: Any) -> Field:  # noqa: ANN401
+def text(name: str, doc: str, ecs: str = "", otel: str = "", **how: Any) -> Field:
     """A word or a quoted text."""
     drop = how.pop("drop", "")
-    return Field(label=how.pop("label", name), key=name, columns=(column(name, "text", doc, names=(ecs, otel), drop=drop),), **how)
+    return Field(
+        label=how.pop("label", name),
+        key=name,
+        columns=(column(name, "text", doc, names=(ecs, otel), drop=drop),),
+        **how,
+    )
 
 
 def decoded(name: str, doc: str, ecs: str = "", otel: str = "", *, escape: Escape) -> Field:
@@ -37,10 +44,12 @@ def decoded(name: str, doc: str, ecs: str = "", otel: str = "", *, escape: Escap
     return Field(label=name, key=name, columns=columns, quoted=True, escape=escape)
 
 
-def number(name: str, doc: str, ecs: str = "", otel: str = "", **how: Any) -> Field:  # noqa: ANN401
+def number(name: str, doc: str, ecs: str = "", otel: str = "", **how: Any) -> Field:
     """An integer; `unit` and `minus_one_absent` as the vendor says."""
     unit = how.pop("unit", "")
-    return Field(label=name, key=name, kind="int", columns=(column(name, "int", doc, unit=unit, names=(ecs, otel)),), **how)
+    return Field(
+        label=name, key=name, kind="int", columns=(column(name, "int", doc, unit=unit, names=(ecs, otel)),), **how
+    )
 
 
 def seconds(name: str, doc: str, ecs: str = "", otel: str = "") -> Field:

@@ -45,7 +45,9 @@ def compile_log_format(text: str) -> Template | Objects:
         return _objects(pieces)
     elements = _distinct(tuple(_elements(_merge(pieces))))
     if not any(isinstance(element, Variable) for element in elements):
-        message = f"log-format {text!r}: no variable in it; write it as in HAProxy's configuration, such as '%ci:%cp %r'"
+        message = (
+            f"log-format {text!r}: no variable in it; write it as in HAProxy's configuration, such as '%ci:%cp %r'"
+        )
         raise UsageError(message)
     return Template(elements=elements, required=_required(elements))
 
@@ -68,9 +70,12 @@ def named(template: Template | Objects, **names: tuple[str, str]) -> Template:
 
 def with_slack(template: Template | Objects, after: str) -> Template:
     """The template with room for one more word behind the column `after`, where some sites write a field of their own."""
+    if not isinstance(template, Template):
+        message = "only a template has words"
+        raise TypeError(message)
     elements: list[Text | Space | Variable] = []
     shift = 0
-    for number, element in enumerate(template.elements if isinstance(template, Template) else ()):
+    for number, element in enumerate(template.elements):
         elements.append(element)
         if isinstance(element, Variable) and element.fields[0].columns[0].name == after:
             elements.append(Variable((), "slack"))
@@ -115,7 +120,9 @@ def _item(text: str, match: re.Match[str], defaults: set[str]) -> tuple[Item, in
         alias, end = alias_of(match["alias"]), match.end()
         if alias is None:
             known = " ".join(f"%{name}" for name in sorted(ALIASES))
-            message = f"log-format: unknown alias %{match['alias']} at column {match.start() + 1}; HAProxy knows {known}"
+            message = (
+                f"log-format: unknown alias %{match['alias']} at column {match.start() + 1}; HAProxy knows {known}"
+            )
             raise UsageError(message)
     else:
         expression, end = _expression(text, match.end())
@@ -135,7 +142,9 @@ def _expression(text: str, start: int) -> tuple[str, int]:
 
 
 def _plain(expression: str) -> Column:
-    return Column(name=expression, doc=f"HAProxy's %[{expression}]", ecs=f"haproxy.{expression}", otel=f"haproxy.{expression}")
+    return Column(
+        name=expression, doc=f"HAProxy's %[{expression}]", ecs=f"haproxy.{expression}", otel=f"haproxy.{expression}"
+    )
 
 
 def _flags(text: str | None, defaults: set[str]) -> set[str]:
@@ -250,7 +259,10 @@ def _distinct(elements: tuple[Text | Space | Variable, ...]) -> tuple[Text | Spa
 
     return tuple(
         Variable(
-            tuple(replace(field, columns=tuple(free(field, column) for column in field.columns)) for field in element.fields),
+            tuple(
+                replace(field, columns=tuple(free(field, column) for column in field.columns))
+                for field in element.fields
+            ),
             element.shape,
         )
         if isinstance(element, Variable)

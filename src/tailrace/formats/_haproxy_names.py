@@ -29,7 +29,9 @@ class Alias:
     """HAProxy writes numbers, dates and termination states without quotes even under `+Q`."""
 
 
-def column(name: str, doc: str, type_: Type = "text", ecs: str = "", otel: str = "", *, unit: str = "", drop: str = "") -> Column:
+def column(
+    name: str, doc: str, type_: Type = "text", ecs: str = "", otel: str = "", *, unit: str = "", drop: str = ""
+) -> Column:
     """A column; without names of its own it is `haproxy.NAME` in both schemas."""
     ecs, otel = ecs or f"haproxy.{name}", otel or f"haproxy.{name}"
     return Column(name=name, type=type_, doc=doc, unit=unit, ecs=ecs, otel=otel, drop_prefix=drop)
@@ -48,7 +50,14 @@ def _count(alias: str, name: str, doc: str, ecs: str = "", otel: str = "", unit:
 
 
 def _timer(alias: str, name: str, doc: str, ecs: str = "") -> Alias:
-    return Alias(column(name, doc, "int", ecs, unit="ms"), "integer", f"%{alias}", "int", minus_one_absent=True, never_quoted=True)
+    return Alias(
+        column(name, doc, "int", ecs, unit="ms"),
+        "integer",
+        f"%{alias}",
+        "int",
+        minus_one_absent=True,
+        never_quoted=True,
+    )
 
 
 def _date(alias: str, doc: str) -> Alias:
@@ -75,7 +84,9 @@ def _part(alias: str, name: str, doc: str, ecs: str = "", otel: str = "", drop: 
 
 METHOD = _part("HM", "request_method", "HTTP method, decoded", "http.request.method", "http.request.method")
 URL = _part("HU", "request_url", "URL as the client sent it, decoded", "url.original", "url.full")
-VERSION = _part("HV", "request_protocol", "HTTP version, such as HTTP/1.1", "http.version", "network.protocol.version", "HTTP/")
+VERSION = _part(
+    "HV", "request_protocol", "HTTP version, such as HTTP/1.1", "http.version", "network.protocol.version", "HTTP/"
+)
 REQUEST = Alias(
     column("request", "the request line as logged; `<BADREQ>` if it could not be read", "text",
            "haproxy.http.request.raw_request_line", "haproxy.request"),

@@ -10,9 +10,7 @@ from __future__ import annotations
 from tailrace.formats._haproxy import compile_log_format
 from tailrace.kernel.layout import Format
 
-RECIPE = (
-    r"tcplog\ %f\ %b\ %s\ %ts\ %Tw\ %Tc\ %Tt\ %{+Q}r\ %ci:%cp\ %fi:%fp\ %si:%sp\ req_size=%U\ resp_size=%B"
-)
+RECIPE = r"tcplog\ %f\ %b\ %s\ %ts\ %Tw\ %Tc\ %Tt\ %{+Q}r\ %ci:%cp\ %fi:%fp\ %si:%sp\ req_size=%U\ resp_size=%B"
 WITHOUT_REQUEST = RECIPE.replace(r"%{+Q}r\ ", "")
 SERVO = "tcplog %Ts %ci %cp %si %sp %Tw %Tc %Tt %U %B %f %b %s %ts"
 

@@ -17,9 +17,7 @@ from typing import Literal
 Type = Literal["text", "int", "float", "time", "texts", "ints"]
 """What a column holds: Arrow's utf8, int64, float64, timestamp[us, UTC], list<utf8>, list<int64>."""
 
-Kind = Literal[
-    "text", "int", "float", "time", "endpoint", "target", "request", "texts", "ints", "offers", "captures"
-]
+Kind = Literal["text", "int", "float", "time", "endpoint", "target", "request", "texts", "ints", "offers", "captures"]
 """How a field's text becomes the values of its columns (docs/parsing.md tells each)."""
 
 Escape = Literal["", "hex", "backslash", "hash", "structured"]
@@ -99,8 +97,10 @@ class Space:
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """A field of a template. `cookies` and `listed` may fill two fields at once; `slack` is a word that some sites
-    add, and fills none: it goes to `extra`."""
+    """A field of a template.
+
+    `cookies` and `listed` may fill two fields at once; `slack` is a word that some sites add: it goes to `extra`.
+    """
 
     fields: tuple[Field, ...]
     shape: Shape

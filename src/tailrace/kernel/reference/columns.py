@@ -133,7 +133,9 @@ def _followed_by_rest(line: bytes, at: int, layout: Columns, number: int) -> boo
             return begins_quoted and field.quoted
         end = _run(line, at + 1)
         word = line[at + 1 : end]
-        if not word or not (word == b"-" or field.kind not in ("int", "float", "time", "endpoint") or _fits(field, word)):
+        if not word or not (
+            word == b"-" or field.kind not in ("int", "float", "time", "endpoint") or _fits(field, word)
+        ):
             return False
         at = end
     return True

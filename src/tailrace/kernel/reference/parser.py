@@ -1,7 +1,7 @@
-"""The reference parser: from the bytes of an item to records and rejects, line by line.
+r"""The reference parser: from the bytes of an item to records and rejects, line by line.
 
-It is the specification that the native kernel follows, and the fallback where no wheel of it fits. Lines end at `\\n`
-and nowhere else; one `\\r` before it is not part of the text. The formats of the plan are tried as `docs/parsing.md`
+It is the specification that the native kernel follows, and the fallback where no wheel of it fits. Lines end at `\n`
+and nowhere else; one `\r` before it is not part of the text. The formats of the plan are tried as `docs/parsing.md`
 tells; whatever they leave is a reject.
 """
 

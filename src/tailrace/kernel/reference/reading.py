@@ -125,7 +125,9 @@ class _Line:
             if text is not None:
                 fill(field_, text, cells)
         extra = tuple(utf8(word) for word in match.extra)
-        return _with_header(Row(known, self._line, cells.values, None, "", match.truncated, extra, cells.invalid), header)
+        return _with_header(
+            Row(known, self._line, cells.values, None, "", match.truncated, extra, cells.invalid), header
+        )
 
     def _as_object(self, known: Format, layout: Objects) -> Reading:
         header = next(self._headers(known)) if known.framing == "syslog" else syslog.Header(0)

@@ -128,5 +128,3 @@ def _arrow_type(column: Column) -> pa.DataType:
         "texts": pa.list_(pa.string()), "ints": pa.list_(pa.int64()),
     }  # fmt: skip
     return types[column.type]
-
-

@@ -146,9 +146,7 @@ def _cut_inside(attempt: _Attempt, element: Variable, number: int, at: int) -> b
     rest = attempt.line[at:]
     if not rest:
         return True
-    if element.shape == "quoted" and rest[:1] == b'"' and b'"' not in rest[1:]:
-        attempt.texts[number] = (rest[1:],)
-    elif element.shape == "captures" and rest[:1] == b"{" and b"}" not in rest:
+    if (element.shape == "quoted" and rest[:1] == b'"' and b'"' not in rest[1:]) or (element.shape == "captures" and rest[:1] == b"{" and b"}" not in rest):
         attempt.texts[number] = (rest[1:],)
     elif element.shape == "listed" and rest[:1] == b'"' and rest.count(b'"') % 2 == 1:
         attempt.texts[number], attempt.extra[number] = _shared(rest[1:].split(b'" "'), element, attempt.captures)
@@ -180,10 +178,6 @@ def _text_behind(attempt: _Attempt, number: int) -> bytes:
     if isinstance(following, Space):
         return b" "
     return following.text.encode() if isinstance(following, Text) else b""
-
-
-def _is_last(attempt: _Attempt, number: int) -> bool:
-    return all(isinstance(element, Space) for element in attempt.template.elements[number + 1 :])
 
 
 def _integer(attempt: _Attempt, number: int, at: int) -> Iterator[int]:

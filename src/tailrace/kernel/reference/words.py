@@ -12,7 +12,9 @@ _WORDS = 4
 def begins_as(line: bytes, starts: tuple[Token, ...]) -> bool:
     """Whether the first words of the line look like `starts`, one after the other."""
     words = line.split(separator(line), _WORDS)
-    return len(words) >= len(starts) and all(looks_like(token, word) for token, word in zip(starts, words, strict=False))
+    return len(words) >= len(starts) and all(
+        looks_like(token, word) for token, word in zip(starts, words, strict=False)
+    )
 
 
 def separator(line: bytes) -> bytes:
