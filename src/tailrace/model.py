@@ -58,13 +58,17 @@ class Records(Protocol):
         """The records of one format and day as Arrow columns: `_id`, the format's columns, and what it did not know."""
 
 
+NO_TIME = -(1 << 63)
+"""Stands for the time of a record that has none."""
+
+
 @dataclass(frozen=True, slots=True)
 class RawLines:
-    """Records as logged: `data[ends[n-1]:ends[n]]` is the nth, without its newline; times in ms since 1970 or None."""
+    """Records as logged: `data[ends[n-1]:ends[n]]` is the nth, without its newline; times in ms since 1970 or NO_TIME."""
 
     data: bytes | memoryview
     ends: Sequence[int]
-    times: Sequence[int | None]
+    times: Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)

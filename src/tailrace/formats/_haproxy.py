@@ -240,6 +240,7 @@ def _fields(item: Item) -> tuple[Field, ...]:
             empty_absent=True,
             separator='" "' if alias.shape == "listed" else "|",
             key=item.name,
+            of_response=alias.label in ("%hs", "%hsl"),
         ),
     )
 

@@ -68,6 +68,8 @@ class Field:
     separator: str = " "
     key: str = ""
     """The key of this field in the vendor's JSON copies."""
+    of_response: bool = False
+    """It holds the headers that HAProxy captures from responses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

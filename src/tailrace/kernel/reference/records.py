@@ -11,7 +11,7 @@ from tailrace.kernel.names import EXTRA, FORMAT, ID, INVALID, TIME_SOURCE, TRUNC
 from tailrace.kernel.reference.reading import Row
 from tailrace.kernel.reference.times import Moment
 from tailrace.kernel.reference.values import Number, Value
-from tailrace.model import ArrowStream, RawLines, record_id
+from tailrace.model import NO_TIME, ArrowStream, RawLines, record_id
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -46,7 +46,7 @@ class Records:
         if row.truncated:
             pairs.append((TRUNCATED[schema], "true"))
         if row.invalid:
-            pairs.append((INVALID[schema], _texts_by_name(row.invalid)))
+            pairs.append((INVALID[schema], _invalid(row)))
         if row.extra:
             pairs.append((EXTRA[schema], _json(list(row.extra), column, schema)))
         return "{" + ",".join(f"{_text(name)}:{value}" for name, value in pairs) + "}\n"
@@ -58,7 +58,7 @@ class Records:
         for row in self._rows:
             at += len(row.text)
             ends.append(at)
-        times = [row.moment.us // 1000 if row.moment else None for row in self._rows]
+        times = [row.moment.us // 1000 if row.moment else NO_TIME for row in self._rows]
         return RawLines(b"".join(row.text for row in self._rows), ends, times)
 
     def partitions(self) -> list[tuple[str, str | None, int]]:
@@ -81,7 +81,7 @@ class Records:
             data[column.name] = pa.array([_plain(value) for value in values], _arrow_type(column))
         data["time_source"] = pa.array([row.time_source or None for row in rows], pa.string())
         data["truncated"] = pa.array([row.truncated or None for row in rows], pa.bool_())
-        data["invalid"] = pa.array([_texts_by_name(row.invalid) if row.invalid else None for row in rows], pa.string())
+        data["invalid"] = pa.array([_invalid(row) if row.invalid else None for row in rows], pa.string())
         data["extra"] = pa.array([list(row.extra) or None for row in rows], pa.list_(pa.string()))
         return pa.StructArray.from_arrays(list(data.values()), names=list(data))  # type: ignore[no-any-return]
 
@@ -105,8 +105,10 @@ def _text(value: str) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _texts_by_name(texts: dict[str, str]) -> str:
-    return "{" + ",".join(f"{_text(name)}:{_text(text)}" for name, text in texts.items()) + "}"
+def _invalid(row: Row) -> str:
+    """The texts that did not fit, in the order of the format's columns."""
+    names = [column.name for column in row.format.columns if column.name in row.invalid]
+    return "{" + ",".join(f"{_text(name)}:{_text(row.invalid[name])}" for name in names) + "}"
 
 
 def _plain(value: Value) -> object:

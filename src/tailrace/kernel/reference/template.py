@@ -146,7 +146,9 @@ def _cut_inside(attempt: _Attempt, element: Variable, number: int, at: int) -> b
     rest = attempt.line[at:]
     if not rest:
         return True
-    if (element.shape == "quoted" and rest[:1] == b'"' and b'"' not in rest[1:]) or (element.shape == "captures" and rest[:1] == b"{" and b"}" not in rest):
+    if (element.shape == "quoted" and rest[:1] == b'"' and b'"' not in rest[1:]) or (
+        element.shape == "captures" and rest[:1] == b"{" and b"}" not in rest
+    ):
         attempt.texts[number] = (rest[1:],)
     elif element.shape == "listed" and rest[:1] == b'"' and rest.count(b'"') % 2 == 1:
         attempt.texts[number], attempt.extra[number] = _shared(rest[1:].split(b'" "'), element, attempt.captures)
@@ -165,7 +167,7 @@ def _drop_partial(attempt: _Attempt, end: int) -> None:
     elements = attempt.template.elements
     for number in range(end - 1, attempt.template.required - 1, -1):
         element = elements[number]
-        if isinstance(element, Variable) and attempt.texts.get(number):
+        if isinstance(element, Variable) and any(text is not None for text in attempt.texts.get(number, ())):
             if element.shape in ("integer", "word", "endpoint", "date") and attempt.ends[number] == len(attempt.line):
                 del attempt.texts[number]
             return
@@ -274,7 +276,7 @@ def _captures_any(attempt: _Attempt, number: int) -> bool:
     element = attempt.template.elements[number]
     if attempt.captures is None or not isinstance(element, Variable):
         return True
-    return attempt.captures["response" in element.fields[0].columns[0].name] > 0
+    return attempt.captures[element.fields[0].of_response] > 0
 
 
 def _listed(attempt: _Attempt, number: int, at: int) -> Iterator[int]:
@@ -362,7 +364,9 @@ def _is_last(attempt: _Attempt, number: int) -> bool:
 def _request(attempt: _Attempt, number: int, at: int) -> Iterator[int]:
     """A request line without quotes: it ends with a version, else behind its URL, or with the line."""
     line = attempt.line
-    ends = [*_candidates(attempt, number, at), len(line)]
+    ends = list(_candidates(attempt, number, at))
+    if len(line) not in ends[-1:]:
+        ends.append(len(line))
     sound = [end for end in ends if line[at:end] == b"<BADREQ>" or _VERSION.fullmatch(line[at:end].rpartition(b" ")[2])]
     other = [end for end in ends if end not in sound and line.count(b" ", at, end) == 1]
     for end in sound + other:

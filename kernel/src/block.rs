@@ -1,0 +1,255 @@
+//! The records of a batch as spans over the bytes they came from.
+//!
+//! A record's line lies in a segment: the chunk that was fed, or a copy of what stood across two chunks or was joined
+//! from several lines. Values that the bytes do not hold as they are to be written (a converted time) lie in the arena.
+
+use crate::fast::{Bits, Mask};
+use crate::pool;
+use crate::spec::{Escape, LayoutAt};
+
+/// Bytes that somebody keeps: a chunk from Python, or a copy.
+pub trait Bytes: AsRef<[u8]> + Send + Sync {}
+impl<T: AsRef<[u8]> + Send + Sync> Bytes for T {}
+
+/// A piece of a segment or of the arena; absent values have a span of their own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Span {
+    start: u32,
+    len: u32,
+}
+
+const ARENA: u32 = 1 << 31;
+
+impl Span {
+    /// No value.
+    pub const ABSENT: Self = Self { start: 0, len: u32::MAX };
+
+    /// `start..end` of the record's segment.
+    #[inline]
+    #[must_use]
+    pub fn new(start: usize, end: usize) -> Self {
+        Self { start: start as u32, len: (end - start) as u32 }
+    }
+
+    /// Whether there is a value.
+    #[inline]
+    #[must_use]
+    pub fn is_present(self) -> bool {
+        self.len != u32::MAX
+    }
+
+    /// Whether the bytes lie in the arena.
+    #[inline]
+    #[must_use]
+    pub fn in_arena(self) -> bool {
+        self.start & ARENA != 0
+    }
+
+    /// Where the bytes begin, in the segment or the arena.
+    #[inline]
+    #[must_use]
+    pub fn start(self) -> usize {
+        (self.start & !ARENA) as usize
+    }
+
+    /// How many bytes.
+    #[inline]
+    #[must_use]
+    pub fn len(self) -> usize {
+        self.len as usize
+    }
+
+    /// Whether it is a value without any bytes.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.len == 0
+    }
+
+    /// Where the bytes end.
+    #[inline]
+    #[must_use]
+    pub fn end(self) -> usize {
+        self.start() + self.len()
+    }
+
+    /// A part of the span, from the place `from` to the place `to` within it.
+    #[inline]
+    #[must_use]
+    pub fn part(self, from: usize, to: usize) -> Self {
+        Self { start: self.start + from as u32, len: (to - from) as u32 }
+    }
+}
+
+/// Put bytes into an arena.
+pub fn keep(arena: &mut Vec<u8>, bytes: &[u8]) -> Span {
+    let start = arena.len();
+    arena.extend_from_slice(bytes);
+    Span { start: start as u32 | ARENA, len: bytes.len() as u32 }
+}
+
+/// Bytes with records in them.
+pub struct Segment {
+    /// The bytes.
+    pub bytes: Box<dyn Bytes>,
+    /// Where a byte needs more than copying.
+    pub special: Mask,
+}
+
+/// Where a record's time comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum TimeSource {
+    /// The line itself.
+    #[default]
+    Own,
+    /// Its syslog header.
+    Syslog,
+    /// Nowhere: it has none.
+    None,
+}
+
+/// One record.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// Its layout.
+    pub layout: LayoutAt,
+    /// Its segment.
+    pub segment: u32,
+    /// The line as logged.
+    pub text: Span,
+    /// Where it begins in the item.
+    pub offset: u64,
+    /// How many lines it has.
+    pub lines: u64,
+    /// µs since 1970; of no meaning if the source is none.
+    pub time: i64,
+    /// Where the time comes from.
+    pub time_source: TimeSource,
+    /// Cut at `HAProxy`'s length limit.
+    pub truncated: bool,
+    /// Its first slot; it has one for each column of its format.
+    pub slots: usize,
+    /// Its part of the words without a column.
+    pub extra: (usize, usize),
+    /// Its part of the texts that did not fit.
+    pub invalid: (usize, usize),
+}
+
+/// What the spans of a record stand for.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    /// The bytes of its segment.
+    pub bytes: &'a [u8],
+    /// Where one of them needs more than copying.
+    special: Bits<'a>,
+    /// Values that stand elsewhere.
+    pub arena: &'a [u8],
+}
+
+impl<'a> View<'a> {
+    /// The bytes that a span lies in.
+    #[inline(always)]
+    #[must_use]
+    pub fn source(self, span: Span) -> &'a [u8] {
+        if span.in_arena() { self.arena } else { self.bytes }
+    }
+
+    /// The bytes of a span.
+    #[inline(always)]
+    #[must_use]
+    pub fn text(self, span: Span) -> &'a [u8] {
+        &self.source(span)[span.start()..span.end()]
+    }
+
+    /// Whether a span is ASCII that JSON can hold as it is, without anything to decode.
+    #[inline(always)]
+    #[must_use]
+    pub fn is_plain(self, span: Span, escape: Escape) -> bool {
+        !span.in_arena()
+            && !self.special.any(span.start(), span.end())
+            && (escape != Escape::Hash || memchr::memchr(b'#', self.text(span)).is_none())
+    }
+}
+
+/// The records of one batch.
+pub struct Block {
+    /// The bytes they lie in.
+    pub segments: Vec<Segment>,
+    /// Values that are written otherwise than they stand in the bytes.
+    pub arena: Vec<u8>,
+    /// The records, in order.
+    pub rows: Vec<Row>,
+    /// The values of all records.
+    pub slots: Vec<Span>,
+    /// Words without a column.
+    pub extra: Vec<Span>,
+    /// Texts that did not fit their column.
+    pub invalid: Vec<(usize, Span)>,
+}
+
+impl Default for Block {
+    fn default() -> Self {
+        Self {
+            segments: Vec::new(),
+            arena: Vec::new(),
+            rows: Vec::new(),
+            slots: pool::spans(),
+            extra: Vec::new(),
+            invalid: Vec::new(),
+        }
+    }
+}
+
+impl Block {
+    /// What the spans of a record stand for.
+    #[inline]
+    #[must_use]
+    pub fn view(&self, row: &Row) -> View<'_> {
+        let segment = &self.segments[row.segment as usize];
+        View { bytes: (*segment.bytes).as_ref(), special: segment.special.bits(), arena: &self.arena }
+    }
+
+    /// The values of a record, one for each column of its format.
+    #[inline]
+    #[must_use]
+    pub fn slots(&self, row: &Row, columns: usize) -> &[Span] {
+        &self.slots[row.slots..row.slots + columns]
+    }
+
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        pool::give_spans(std::mem::take(&mut self.slots));
+        for segment in self.segments.drain(..) {
+            pool::give_mask(segment.special.into_bytes());
+        }
+    }
+}
+
+/// A text to be read, and the bits that tell its structure.
+#[derive(Clone, Copy)]
+pub struct Line<'a> {
+    /// The bytes it lies in.
+    pub bytes: &'a [u8],
+    /// Where they hold spaces.
+    pub spaces: Bits<'a>,
+    /// Where they hold quotes.
+    pub quotes: Bits<'a>,
+    /// Where they hold decimal digits.
+    pub digits: Bits<'a>,
+    /// Where they hold points and colons.
+    pub points: Bits<'a>,
+    /// Where it begins.
+    pub start: usize,
+    /// Where it ends.
+    pub end: usize,
+}
+
+impl<'a> Line<'a> {
+    /// The text alone.
+    #[inline]
+    #[must_use]
+    pub fn text(self) -> &'a [u8] {
+        &self.bytes[self.start..self.end]
+    }
+}

@@ -1,0 +1,26 @@
+//! The native kernel of Tailrace: bytes of load-balancer logs to records.
+//!
+//! Layouts are declared in Python (`tailrace.formats`) and come here as a plan; the kernel knows no vendor. It follows
+//! the reference twin (`tailrace.kernel.reference`), which is its specification: same records, same rejects, same order.
+
+pub mod arrow;
+pub mod block;
+pub mod cells;
+pub mod columns;
+pub mod escapes;
+pub mod fast;
+pub mod ids;
+pub mod ndjson;
+pub mod objects;
+pub mod parser;
+pub mod pool;
+pub mod reading;
+pub mod spec;
+pub mod syslog;
+pub mod template;
+pub mod times;
+pub mod values;
+pub mod words;
+
+#[cfg(feature = "python")]
+mod python;

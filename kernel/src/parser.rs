@@ -1,0 +1,400 @@
+//! From the bytes of an item to records and rejects, line by line. What is promised stands in the reference twin's
+//! parser; this one works on whole chunks and keeps records as spans.
+
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use crate::block::{Block, Bytes, Line, Row, Segment};
+use crate::fast::{self, Hot, Mask, Masks};
+use crate::pool;
+use crate::reading::{Reader, Reason};
+use crate::spec::{Layout, LayoutAt, Plan};
+use crate::words;
+
+/// So much of a rejected line is kept.
+const KEPT_OF_REJECT: usize = 64 << 10;
+/// A record over several lines is joined up to these limits.
+const JOINED_BYTES: usize = 64 << 10;
+const JOINED_LINES: u64 = 100;
+
+/// What a parser is told of one item.
+pub struct Item {
+    /// The name of the format that the item's key promises, or nothing.
+    pub kind: String,
+    /// µs since 1970, shortly after the last line.
+    pub reference: i64,
+    /// Where in the item the first byte stands.
+    pub offset: u64,
+}
+
+/// Bytes that are no record.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub struct Reject {
+    pub offset: u64,
+    pub lines: u64,
+    pub reason: Reason,
+    pub payload: Vec<u8>,
+    pub length: u64,
+    pub sha256: [u8; 32],
+}
+
+/// The account of some lines.
+#[derive(Default, Clone, Debug)]
+#[allow(missing_docs)]
+pub struct Counts {
+    pub lines: u64,
+    pub records: u64,
+    pub record_lines: u64,
+    pub rejects: u64,
+    pub reject_lines: u64,
+    pub control: u64,
+    pub blank: u64,
+    pub invalid: u64,
+    pub unknown: u64,
+    pub mismatched: u64,
+    pub cut: u64,
+}
+
+/// What the bytes of one call have become.
+#[derive(Default)]
+pub struct Batch {
+    /// The records.
+    pub block: Block,
+    /// The rejects between them.
+    pub rejects: Vec<Reject>,
+    /// The account of both.
+    pub counts: Counts,
+    /// Up to where in the item everything is in this batch or an earlier one.
+    pub end: u64,
+}
+
+/// A record whose quote is still open.
+struct Open {
+    layout: LayoutAt,
+    text: Vec<u8>,
+    offset: u64,
+    lines: u64,
+}
+
+/// A line that has become too long: only its beginning is kept.
+struct Long {
+    payload: Vec<u8>,
+    length: u64,
+    digest: Sha256,
+}
+
+/// Reads one item: its bytes in order, in pieces of any size.
+pub struct Parser {
+    plan: Arc<Plan>,
+    item: Item,
+    rest: Vec<u8>,
+    offset: u64,
+    long: Option<Long>,
+    open: Option<Open>,
+    masks: Masks,
+}
+
+impl Parser {
+    /// A parser that has seen no bytes yet.
+    #[must_use]
+    pub fn new(plan: Arc<Plan>, item: Item) -> Self {
+        let offset = item.offset;
+        Self { plan, item, rest: Vec::new(), offset, long: None, open: None, masks: Masks::default() }
+    }
+
+    /// Take the next bytes; the batch holds what can be told by now.
+    pub fn feed(&mut self, data: Box<dyn Bytes>) -> Batch {
+        let plan = Arc::clone(&self.plan);
+        let mut work = Work::new(self, &plan);
+        let bytes = (*data).as_ref();
+        let begun = !work.parser.rest.is_empty() || work.parser.long.is_some();
+        let start = match memchr::memchr(b'\n', bytes) {
+            None => {
+                work.parser.keep(bytes);
+                return work.finish();
+            }
+            Some(first) if begun => {
+                work.line_end(&bytes[..first], 1);
+                first + 1
+            }
+            Some(_) => 0,
+        };
+        let end = memchr::memrchr(b'\n', bytes).map_or(start, |last| last + 1).max(start);
+        let special = fast::at_best(Chunk { work: &mut work, bytes, start, end });
+        work.parser.keep(&bytes[end..]);
+        if let Some((segment, special)) = special {
+            work.batch.block.segments[segment] = Segment { bytes: data, special };
+        }
+        work.finish()
+    }
+
+    /// Tell that no more bytes come. With `truncated` they broke off: what is left of a line is no line then.
+    pub fn finish(&mut self, truncated: bool) -> Batch {
+        let plan = Arc::clone(&self.plan);
+        let mut work = Work::new(self, &plan);
+        if truncated {
+            work.close_open(Reason::UnclosedQuote);
+            let (payload, length, sha256) = work.parser.partial();
+            let offset = work.parser.offset;
+            work.batch.rejects.push(Reject { offset, lines: 0, reason: Reason::Truncated, payload, length, sha256 });
+            work.parser.offset += length;
+        } else {
+            if !work.parser.rest.is_empty() || work.parser.long.is_some() {
+                work.line_end(b"", 0);
+            }
+            work.close_open(Reason::UnclosedQuote);
+        }
+        work.finish()
+    }
+
+    /// Keep the beginning of a line until its end comes.
+    fn keep(&mut self, piece: &[u8]) {
+        if let Some(long) = &mut self.long {
+            long.digest.update(piece);
+            long.length += piece.len() as u64;
+            return;
+        }
+        self.rest.extend_from_slice(piece);
+        if self.rest.len() > self.plan.max_line {
+            let mut payload = std::mem::take(&mut self.rest);
+            let (length, digest) = (payload.len() as u64, Sha256::new_with_prefix(&payload));
+            payload.truncate(KEPT_OF_REJECT);
+            payload.shrink_to_fit();
+            self.long = Some(Long { payload, length, digest });
+        }
+    }
+
+    /// What is kept of an unfinished line, its length, and its SHA-256.
+    fn partial(&mut self) -> (Vec<u8>, u64, [u8; 32]) {
+        if let Some(long) = self.long.take() {
+            return (long.payload, long.length, long.digest.finalize().into());
+        }
+        kept(std::mem::take(&mut self.rest))
+    }
+}
+
+fn kept(mut payload: Vec<u8>) -> (Vec<u8>, u64, [u8; 32]) {
+    let (length, sha256) = (payload.len() as u64, Sha256::digest(&payload).into());
+    payload.truncate(KEPT_OF_REJECT);
+    (payload, length, sha256)
+}
+
+/// The whole lines in `start..end` of a chunk.
+struct Chunk<'w, 'a> {
+    work: &'w mut Work<'a>,
+    bytes: &'w [u8],
+    start: usize,
+    end: usize,
+}
+
+impl Hot for Chunk<'_, '_> {
+    type Output = Option<(usize, Mask)>;
+
+    #[inline(always)]
+    fn run(self) -> Self::Output {
+        self.work.chunk(self.bytes, self.start, self.end)
+    }
+}
+
+/// One call of the parser.
+struct Work<'a> {
+    parser: &'a mut Parser,
+    reader: Reader<'a>,
+    batch: Batch,
+    kind: Option<usize>,
+}
+
+impl<'a> Work<'a> {
+    fn new(parser: &'a mut Parser, plan: &'a Plan) -> Self {
+        let kind = plan.formats.iter().position(|format| format.name == parser.item.kind);
+        let reader = Reader::new(plan, kind, parser.item.reference);
+        Self { parser, reader, batch: Batch::default(), kind }
+    }
+
+    fn finish(mut self) -> Batch {
+        self.batch.end = self.parser.open.as_ref().map_or(self.parser.offset, |open| open.offset);
+        self.batch
+    }
+
+    /// The whole lines in `start..end` of a chunk. Gives the segment's number and its mask if it holds records.
+    #[inline(always)]
+    fn chunk(&mut self, bytes: &[u8], start: usize, end: usize) -> Option<(usize, Mask)> {
+        if start == end {
+            return None;
+        }
+        let mut masks = std::mem::take(&mut self.parser.masks);
+        masks.special = Mask::within(pool::mask());
+        masks.build(&bytes[..end]);
+        let segment = self.batch.block.segments.len();
+        self.batch.block.segments.push(Segment { bytes: Box::new(Vec::new()), special: Mask::default() });
+        let rows = self.batch.block.rows.len();
+        let whole = masks.line(bytes);
+        let newlines = masks.newline.bits();
+        let mut at = start;
+        while at < end {
+            let stop = newlines.next(at, end);
+            if stop - at > self.parser.plan.max_line {
+                self.too_long(bytes[at..stop].to_vec());
+            } else {
+                self.line(Line { start: at, end: stop, ..whole }, segment as u32);
+            }
+            self.parser.offset += (stop - at + 1) as u64;
+            at = stop + 1;
+        }
+        let used = self.batch.block.rows[rows..].iter().any(|row| row.segment as usize == segment);
+        let special = std::mem::take(&mut masks.special);
+        self.parser.masks = masks;
+        used.then_some((segment, special))
+    }
+
+    /// Account for the line that ends with `piece`, and began in earlier bytes.
+    fn line_end(&mut self, piece: &[u8], newline: u64) {
+        self.parser.keep(piece);
+        let length = if self.parser.long.is_some() {
+            self.close_open(Reason::UnclosedQuote);
+            let (payload, length, sha256) = self.parser.partial();
+            self.reject(Reject { offset: self.parser.offset, lines: 1, reason: Reason::LineTooLong, payload, length, sha256 });
+            length
+        } else {
+            let line = std::mem::take(&mut self.parser.rest);
+            let length = line.len() as u64;
+            self.copied(line);
+            length
+        };
+        self.parser.offset += length + newline;
+    }
+
+    fn too_long(&mut self, line: Vec<u8>) {
+        self.close_open(Reason::UnclosedQuote);
+        let (payload, length, sha256) = kept(line);
+        self.reject(Reject { offset: self.parser.offset, lines: 1, reason: Reason::LineTooLong, payload, length, sha256 });
+    }
+
+    /// A line in bytes of its own.
+    fn copied(&mut self, text: Vec<u8>) {
+        let mut masks = Masks::default();
+        masks.build(&text);
+        let segment = self.batch.block.segments.len();
+        self.batch.block.segments.push(Segment { bytes: Box::new(Vec::new()), special: Mask::default() });
+        self.any_line(masks.line(&text), segment as u32);
+        self.batch.block.segments[segment] = Segment { bytes: Box::new(text), special: masks.special };
+    }
+
+    #[inline(never)]
+    fn any_line(&mut self, raw: Line<'_>, segment: u32) {
+        self.line(raw, segment);
+    }
+
+    #[inline(always)]
+    fn line(&mut self, raw: Line<'_>, segment: u32) {
+        let end = raw.end - usize::from(raw.text().last() == Some(&b'\r'));
+        let line = Line { end, ..raw };
+        let text = line.text();
+        if self.parser.open.is_some() && self.joined(text) {
+            return;
+        }
+        let is_control = |text: &[u8]| {
+            text[0] == b'#' || (text.starts_with(b"Enable ") && memchr::memmem::find(text, b" for ELB: ").is_some())
+        };
+        if text.is_empty() {
+            self.batch.counts.lines += 1;
+            self.batch.counts.blank += 1;
+        } else if is_control(text) {
+            self.batch.counts.lines += 1;
+            self.batch.counts.control += 1;
+        } else {
+            self.single(line, raw, segment);
+        }
+    }
+
+    #[inline(always)]
+    fn single(&mut self, line: Line<'_>, raw: Line<'_>, segment: u32) {
+        match self.reader.read(line, segment, &mut self.batch.block) {
+            Ok(row) => self.record(row, self.parser.offset, 1),
+            Err(failure) => match failure.open_in {
+                Some(layout) => {
+                    let text = line.text().to_vec();
+                    self.parser.open = Some(Open { layout, text, offset: self.parser.offset, lines: 1 });
+                }
+                None => self.reject_text(raw.text().to_vec(), self.parser.offset, 1, failure.reason),
+            },
+        }
+    }
+
+    /// Whether the line belongs to the open record; if it does not, that record has become a reject.
+    #[inline(never)]
+    fn joined(&mut self, text: &[u8]) -> bool {
+        let Some(open) = &mut self.parser.open else { return false };
+        let begins = match self.parser.plan.layout(open.layout) {
+            Layout::Columns(layout) => words::begins_as(text, &layout.starts),
+            _ => true,
+        };
+        if begins {
+            self.close_open(Reason::UnclosedQuote);
+            return false;
+        }
+        if open.text.len() + 1 + text.len() > JOINED_BYTES || open.lines == JOINED_LINES {
+            self.close_open(Reason::RecordTooLong);
+            return false;
+        }
+        open.text.push(b'\n');
+        open.text.extend_from_slice(text);
+        open.lines += 1;
+        self.try_to_close();
+        true
+    }
+
+    /// Make a record of the open lines if their quote is closed by now.
+    #[inline(never)]
+    fn try_to_close(&mut self) {
+        let Some(open) = self.parser.open.take() else { return };
+        let mut masks = Masks::default();
+        masks.build(&open.text);
+        let segment = self.batch.block.segments.len();
+        let line = masks.line(&open.text);
+        match self.reader.read_joined(line, open.layout, segment as u32, &mut self.batch.block) {
+            Ok(row) => {
+                self.record(row, open.offset, open.lines);
+                self.batch.block.segments.push(Segment { bytes: Box::new(open.text), special: masks.special });
+            }
+            Err(_) => self.parser.open = Some(open),
+        }
+    }
+
+    fn close_open(&mut self, reason: Reason) {
+        if let Some(open) = self.parser.open.take() {
+            self.reject_text(open.text, open.offset, open.lines, reason);
+        }
+    }
+
+    #[inline(always)]
+    fn record(&mut self, mut row: Row, offset: u64, lines: u64) {
+        row.offset = offset;
+        row.lines = lines;
+        let counts = &mut self.batch.counts;
+        counts.lines += lines;
+        counts.records += 1;
+        counts.record_lines += lines;
+        counts.invalid += (row.invalid.1 - row.invalid.0) as u64;
+        counts.unknown += u64::from(row.extra.1 > row.extra.0);
+        counts.cut += u64::from(row.truncated);
+        let promised = !self.parser.item.kind.is_empty() && !self.parser.plan.explicit;
+        counts.mismatched += u64::from(promised && Some(row.layout.format) != self.kind);
+        self.batch.block.rows.push(row);
+    }
+
+    #[inline(never)]
+    fn reject_text(&mut self, text: Vec<u8>, offset: u64, lines: u64, reason: Reason) {
+        let (payload, length, sha256) = kept(text);
+        self.reject(Reject { offset, lines, reason, payload, length, sha256 });
+    }
+
+    fn reject(&mut self, reject: Reject) {
+        self.batch.counts.lines += reject.lines;
+        self.batch.counts.rejects += 1;
+        self.batch.counts.reject_lines += reject.lines;
+        self.batch.rejects.push(reject);
+    }
+}

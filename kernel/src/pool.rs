@@ -1,0 +1,63 @@
+//! Memory that is used again from batch to batch. Without it every batch would fetch fresh pages from the system, which
+//! costs as much as parsing does.
+
+use std::sync::{Mutex, PoisonError};
+
+use crate::block::Span;
+
+/// So many pieces are kept for the next batch, and none larger than this.
+const KEPT: usize = 8;
+const LARGEST: usize = 8 << 20;
+
+static MASKS: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
+static TEXTS: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
+static SPANS: Mutex<Vec<Vec<Span>>> = Mutex::new(Vec::new());
+
+/// Memory for a mask, with bytes of no meaning in it.
+#[must_use]
+pub fn mask() -> Vec<u8> {
+    take(&MASKS)
+}
+
+/// Memory for a text, with bytes of no meaning in it.
+#[must_use]
+pub fn text() -> Vec<u8> {
+    take(&TEXTS)
+}
+
+/// An empty vector of spans.
+#[must_use]
+pub fn spans() -> Vec<Span> {
+    take(&SPANS)
+}
+
+/// Give back the memory of a mask.
+pub fn give_mask(bytes: Vec<u8>) {
+    give(&MASKS, bytes);
+}
+
+/// Give back the memory of a text.
+pub fn give_text(bytes: Vec<u8>) {
+    give(&TEXTS, bytes);
+}
+
+/// Give back spans.
+pub fn give_spans(mut spans: Vec<Span>) {
+    spans.clear();
+    give(&SPANS, spans);
+}
+
+fn take<T>(pool: &Mutex<Vec<Vec<T>>>) -> Vec<T> {
+    // A panic elsewhere leaves the pool whole: nothing in here can panic half way.
+    pool.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+}
+
+fn give<T>(pool: &Mutex<Vec<Vec<T>>>, used: Vec<T>) {
+    if used.capacity() == 0 || used.capacity() * size_of::<T>() > LARGEST {
+        return;
+    }
+    let mut pool = pool.lock().unwrap_or_else(PoisonError::into_inner);
+    if pool.len() < KEPT {
+        pool.push(used);
+    }
+}

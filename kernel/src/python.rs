@@ -1,0 +1,245 @@
+//! The kernel's face in Python: `Plan`, `Parser`, `Records`. Work is done without the interpreter's lock.
+
+use std::ffi::c_int;
+use std::sync::Arc;
+
+use arrow_array::Array;
+use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema};
+use pyo3::exceptions::{PyKeyError, PyValueError};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::{PyBytes, PyCapsule, PyMemoryView};
+
+use crate::block::{Block, TimeSource};
+use crate::ids::Ids;
+use crate::ndjson::Schema;
+use crate::parser::{self, Batch, Item};
+use crate::{arrow, ndjson, pool, spec, times};
+
+/// The schemas by name, in the order in which the plan gives names.
+const SCHEMAS: [&str; 3] = ["aws", "ecs", "otel"];
+/// Stands for a record without a time.
+const NO_TIME: i64 = i64::MIN;
+
+/// Formats and settings, ready to be parsed with.
+#[pyclass(frozen, module = "tailrace_kernel")]
+struct Plan {
+    plan: Arc<spec::Plan>,
+    schemas: Arc<Vec<Schema>>,
+}
+
+#[pymethods]
+impl Plan {
+    #[new]
+    fn new(json: &[u8]) -> PyResult<Self> {
+        let plan = spec::Plan::from_json(json).map_err(PyValueError::new_err)?;
+        let schemas = (0..SCHEMAS.len()).map(|number| Schema::new(&plan, number)).collect();
+        Ok(Self { plan: Arc::new(plan), schemas: Arc::new(schemas) })
+    }
+}
+
+/// A batch as Python takes it: records, rejects, counts, and the offset up to which everything is told.
+type Told<'py> = (Records, Vec<Reject<'py>>, [u64; 11], u64);
+/// Offset, lines, reason, payload, length, SHA-256 in hex.
+type Reject<'py> = (u64, u64, &'static str, Bound<'py, PyBytes>, u64, String);
+
+/// Reads one item.
+#[pyclass(module = "tailrace_kernel")]
+struct Parser {
+    parser: parser::Parser,
+    plan: Arc<spec::Plan>,
+    schemas: Arc<Vec<Schema>>,
+    ids: Arc<Ids>,
+}
+
+#[pymethods]
+impl Parser {
+    #[new]
+    fn new(plan: &Plan, kind: String, reference_us: i64, identity: &[u8], offset: u64) -> Self {
+        let item = Item { kind, reference: reference_us, offset };
+        Self {
+            parser: parser::Parser::new(Arc::clone(&plan.plan), item),
+            plan: Arc::clone(&plan.plan),
+            schemas: Arc::clone(&plan.schemas),
+            ids: Arc::new(Ids::new(identity)),
+        }
+    }
+
+    fn feed<'py>(&mut self, py: Python<'py>, data: PyBackedBytes) -> Told<'py> {
+        let batch = py.detach(|| self.parser.feed(Box::new(data)));
+        self.tell(py, batch)
+    }
+
+    fn finish<'py>(&mut self, py: Python<'py>, truncated: bool) -> Told<'py> {
+        let batch = py.detach(|| self.parser.finish(truncated));
+        self.tell(py, batch)
+    }
+}
+
+impl Parser {
+    fn tell<'py>(&self, py: Python<'py>, batch: Batch) -> Told<'py> {
+        let rejects = batch.rejects.into_iter().map(|reject| {
+            let sha256 = reject.sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+            let payload = PyBytes::new(py, &reject.payload);
+            (reject.offset, reject.lines, reject.reason.name(), payload, reject.length, sha256)
+        });
+        let counts = batch.counts;
+        let figures = [
+            counts.lines,
+            counts.records,
+            counts.record_lines,
+            counts.rejects,
+            counts.reject_lines,
+            counts.control,
+            counts.blank,
+            counts.invalid,
+            counts.unknown,
+            counts.mismatched,
+            counts.cut,
+        ];
+        let records = Records {
+            block: Arc::new(batch.block),
+            plan: Arc::clone(&self.plan),
+            schemas: Arc::clone(&self.schemas),
+            ids: Arc::clone(&self.ids),
+        };
+        (records, rejects.collect(), figures, batch.end)
+    }
+}
+
+/// The records of one batch.
+#[pyclass(frozen, module = "tailrace_kernel")]
+struct Records {
+    block: Arc<Block>,
+    plan: Arc<spec::Plan>,
+    schemas: Arc<Vec<Schema>>,
+    ids: Arc<Ids>,
+}
+
+#[pymethods]
+impl Records {
+    fn __len__(&self) -> usize {
+        self.block.rows.len()
+    }
+
+    #[pyo3(signature = (schema = "aws", *, ids = false))]
+    fn ndjson<'py>(&self, py: Python<'py>, schema: &str, ids: bool) -> PyResult<Bound<'py, PyMemoryView>> {
+        let number = SCHEMAS.iter().position(|&known| known == schema);
+        let keys = &self.schemas[number.ok_or_else(|| PyKeyError::new_err(schema.to_owned()))?];
+        let ids = ids.then_some(self.ids.as_ref());
+        let bytes = py.detach(|| ndjson::write(&self.block, &self.plan, keys, ids));
+        Buffer::view(py, bytes)
+    }
+
+    /// Text of all records, ends of each (u64), times in ms (i64, the smallest number for none).
+    fn raw<'py>(&self, py: Python<'py>) -> PyResult<[Bound<'py, PyMemoryView>; 3]> {
+        let (text, ends, times) = py.detach(|| raw(&self.block));
+        let view = |bytes: Vec<u8>| { let len = bytes.len(); Buffer::view(py, (bytes, len)) };
+        Ok([view(text)?, view(ends)?, view(times)?])
+    }
+
+    fn partitions(&self) -> Vec<(&str, Option<String>, usize)> {
+        arrow::partitions(&self.block)
+            .into_iter()
+            .map(|(format, day, count)| {
+                let day = day.map(|day| times::day_text(day * 86_400_000_000));
+                (self.plan.formats[format].name.as_str(), day, count)
+            })
+            .collect()
+    }
+
+    fn columns(&self, py: Python<'_>, format_name: &str, day: Option<&str>) -> PyResult<Columns> {
+        let missing = || PyKeyError::new_err(format!("{format_name} {day:?}"));
+        let format = self.plan.formats.iter().position(|format| format.name == format_name).ok_or_else(missing)?;
+        let day = arrow::partitions(&self.block)
+            .into_iter()
+            .find(|(known, number, _)| {
+                *known == format && number.map(|number| times::day_text(number * 86_400_000_000)).as_deref() == day
+            })
+            .ok_or_else(missing)?
+            .1;
+        let array = py.detach(|| arrow::columns(&self.block, &self.plan, format, day, &self.ids));
+        Ok(Columns { array })
+    }
+}
+
+/// Text of all records, and ends and times as bytes of 64-bit numbers.
+fn raw(block: &Block) -> (Vec<u8>, Vec<u8>, Vec<u8>) {
+    let (mut text, mut ends, mut times) = (Vec::new(), Vec::new(), Vec::new());
+    for row in &block.rows {
+        text.extend_from_slice(block.view(row).text(row.text));
+        ends.extend_from_slice(&(text.len() as u64).to_ne_bytes());
+        let time = if row.time_source == TimeSource::None { NO_TIME } else { row.time.div_euclid(1000) };
+        times.extend_from_slice(&time.to_ne_bytes());
+    }
+    (text, ends, times)
+}
+
+/// Arrow columns, by the `PyCapsule` interface.
+#[pyclass(frozen, module = "tailrace_kernel")]
+struct Columns {
+    array: arrow_array::StructArray,
+}
+
+#[pymethods]
+impl Columns {
+    /// The schema and the array. Another schema cannot be asked for; what is asked is not looked at, as the interface allows.
+    #[pyo3(signature = (requested_schema = None))]
+    fn __arrow_c_array__<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<(Bound<'py, PyCapsule>, Bound<'py, PyCapsule>)> {
+        drop(requested_schema);
+        let schema = FFI_ArrowSchema::try_from(self.array.data_type());
+        let schema = schema.map_err(|error| PyValueError::new_err(error.to_string()))?;
+        let array = FFI_ArrowArray::new(&self.array.to_data());
+        Ok((
+            PyCapsule::new_with_value(py, schema, c"arrow_schema")?,
+            PyCapsule::new_with_value(py, array, c"arrow_array")?,
+        ))
+    }
+}
+
+/// Bytes that Python may look at without a copy.
+#[pyclass(frozen, module = "tailrace_kernel")]
+struct Buffer {
+    bytes: Vec<u8>,
+    len: usize,
+}
+
+impl Buffer {
+    fn view(py: Python<'_>, (bytes, len): (Vec<u8>, usize)) -> PyResult<Bound<'_, PyMemoryView>> {
+        PyMemoryView::from(Bound::new(py, Self { bytes, len })?.as_any())
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        pool::give_text(std::mem::take(&mut self.bytes));
+    }
+}
+
+#[pymethods]
+impl Buffer {
+    unsafe fn __getbuffer__(slf: Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
+        let Self { bytes, len } = slf.get();
+        // SAFETY: the interpreter gives a valid view; the bytes are never changed, and live as long as this object, to
+        // which the view holds a reference.
+        let status = unsafe {
+            ffi::PyBuffer_FillInfo(view, slf.as_ptr(), bytes.as_ptr().cast_mut().cast(), len.cast_signed(), 1, flags)
+        };
+        if status == 0 { Ok(()) } else { Err(PyErr::fetch(slf.py())) }
+    }
+}
+
+/// The module.
+#[pymodule]
+fn tailrace_kernel(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add("NO_TIME", NO_TIME)?;
+    module.add_class::<Plan>()?;
+    module.add_class::<Parser>()?;
+    module.add_class::<Records>()
+}

@@ -1,0 +1,425 @@
+//! One line, or the joined lines of one record: whose it is, and what it says. The order in which formats are tried
+//! stands in the reference twin's module of the same name.
+
+use crate::block::{Block, Line, Row, Span, TimeSource, keep};
+use crate::cells::{Begun, Cells, fill, look_at, put_time};
+use crate::columns::{self, Cursor};
+use crate::fast::Ends;
+use crate::objects::{self, Object};
+use crate::spec::{Columns, Format, Layout, LayoutAt, Objects, Plan, Token, Zone};
+use crate::syslog::{self, Header};
+use crate::template;
+use crate::times::Days;
+use crate::words;
+
+/// Why a line is no record.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs)]
+pub enum Reason {
+    BadTime,
+    TooFewFields,
+    UnclosedQuote,
+    NoMatch,
+    BadJson,
+    UnknownFormat,
+    LineTooLong,
+    RecordTooLong,
+    Truncated,
+}
+
+impl Reason {
+    /// The name that users read.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::BadTime => "bad_time",
+            Self::TooFewFields => "too_few_fields",
+            Self::UnclosedQuote => "unclosed_quote",
+            Self::NoMatch => "no_match",
+            Self::BadJson => "bad_json",
+            Self::UnknownFormat => "unknown_format",
+            Self::LineTooLong => "line_too_long",
+            Self::RecordTooLong => "record_too_long",
+            Self::Truncated => "truncated",
+        }
+    }
+}
+
+/// Why a line is no record; `open_in`: it may become one with the lines that follow.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Failure {
+    /// Why.
+    pub reason: Reason,
+    /// The layout in which its quote is open.
+    pub open_in: Option<LayoutAt>,
+}
+
+impl Failure {
+    fn new(reason: Reason) -> Self {
+        Self { reason, open_in: None }
+    }
+}
+
+/// The record, whose values are in the block by then, or why there is none.
+pub type Reading = Result<Row, Failure>;
+
+/// Reads line after line of one item.
+pub struct Reader<'p> {
+    plan: &'p Plan,
+    expected: Option<usize>,
+    reference: i64,
+    utc: Zone,
+    days: Days,
+    ends: Ends,
+}
+
+impl<'p> Reader<'p> {
+    /// A reader for an item whose key promises the format `expected`, with a time shortly after its last line.
+    #[must_use]
+    pub fn new(plan: &'p Plan, expected: Option<usize>, reference: i64) -> Self {
+        Self { plan, expected, reference, utc: Zone::utc(), days: Days::default(), ends: Ends::default() }
+    }
+
+    /// The record that the line is, or why it is none.
+    #[inline(always)]
+    pub fn read(&mut self, line: Line<'_>, segment: u32, block: &mut Block) -> Reading {
+        let first = if self.plan.explicit { Some(0) } else { self.expected };
+        if let Some(format) = first
+            && let Some(Layout::Columns(layout)) = self.plan.formats[format].layouts.first()
+            && line.bytes[line.start] != b'{'
+        {
+            let starts = if self.plan.explicit { &[] } else { layout.starts.as_slice() };
+            let reading = self.columns_at_once(line, LayoutAt { format, layout: 0 }, (layout, starts), segment, block);
+            match reading {
+                Err(failure) if failure.open_in.is_none() && !self.plan.explicit => {}
+                _ => return reading,
+            }
+        }
+        self.read_as_any(line, segment, block)
+    }
+
+    /// The joined lines of a record, read by the layout in which they were opened.
+    pub fn read_joined(&mut self, line: Line<'_>, at: LayoutAt, segment: u32, block: &mut Block) -> Reading {
+        let Layout::Columns(layout) = self.plan.layout(at) else {
+            return Err(Failure::new(Reason::UnclosedQuote));
+        };
+        self.columns(line, at, layout, segment, block)
+    }
+
+    #[inline(never)]
+    fn read_as_any(&mut self, line: Line<'_>, segment: u32, block: &mut Block) -> Reading {
+        let text = line.text();
+        let object = if text[0] == b'{' { objects::read(text) } else { None };
+        let mut asked = Asked { line, segment, object, header: None };
+        if self.plan.explicit {
+            return self.as_format(0, &mut asked, block);
+        }
+        let is_bad_json = text[0] == b'{' && asked.object.is_none();
+        let mut failure = Failure::new(if is_bad_json { Reason::BadJson } else { Reason::UnknownFormat });
+        let expected = self.expected;
+        let others = (0..self.plan.formats.len()).filter(|&format| Some(format) != expected);
+        for format in expected.into_iter().chain(others) {
+            if begins_as(&self.plan.formats[format], &asked) {
+                match self.as_format(format, &mut asked, block) {
+                    Err(why) if why.open_in.is_none() => failure = why,
+                    reading => return reading,
+                }
+            }
+        }
+        for whole in [true, false] {
+            for format in 0..self.plan.formats.len() {
+                if let Some(row) = self.as_template(format, &mut asked, whole, block) {
+                    return Ok(row);
+                }
+            }
+        }
+        match expected {
+            Some(format) => self.as_format(format, &mut asked, block),
+            None => Err(failure),
+        }
+    }
+
+    /// The line read as this format, whatever it begins with.
+    fn as_format(&mut self, format: usize, asked: &mut Asked<'_>, block: &mut Block) -> Reading {
+        let plan = self.plan;
+        let mut failure = Failure::new(Reason::NoMatch);
+        for (number, layout) in plan.formats[format].layouts.iter().enumerate() {
+            let at = LayoutAt { format, layout: number };
+            match layout {
+                Layout::Columns(layout) if asked.line.text()[0] != b'{' => {
+                    return self.columns(asked.line, at, layout, asked.segment, block);
+                }
+                Layout::Objects(layout) => match self.as_object(at, layout, asked, block) {
+                    Ok(row) => return Ok(row),
+                    Err(why) => failure = why,
+                },
+                _ => {}
+            }
+        }
+        [true, false]
+            .into_iter()
+            .find_map(|whole| self.as_template(format, asked, whole, block))
+            .ok_or(failure)
+    }
+
+    /// The line read by position.
+    #[inline(never)]
+    fn columns(&mut self, line: Line<'_>, at: LayoutAt, layout: &Columns, segment: u32, block: &mut Block) -> Reading {
+        self.columns_at_once(line, at, (layout, &[]), segment, block)
+    }
+
+    /// The line read by position. It fails at once if its first fields do not look like `starts`.
+    #[inline(always)]
+    fn columns_at_once(
+        &mut self,
+        line: Line<'_>,
+        at: LayoutAt,
+        (layout, starts): (&Columns, &[Token]),
+        segment: u32,
+        block: &mut Block,
+    ) -> Reading {
+        if columns::is_tabbed(line) {
+            return self.tabbed(line, at, layout, segment, block);
+        }
+        let begun = Begun::new(block, self.plan.formats[at.format].columns.len());
+        let mut cells = begun.cells(block);
+        let mut cursor = Cursor::new(line, layout);
+        cursor.cut_known(&mut cells, &mut self.ends);
+        look_at(layout, line, &mut self.days, &mut cells);
+        if !starts.is_empty() && !begins(line, layout, starts, &cells) {
+            begun.discard(block);
+            return Err(Failure::new(Reason::NoMatch));
+        }
+        let moment = cells.moment;
+        while let Some((from, to)) = cursor.next(false) {
+            block.extra.push(Span::new(from, to));
+        }
+        let failure = match (moment, cursor.open_at) {
+            _ if cursor.count < layout.required => Some(Failure::new(Reason::TooFewFields)),
+            (None, _) => Some(Failure::new(Reason::BadTime)),
+            (_, Some(_)) if layout.multiline => Some(Failure { reason: Reason::UnclosedQuote, open_in: Some(at) }),
+            _ => None,
+        };
+        if let Some(failure) = failure {
+            begun.discard(block);
+            return Err(failure);
+        }
+        if let Some(open) = cursor.open_at {
+            let open = Span::new(open, line.end);
+            match layout.fields.get(cursor.count) {
+                Some(field) => begun.cells(block).refuse(field.columns[0], open),
+                None => block.extra.push(open),
+            }
+        }
+        Ok(row(at, segment, line, moment, begun, block))
+    }
+
+    /// The line read by position where tabs separate its fields.
+    #[cold]
+    fn tabbed(&mut self, line: Line<'_>, at: LayoutAt, layout: &Columns, segment: u32, block: &mut Block) -> Reading {
+        let begun = Begun::new(block, self.plan.formats[at.format].columns.len());
+        let mut cells = begun.cells(block);
+        let mut count = 0;
+        for (&step, (from, to)) in layout.steps.cuts.iter().zip(columns::tabbed(line)) {
+            cells.hold(step, line.bytes, from, to);
+            count += 1;
+        }
+        look_at(layout, line, &mut self.days, &mut cells);
+        let moment = cells.moment;
+        if count < layout.required || moment.is_none() {
+            begun.discard(block);
+            let reason = if count < layout.required { Reason::TooFewFields } else { Reason::BadTime };
+            return Err(Failure::new(reason));
+        }
+        block.extra.extend(columns::tabbed(line).skip(count).map(|(from, to)| Span::new(from, to)));
+        Ok(row(at, segment, line, moment, begun, block))
+    }
+
+    /// The line read by the first of the format's templates that it matches, behind its header or from its start.
+    fn as_template(&self, format: usize, asked: &mut Asked<'_>, whole: bool, block: &mut Block) -> Option<Row> {
+        let known = &self.plan.formats[format];
+        if !known.layouts.iter().any(|layout| matches!(layout, Layout::Template(_))) {
+            return None;
+        }
+        let from_start = Header::default();
+        let (line, segment) = (asked.line, asked.segment);
+        let behind = known.syslog.is_some().then(|| &*asked.header(self.reference, &self.plan.zone));
+        let again = behind.is_none_or(|header| header.text_at > 0).then_some(&from_start);
+        for header in behind.into_iter().chain(again) {
+            let start = line.start + header.text_at;
+            let text = &line.bytes[start..line.end];
+            for (number, layout) in known.layouts.iter().enumerate() {
+                let Layout::Template(layout) = layout else { continue };
+                let Some(found) = template::find(text, layout, self.plan.captures, !whole) else { continue };
+                if found.truncated == whole {
+                    continue;
+                }
+                let at = LayoutAt { format, layout: number };
+                return Some(self.template_row(at, &found, header, line, segment, block));
+            }
+        }
+        None
+    }
+
+    fn template_row(
+        &self,
+        at: LayoutAt,
+        found: &template::Match,
+        header: &Header,
+        line: Line<'_>,
+        segment: u32,
+        block: &mut Block,
+    ) -> Row {
+        let known = &self.plan.formats[at.format];
+        let start = line.start + header.text_at;
+        let begun = Begun::new(block, known.columns.len());
+        let mut cells = begun.cells(block);
+        for (field, place) in known.layouts[at.layout].fields().zip(&found.texts) {
+            if let &Some((from, to)) = place {
+                let (from, to) = (start + from, start + to);
+                fill(field, &line.bytes[from..to], Span::new(from, to), &self.plan.zone, &mut cells);
+            }
+        }
+        let source = with_header(known, header, line, &mut cells);
+        let moment = cells.moment;
+        block.extra.extend(found.extra.iter().map(|&(from, to)| Span::new(start + from, start + to)));
+        let mut row = row(at, segment, line, moment, begun, block);
+        row.truncated = found.truncated;
+        row.time_source = source;
+        row
+    }
+
+    fn as_object(&self, at: LayoutAt, layout: &Objects, asked: &mut Asked<'_>, block: &mut Block) -> Reading {
+        let known = &self.plan.formats[at.format];
+        let (line, segment) = (asked.line, asked.segment);
+        let none = Header::default();
+        let (header, zone) = match known.syslog {
+            Some(_) => (&*asked.header(self.reference, &self.plan.zone), &self.plan.zone),
+            None => (&none, &self.utc),
+        };
+        let inner = &line.text()[header.text_at..];
+        let Some(object) = (inner.first() == Some(&b'{')).then(|| objects::read(inner)).flatten() else {
+            return Err(Failure::new(Reason::BadJson));
+        };
+        let begun = Begun::new(block, known.columns.len());
+        let mut cells = begun.cells(block);
+        for field in &layout.fields {
+            if let Some((_, value)) = object.iter().find(|(key, _)| **key == *field.key.as_bytes()) {
+                let text = value.join(field.separator.as_bytes());
+                let span = cells.keep(&text);
+                fill(field, &text, span, zone, &mut cells);
+            }
+        }
+        let source = with_header(known, header, line, &mut cells);
+        let moment = cells.moment;
+        if source == TimeSource::None && known.syslog.is_none() {
+            begun.discard(block);
+            return Err(Failure::new(Reason::BadTime));
+        }
+        for (key, value) in &object {
+            if layout.fields.iter().all(|field| **key != *field.key.as_bytes()) {
+                let span = keep(&mut block.arena, &[key.as_ref(), b"=", &value.join(b" ")].concat());
+                block.extra.push(span);
+            }
+        }
+        let mut row = row(at, segment, line, moment, begun, block);
+        row.time_source = source;
+        Ok(row)
+    }
+}
+
+/// Whether the first fields, looked at by now, are what a line of this layout begins with; false as well where that
+/// needs a closer look.
+#[inline(always)]
+fn begins(line: Line<'_>, layout: &Columns, starts: &[Token], cells: &Cells<'_>) -> bool {
+    let mut at = line.start;
+    starts.iter().zip(&layout.steps.cuts).all(|(&token, step)| {
+        let column = step.column as usize;
+        let span = cells.held(column);
+        if !span.is_present() || span.in_arena() || span.start() != at {
+            return false;
+        }
+        match token {
+            Token::Time if column == 0 && span.len() == 27 => {
+                at = span.end() + 1;
+                cells.moment.is_some() && line.bytes[span.start() + 4] == b'-'
+            }
+            Token::Name => {
+                at = span.end() + 1;
+                !matches!(line.bytes[span.start()], b'{' | b'<')
+            }
+            _ => {
+                let end = line.spaces.next(at, line.end);
+                let word = &line.bytes[at..end];
+                at = end + 1;
+                words::looks_like(token, word)
+            }
+        }
+    })
+}
+
+/// A line with what several formats ask of it, each found once.
+struct Asked<'a> {
+    line: Line<'a>,
+    segment: u32,
+    object: Option<Object<'a>>,
+    header: Option<Header>,
+}
+
+impl Asked<'_> {
+    fn header(&mut self, reference: i64, zone: &Zone) -> &Header {
+        let line = self.line;
+        self.header.get_or_insert_with(|| syslog::read(line.text(), reference, zone))
+    }
+}
+
+/// Whether the line begins as the format's lines do, or is an object with its mark.
+fn begins_as(known: &Format, asked: &Asked<'_>) -> bool {
+    known.layouts.iter().any(|layout| match layout {
+        Layout::Columns(layout) => words::begins_as(asked.line.text(), &layout.starts),
+        Layout::Objects(layout) => {
+            let is_mark = |key: &[u8]| key == layout.mark.as_bytes();
+            asked.object.as_ref().is_some_and(|object| object.iter().any(|(key, _)| is_mark(key)))
+        }
+        Layout::Template(_) => false,
+    })
+}
+
+/// Give a record what its syslog header says, and a time if either knows one.
+fn with_header(known: &Format, header: &Header, line: Line<'_>, cells: &mut Cells<'_>) -> TimeSource {
+    if let Some(columns) = known.syslog {
+        for (column, place) in columns.into_iter().zip(header.values) {
+            if let Some((from, to)) = place {
+                cells.put(column, Span::new(line.start + from, line.start + to));
+            }
+        }
+    }
+    if cells.moment.is_some() {
+        return TimeSource::Own;
+    }
+    let Some((moment, at)) = header.moment else { return TimeSource::None };
+    let (from, to) = (line.start + at, line.start + at + moment.len);
+    put_time(0, moment, &line.bytes[from..to], Span::new(from, to), cells);
+    TimeSource::Syslog
+}
+
+#[inline]
+fn row(at: LayoutAt, segment: u32, line: Line<'_>, moment: Option<i64>, begun: Begun, block: &mut Block) -> Row {
+    let invalid = &mut block.invalid[begun.invalid..];
+    if invalid.len() > 1 {
+        invalid.sort_unstable_by_key(|&(column, _)| column);
+    }
+    Row {
+        layout: at,
+        segment,
+        text: Span::new(line.start, line.end),
+        offset: 0,
+        lines: 1,
+        time: moment.unwrap_or_default(),
+        time_source: TimeSource::Own,
+        truncated: false,
+        slots: begun.slots,
+        extra: (begun.extra, block.extra.len()),
+        invalid: (begun.invalid, block.invalid.len()),
+    }
+}

@@ -1,0 +1,446 @@
+//! The plan as it comes from Python (JSON), and as the parser uses it. Layouts are declared there and only there.
+
+use serde::Deserialize;
+
+
+/// What a parser is told once, before any bytes.
+#[derive(Deserialize)]
+pub struct Plan {
+    /// The formats, in the order in which they are tried.
+    pub formats: Vec<Format>,
+    /// The user named the format: every line is read as the first.
+    pub explicit: bool,
+    /// For dates without a zone.
+    pub zone: Zone,
+    /// How many headers `HAProxy` captures from requests and responses, if that is known.
+    pub captures: Option<(usize, usize)>,
+    /// A longer line is a reject.
+    pub max_line: usize,
+    /// Names that every record has, by schema.
+    pub names: Names,
+}
+
+impl Plan {
+    /// Read a plan from JSON.
+    ///
+    /// # Errors
+    /// Says where the JSON is not a plan.
+    pub fn from_json(json: &[u8]) -> Result<Self, String> {
+        let mut plan: Self = serde_json::from_slice(json).map_err(|error| format!("not a plan: {error}"))?;
+        for format in &mut plan.formats {
+            for layout in &mut format.layouts {
+                if let Layout::Columns(layout) = layout {
+                    layout.steps = Steps::new(&layout.fields, format.columns.len())
+                        .ok_or_else(|| format!("not a plan: {} fills a column twice", format.name))?;
+                }
+            }
+        }
+        Ok(plan)
+    }
+
+    /// The layout of that number within a format.
+    #[must_use]
+    pub fn layout(&self, place: LayoutAt) -> &Layout {
+        &self.formats[place.format].layouts[place.layout]
+    }
+}
+
+/// Where a layout stands in a plan.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LayoutAt {
+    /// The format's number.
+    pub format: usize,
+    /// The layout's number within it.
+    pub layout: usize,
+}
+
+/// Offsets to UTC by local time, all in µs.
+#[derive(Deserialize)]
+pub struct Zone {
+    begins: Vec<i64>,
+    /// One more than there are begins.
+    offsets: Vec<i64>,
+}
+
+impl Zone {
+    /// UTC.
+    #[must_use]
+    pub const fn utc() -> Self {
+        Self { begins: Vec::new(), offsets: Vec::new() }
+    }
+
+    /// UTC of a local time.
+    #[must_use]
+    pub fn to_utc(&self, local: i64) -> i64 {
+        local - self.offsets.get(self.begins.partition_point(|&begin| begin <= local)).unwrap_or(&0)
+    }
+}
+
+/// Names of what is not a column of a layout: one for each schema.
+#[derive(Deserialize)]
+pub struct Names {
+    /// `_id`
+    pub id: String,
+    /// `format`
+    pub format: Vec<String>,
+    /// `time_source`
+    pub time_source: Vec<String>,
+    /// `truncated`
+    pub truncated: Vec<String>,
+    /// `invalid`
+    pub invalid: Vec<String>,
+    /// `extra`
+    pub extra: Vec<String>,
+}
+
+/// A format: its columns, `time` first, and its layouts.
+#[derive(Deserialize)]
+pub struct Format {
+    /// The name users write.
+    pub name: String,
+    /// Every column that a record can have.
+    pub columns: Vec<Column>,
+    /// Tried in order.
+    pub layouts: Vec<Layout>,
+    /// Lines may stand behind a syslog header, which fills these columns: priority, host, program, process id.
+    pub syslog: Option<[usize; 4]>,
+}
+
+/// What a column holds.
+#[derive(Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
+#[serde(rename_all = "lowercase")]
+pub enum Type {
+    /// Text.
+    Text,
+    /// Integer of 64 bits.
+    Int,
+    /// Decimal number.
+    Float,
+    /// Time of day.
+    Time,
+    /// List of texts.
+    Texts,
+    /// List of integers.
+    Ints,
+}
+
+/// One named value.
+#[derive(Deserialize)]
+pub struct Column {
+    /// What it holds.
+    pub r#type: Type,
+    /// The names by schema; the first is Tailrace's own.
+    pub names: Vec<String>,
+    /// Taken off the value under the other schemas.
+    pub drop_prefix: String,
+}
+
+/// How a field's text becomes values.
+#[derive(Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum Kind {
+    Text,
+    Int,
+    Float,
+    Time,
+    Endpoint,
+    Target,
+    Request,
+    Texts,
+    Ints,
+    Offers,
+    Captures,
+}
+
+/// What is decoded.
+#[derive(Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum Escape {
+    #[serde(rename = "")]
+    None,
+    Hex,
+    Backslash,
+    Hash,
+    Structured,
+}
+
+/// One field of a line.
+#[derive(Deserialize)]
+pub struct Field {
+    /// How its text becomes values.
+    pub kind: Kind,
+    /// The numbers of the columns it fills.
+    pub columns: Vec<usize>,
+    /// A quote at its start is part of it.
+    pub bare: bool,
+    /// It is written in quotes.
+    pub quoted: bool,
+    /// What is decoded.
+    pub escape: Escape,
+    /// `-1` is no value.
+    pub minus_one_absent: bool,
+    /// `""` is no value.
+    pub empty_absent: bool,
+    /// Between the items of a list.
+    pub separator: String,
+    /// Its key in a JSON object.
+    pub key: String,
+    /// It holds what `HAProxy` captured from responses.
+    pub of_response: bool,
+}
+
+/// What one of a line's first words looks like.
+#[derive(Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum Token {
+    Any,
+    Time,
+    Name,
+    Path,
+    Ip,
+    Endpoint,
+    Integer,
+    Float,
+    Version,
+}
+
+/// How a template's variable finds its end.
+#[derive(Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum Shape {
+    Integer,
+    Word,
+    Date,
+    Endpoint,
+    Quoted,
+    Captures,
+    Listed,
+    Cookies,
+    Request,
+    Loose,
+    Slack,
+}
+
+impl Shape {
+    /// Whether what it holds was written by a client.
+    #[must_use]
+    pub fn is_clients(self) -> bool {
+        matches!(self, Self::Quoted | Self::Captures | Self::Listed) || self.is_open_ended()
+    }
+
+    /// Whether nothing in the text itself tells its end.
+    #[must_use]
+    pub fn is_open_ended(self) -> bool {
+        matches!(self, Self::Cookies | Self::Request | Self::Loose)
+    }
+}
+
+/// An element of a template.
+#[derive(Deserialize)]
+#[serde(tag = "element", rename_all = "lowercase")]
+pub enum Element {
+    /// Literal text.
+    Text {
+        /// The text.
+        text: String,
+    },
+    /// Spaces.
+    Space,
+    /// A variable.
+    Variable {
+        /// How it finds its end.
+        shape: Shape,
+        /// The fields it fills.
+        fields: Vec<Field>,
+    },
+}
+
+/// One way in which the lines of a format are written.
+#[derive(Deserialize)]
+#[serde(tag = "layout", rename_all = "lowercase")]
+pub enum Layout {
+    /// Fields by position.
+    Columns(Columns),
+    /// Literal text and variables.
+    Template(Template),
+    /// A flat JSON object.
+    Objects(Objects),
+}
+
+/// Fields by position.
+#[derive(Deserialize)]
+#[allow(missing_docs)]
+pub struct Columns {
+    pub fields: Vec<Field>,
+    pub required: usize,
+    pub starts: Vec<Token>,
+    pub multiline: bool,
+    pub backslash_escapes: bool,
+    #[serde(skip)]
+    pub steps: Steps,
+}
+
+/// What is done with the fields of a line, in an order that suits the processor: all are cut first, then those of each
+/// kind are looked at together.
+#[derive(Default)]
+pub struct Steps {
+    /// For each field how it is cut, and the column where its text is kept.
+    pub cuts: Vec<CutStep>,
+    /// Columns that hold the text of another one as well, to be written raw.
+    pub raws: Vec<(usize, usize)>,
+    /// Integers and lists of them: column and field.
+    pub integers: Vec<(usize, usize)>,
+    /// Decimal numbers: column and field.
+    pub decimals: Vec<(usize, usize)>,
+    /// Times: column and field.
+    pub times: Vec<(usize, usize)>,
+    /// Addresses with a port: columns of both, and field.
+    pub endpoints: Vec<([usize; 2], usize)>,
+    /// Request lines: columns of the line and its parts, and field.
+    pub requests: Vec<([usize; 4], usize)>,
+    /// Whatever else is more than a text: column and field.
+    pub others: Vec<(usize, usize)>,
+}
+
+/// How a field is cut.
+#[derive(Clone, Copy)]
+pub struct CutStep {
+    /// Where its text is kept.
+    pub column: u32,
+    /// A quote at its start is part of it.
+    pub bare: bool,
+    /// `""` is no value.
+    pub empty_absent: bool,
+}
+
+impl Steps {
+    /// The steps for these fields; None if two of them fill the same column.
+    fn new(fields: &[Field], columns: usize) -> Option<Self> {
+        let mut steps = Self::default();
+        let mut filled = vec![false; columns];
+        for (number, field) in fields.iter().enumerate() {
+            if field.columns.iter().any(|&column| std::mem::replace(&mut filled[column], true)) {
+                return None;
+            }
+            let column = field.columns[0];
+            let (bare, empty_absent) = (field.bare, field.empty_absent && field.kind != Kind::Captures);
+            steps.cuts.push(CutStep { column: column as u32, bare, empty_absent });
+            match (field.kind, field.columns.as_slice()) {
+                (Kind::Text, &[text, raw]) => steps.raws.push((text, raw)),
+                (Kind::Text | Kind::Texts | Kind::Captures | Kind::Offers, _) => {}
+                (Kind::Int | Kind::Ints, _) => steps.integers.push((column, number)),
+                (Kind::Float, _) => steps.decimals.push((column, number)),
+                (Kind::Time, _) => steps.times.push((column, number)),
+                (Kind::Endpoint, &[ip, port]) => steps.endpoints.push(([ip, port], number)),
+                (Kind::Request, &[whole, method, url, version]) => {
+                    steps.requests.push(([whole, method, url, version], number));
+                }
+                _ => steps.others.push((column, number)),
+            }
+        }
+        Some(steps)
+    }
+}
+
+/// Literal text and variables.
+#[derive(Deserialize)]
+#[allow(missing_docs)]
+pub struct Template {
+    pub elements: Vec<Element>,
+    pub required: usize,
+}
+
+/// A flat JSON object.
+#[derive(Deserialize)]
+#[allow(missing_docs)]
+pub struct Objects {
+    pub fields: Vec<Field>,
+    pub mark: String,
+}
+
+impl Layout {
+    /// The fields of the layout, in order.
+    pub fn fields(&self) -> Box<dyn Iterator<Item = &Field> + '_> {
+        match self {
+            Self::Columns(layout) => Box::new(layout.fields.iter()),
+            Self::Objects(layout) => Box::new(layout.fields.iter()),
+            Self::Template(layout) => Box::new(layout.elements.iter().flat_map(|element| match element {
+                Element::Variable { fields, .. } => fields.as_slice(),
+                _ => &[],
+            })),
+        }
+    }
+}
+
+/// How a column of a layout's records is written.
+#[derive(Clone, Copy)]
+pub struct Writing {
+    /// As what.
+    pub role: Role,
+    /// What is decoded.
+    pub escape: Escape,
+    /// The number of the field it comes from, to find its separator.
+    pub separator: usize,
+}
+
+/// What a column's text is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs)]
+pub enum Role {
+    Unused,
+    /// Text, decoded.
+    Text,
+    /// Text as written, if decoding changes it.
+    Raw,
+    /// Text as written.
+    Plain,
+    Number,
+    Time,
+    Texts,
+    Captures,
+    Numbers,
+    Offers,
+}
+
+/// For each column of a format, how a layout's records fill it.
+#[must_use]
+pub fn writings(format: &Format, layout: &Layout) -> (Vec<Writing>, Vec<String>) {
+    let unused = Writing { role: Role::Unused, escape: Escape::None, separator: 0 };
+    let mut writings = vec![unused; format.columns.len()];
+    let mut separators = Vec::new();
+    for field in layout.fields() {
+        separators.push(field.separator.clone());
+        for (place, &column) in field.columns.iter().enumerate() {
+            let role = role(field.kind, place, format.columns[column].r#type);
+            writings[column] = Writing { role, escape: field.escape, separator: separators.len() - 1 };
+        }
+    }
+    if writings[0].role == Role::Unused {
+        writings[0].role = Role::Time;
+    }
+    if let Some(columns) = format.syslog {
+        for (place, &column) in columns.iter().enumerate() {
+            writings[column].role = if place == 0 { Role::Number } else { Role::Plain };
+        }
+    }
+    (writings, separators)
+}
+
+fn role(kind: Kind, place: usize, r#type: Type) -> Role {
+    match (kind, place) {
+        (Kind::Text, 1) => Role::Raw,
+        (Kind::Request, 0) | (Kind::Target, _) if r#type == Type::Text => Role::Plain,
+        (Kind::Endpoint, 0) => Role::Plain,
+        (Kind::Offers, _) => Role::Offers,
+        (Kind::Texts, _) => Role::Texts,
+        (Kind::Captures, _) => Role::Captures,
+        (Kind::Ints, _) => Role::Numbers,
+        (Kind::Time, _) => Role::Time,
+        _ if matches!(r#type, Type::Int | Type::Float) => Role::Number,
+        _ => Role::Text,
+    }
+}

@@ -1,0 +1,80 @@
+"""Clients for AWS and for the clouds that speak its API.
+
+Endpoints and credentials are found as boto3 finds them: an argument, then `AWS_ENDPOINT_URL_S3` and its like, then
+`AWS_ENDPOINT_URL`, then the profile.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from tailrace.errors import MissingExtra, UsageError
+
+_AWS_HOSTS: Final = (
+    ".amazonaws.com",
+    ".amazonaws.com.cn",
+    ".amazonaws.eu",
+    ".api.aws",
+    ".c2s.ic.gov",
+    ".sc2s.sgov.gov",
+    ".cloud.adc-e.uk",
+    ".csp.hci.ic.gov",
+)
+
+_COMMON: Final[dict[str, Any]] = {
+    "connect_timeout": 10,
+    "read_timeout": 60,
+    "retries": {"mode": "standard", "max_attempts": 5},
+    "max_pool_connections": 32,  # workers share a client; one connection each is not too many
+}
+
+_PRIVATE: Final[dict[str, Any]] = {
+    # Names of buckets are rarely in a private cloud's DNS, and its S3 refuses the checksums that AWS introduced in 2025.
+    "s3": {"addressing_style": "path"},
+    "request_checksum_calculation": "when_required",
+    "response_checksum_validation": "when_required",
+}
+
+
+def client(
+    service: str, *, region: str | None = None, endpoint_url: str | None = None, profile: str | None = None
+) -> Any:
+    """A boto3 client, which threads may share.
+
+    Raises MissingExtra without boto3, and UsageError if settings do not fit together; among them the region of a
+    private cloud without its endpoint, so that nothing meant for it leaves for AWS.
+    """
+    try:
+        import boto3  # noqa: PLC0415 - an optional library, and slow to import
+        from botocore.config import Config  # noqa: PLC0415
+        from botocore.exceptions import BotoCoreError  # noqa: PLC0415
+    except ImportError as error:
+        raise MissingExtra("reading from S3", "aws") from error
+    try:
+        session = boto3.Session(profile_name=profile, region_name=region)
+        made = session.client(service, endpoint_url=endpoint_url, config=Config(**_COMMON))
+        if endpoint_url or not _is_aws(made.meta.endpoint_url):
+            return session.client(service, endpoint_url=endpoint_url, config=Config(**_COMMON, **_PRIVATE))
+        if session.region_name:
+            session.get_partition_for_region(session.region_name)
+    except (BotoCoreError, ValueError) as error:
+        raise _told(error, service, region) from error
+    return made
+
+
+def _is_aws(url: str) -> bool:
+    return str(urlsplit(url).hostname).endswith(_AWS_HOSTS)
+
+
+def _told(error: Exception, service: str, region: str | None) -> UsageError:
+    """The error as a sentence; boto3's own names the cause but not the remedy."""
+    kind = type(error).__name__
+    if kind == "UnknownRegionError":
+        where = f"the region {region}" if region else "the configured region"
+        return UsageError(f"{where} is none of AWS; name the endpoint of its cloud with --endpoint-url")
+    if kind == "NoRegionError":
+        return UsageError(f"no region is known for {service}: set AWS_REGION or a profile with one")
+    if kind == "ValueError":
+        return UsageError(f"the endpoint of {service} must be a URL such as https://s3.example.net:8773")
+    return UsageError(f"no client for {service} can be made: {error}")

@@ -1,0 +1,87 @@
+"""What the failure of a call means, told without secrets: from codes only, never from the text of an answer."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from tailrace.errors import Fatal
+
+_REFUSED: Final = (
+    "the credentials are not accepted by {endpoint} ({code}); check the access key, the secret or the profile"
+)
+_MISSING: Final = (
+    "there are no usable credentials for {what} ({code}); set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile"
+)
+_DENIED: Final = "access to {what} at {endpoint} is denied; give these credentials the permission, or use others"
+_UNREACHABLE: Final = "{endpoint} cannot be reached for {what}; check the endpoint and the network"
+
+_SENTENCES: Final = {
+    "403": _DENIED,
+    "AccessDenied": _DENIED,
+    "AccessDeniedException": _DENIED,
+    "AccountProblem": _DENIED,
+    "AllAccessDisabled": _DENIED,
+    "AuthFailure": _REFUSED,
+    "ExpiredToken": _REFUSED,
+    "ExpiredTokenException": _REFUSED,
+    "InvalidAccessKeyId": _REFUSED,
+    "InvalidClientTokenId": _REFUSED,
+    "InvalidToken": _REFUSED,
+    "SignatureDoesNotMatch": _REFUSED,
+    "TokenRefreshRequired": _REFUSED,
+    "UnrecognizedClientException": _REFUSED,
+    "RequestTimeTooSkewed": "the clock of this machine differs from that of {endpoint}; set it",
+    "CredentialRetrievalError": _MISSING,
+    "NoCredentialsError": _MISSING,
+    "PartialCredentialsError": _MISSING,
+    "SSOTokenLoadError": _MISSING,
+    "TokenRetrievalError": _MISSING,
+    "UnauthorizedSSOTokenError": _MISSING,
+    "ConnectTimeoutError": _UNREACHABLE,
+    "EndpointConnectionError": _UNREACHABLE,
+    "ProxyConnectionError": _UNREACHABLE,
+    "SSLError": "the certificate of {endpoint} is not trusted; name the right authorities in AWS_CA_BUNDLE",
+}
+
+
+def raised() -> tuple[type[Exception], ...]:
+    """What calls of a client raise, and the reading of what they return."""
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - an optional library
+    from botocore.parsers import ResponseParserError  # noqa: PLC0415
+    from urllib3.exceptions import HTTPError  # noqa: PLC0415 - comes with it
+
+    return (BotoCoreError, ClientError, ResponseParserError, HTTPError, OSError)
+
+
+def code_of(error: Exception) -> str:
+    """The service's code for an error, or else the name of the exception."""
+    response = getattr(error, "response", None)
+    if not isinstance(response, dict):
+        return type(error).__name__
+    return str(response.get("Error", {}).get("Code") or status_of(error))
+
+
+def status_of(error: Exception) -> int:
+    """The HTTP status with which a service refused, 0 if it did not come to that."""
+    response = getattr(error, "response", None)
+    metadata = response.get("ResponseMetadata", {}) if isinstance(response, dict) else {}
+    return int(metadata.get("HTTPStatusCode", 0))
+
+
+def unreachable(error: Exception) -> bool:
+    """Whether nothing answered at the endpoint: that may pass."""
+    return _SENTENCES.get(code_of(error)) == _UNREACHABLE
+
+
+def fatal(error: Exception, what: str, client: Any) -> Fatal | None:
+    """What to raise if an error will come again at every call: credentials, permission, no way there."""
+    code = code_of(error)
+    sentence = _SENTENCES.get(code)
+    return Fatal(sentence.format(what=what, endpoint=endpoint_of(client), code=code)) if sentence else None
+
+
+def endpoint_of(client: Any) -> str:
+    """The URL that a client calls, without any secret in it."""
+    parts = urlsplit(str(client.meta.endpoint_url))
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()

@@ -1,0 +1,71 @@
+"""Records that wait until they make a good row group."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+_SMALL_ROWS = 64
+_SMALL_BATCHES = 64
+"""So many batches smaller than that are put together: their columns' overhead would outweigh their values."""
+_OVERHEAD = 400
+"""Bytes that a column of a batch takes however few its rows."""
+
+
+class Waiting:
+    """Batches in order, and how many rows and bytes of memory they are."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.memory = 0
+        self._batches: list[pa.RecordBatch] = []
+        self._small: list[pa.RecordBatch] = []
+        self._small_memory = 0
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Take a batch."""
+        memory = memory_of(batch)
+        self.rows += batch.num_rows
+        self.memory += memory
+        if batch.num_rows < _SMALL_ROWS:
+            self._small.append(batch)
+            self._small_memory += memory
+            if len(self._small) >= _SMALL_BATCHES:
+                self._join_small()
+        else:
+            self._join_small()
+            self._batches.append(batch)
+
+    def _join_small(self) -> None:
+        if len(self._small) > 1:
+            joined = pa.concat_batches(self._small)
+            self.memory += memory_of(joined) - self._small_memory
+            self._batches.append(joined)
+        else:
+            self._batches.extend(self._small)
+        self._small.clear()
+        self._small_memory = 0
+
+    def take(self) -> Sequence[pa.RecordBatch]:
+        """All batches; none are left."""
+        batches, _memory = self.take_measured()
+        return batches
+
+    def take_measured(self) -> tuple[Sequence[pa.RecordBatch], int]:
+        """All batches and the memory that they take; none are left."""
+        self._join_small()
+        taken = (self._batches, self.memory)
+        self._batches = []
+        self.rows = self.memory = 0
+        return taken
+
+
+def memory_of(batch: pa.RecordBatch) -> int:
+    """About how many bytes of memory a batch takes."""
+    return int(batch.get_total_buffer_size()) + overhead_of(batch)  # `nbytes` takes thirty times as long
+
+
+def overhead_of(batch: pa.RecordBatch) -> int:
+    """How many bytes of memory a batch takes beside its values."""
+    return _OVERHEAD * int(batch.num_columns)

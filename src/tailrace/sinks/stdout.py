@@ -1,0 +1,72 @@
+"""Records as NDJSON on a stream, one JSON object a line."""
+
+from __future__ import annotations
+
+import os
+import select
+from collections.abc import Sequence
+from typing import BinaryIO
+
+from tailrace.kernel.names import Schema
+from tailrace.model import Batch, Item, Refusal, StoredFile
+from tailrace.sinks._disk import writing
+
+_TARGET = "standard output"
+
+
+class StdoutSink:
+    """Writes to a binary stream, buffered or not, or to a file descriptor. A closed pipe is BrokenPipeError."""
+
+    name = "stdout"
+    keeps_receipts = False
+
+    def __init__(self, stream: BinaryIO | int, schema: Schema = "aws") -> None:
+        self._stream = stream
+        self._schema = schema
+
+    def write(self, item: Item, batch: Batch, part: int) -> Sequence[Refusal]:  # noqa: ARG002 - as every sink
+        """Write the records of a batch; none is refused. Raises Fatal if the stream does not take them."""
+        if len(batch.records):
+            with writing(_TARGET):
+                self._write(memoryview(batch.records.ndjson(self._schema)))
+        return ()
+
+    def _write(self, data: memoryview) -> None:
+        """Write everything, however little the stream takes at a time."""
+        while data:
+            taken = self._offer(data)
+            data = data[taken:]
+            if not taken:
+                self._wait()
+
+    def _offer(self, data: memoryview) -> int:
+        try:
+            if isinstance(self._stream, int):
+                return os.write(self._stream, data)
+            return self._stream.write(data) or 0
+        except BlockingIOError as error:
+            return getattr(error, "characters_written", 0)
+
+    def _wait(self) -> None:
+        """Wait until a stream that does not block takes more."""
+        poll = select.poll()
+        poll.register(self._stream, select.POLLOUT)
+        poll.poll()
+
+    def flush(self) -> Sequence[StoredFile]:
+        """Hand everything to the reader. Raises Fatal if the stream does not take it."""
+        with writing(_TARGET):
+            while not isinstance(self._stream, int):
+                try:
+                    self._stream.flush()
+                except BlockingIOError:
+                    self._wait()
+                else:
+                    break
+        return ()
+
+    def abandon(self) -> None:
+        """What was written is out; there is nothing to forget."""
+
+    def close(self) -> None:
+        """The stream belongs to whoever opened it."""

@@ -1,0 +1,109 @@
+"""The local store: Parquet files for each format and day, which a committed receipt makes count.
+
+Files are written to `DIR/tmp`, made durable, and renamed by `flush` to
+`DIR/data/format=F/day=D/<16 hex digits of the item>-<part>.parquet`. The names follow from the item, so what is
+delivered again overwrites and does not double. A day that fills more than one file within a part (see `_partitions`)
+has further ones, `…-<part>-1.parquet` and so on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tailrace.errors import MissingExtra
+from tailrace.model import Batch, Item, Refusal, StoredFile
+from tailrace.sinks._disk import publish, writing
+
+if TYPE_CHECKING:
+    from tailrace.sinks._partitions import Finished, Partitions
+
+NO_DAY = "__none__"
+"""The day of records whose time is not known."""
+DATA, TEMPORARY = "data", "tmp"
+MEMORY = 64 << 20
+"""So many bytes of records wait for their row groups at most."""
+
+
+def require_pyarrow() -> None:
+    """Make sure that Parquet can be read and written. Raises MissingExtra."""
+    try:
+        import_module("pyarrow.parquet")
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "pyarrow":
+            raise  # something is wrong with this Python itself
+        raise MissingExtra("the local store", "local") from error
+
+
+class StoreSink:
+    """Writes the records of one item at a time to Parquet files."""
+
+    keeps_receipts = True
+
+    def __init__(self, directory: Path, *, memory: int = MEMORY) -> None:
+        require_pyarrow()
+        self.name = store_name(directory)
+        self._directory = directory.absolute()
+        self._memory = memory
+        self._item = ""
+        self._partitions: Partitions | None = None
+
+    def write(self, item: Item, batch: Batch, part: int) -> Sequence[Refusal]:
+        """Take the records of a batch; none is refused. Raises Fatal if the disk does not take them."""
+        import pyarrow as pa  # noqa: PLC0415 - an optional library
+
+        from tailrace.sinks._partitions import Partition  # noqa: PLC0415
+
+        partitions = self._open(f"{item.identity.digest}-{part}")
+        with writing(self._directory):
+            for format_name, day, _rows in batch.records.partitions():
+                columns = pa.record_batch(batch.records.columns(format_name, day))
+                partitions.add(Partition(format_name, day or NO_DAY), columns)
+        return ()
+
+    def _open(self, item: str) -> Partitions:
+        from tailrace.sinks._partitions import Partitions  # noqa: PLC0415 - needs an optional library
+
+        if self._partitions is None:
+            temporary = self._directory / TEMPORARY
+            with writing(temporary):
+                temporary.mkdir(parents=True, exist_ok=True)
+            self._item, self._partitions = item, Partitions(temporary, item, self._memory)
+        elif item != self._item:
+            raise ValueError("what was written of one item must be flushed or abandoned before the next")
+        return self._partitions
+
+    def flush(self) -> Sequence[StoredFile]:
+        """Make the files durable under their names, and tell them. Raises Fatal if the disk does not take them."""
+        if self._partitions is None:
+            return ()
+        with writing(self._directory):
+            finished = self._partitions.finish()
+            files = [self._stored(file) for file in finished]
+            moves = zip(finished, files, strict=True)
+            publish((source.path, self._directory / file.path) for source, file in moves)
+        self._partitions = None
+        return files
+
+    def _stored(self, file: Finished) -> StoredFile:
+        name = f"{self._item}-{file.number}" if file.number else self._item
+        format_name, day = file.partition
+        path = f"{DATA}/format={format_name}/day={day}/{name}.parquet"
+        return StoredFile(path, format_name, day, file.rows, file.size)
+
+    def abandon(self) -> None:
+        """Forget what was written since the last flush, and remove its files."""
+        if self._partitions is not None:
+            self._partitions.discard()
+            self._partitions = None
+
+    def close(self) -> None:
+        """Let go of everything. May be called twice."""
+        self.abandon()
+
+
+def store_name(directory: Path) -> str:
+    """The name under which a store's receipts are kept."""
+    return f"store:{directory.absolute()}"

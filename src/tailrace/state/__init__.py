@@ -1,0 +1,1 @@
+"""Where receipts, leases and the list of a store's files are kept."""
