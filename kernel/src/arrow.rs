@@ -85,8 +85,10 @@ impl<'a> Table<'a> {
     /// Each record with its value of a column, if it has one, and how that is written.
     fn cells(&self, column: usize) -> impl Iterator<Item = (&'a Row, Option<Span>, Writing)> + '_ {
         self.rows.iter().map(move |&row| {
-            let span = self.block.slots(row, self.known.columns.len())[column];
-            (row, span.is_present().then_some(span), self.layouts[row.layout.layout].0[column])
+            let layout = &self.known.layouts[row.layout.layout];
+            let slots = self.block.slots(row, layout.slots(self.known.columns.len()));
+            let span = layout.slot_of(column).map(|slot| slots[slot]).filter(|span| span.is_present());
+            (row, span, self.layouts[row.layout.layout].0[column])
         })
     }
 

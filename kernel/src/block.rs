@@ -126,7 +126,9 @@ pub struct Row {
     pub time_source: TimeSource,
     /// Cut at `HAProxy`'s length limit.
     pub truncated: bool,
-    /// Its first slot; it has one for each column of its format.
+    /// All its values stand in its segment, and none of them needs more than copying.
+    pub is_plain: bool,
+    /// Its first slot; it has one for each column that its layout fills.
     pub slots: usize,
     /// Its part of the words without a column.
     pub extra: (usize, usize),
@@ -235,6 +237,8 @@ pub struct Line<'a> {
     pub spaces: Bits<'a>,
     /// Where they hold quotes.
     pub quotes: Bits<'a>,
+    /// Where they hold what needs more than copying.
+    pub specials: Bits<'a>,
     /// Where they hold decimal digits.
     pub digits: Bits<'a>,
     /// Where they hold points and colons.

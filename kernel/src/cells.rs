@@ -2,12 +2,12 @@
 
 use crate::block::{Block, Line, Span, keep};
 use crate::fast::Checked;
-use crate::spec::{Columns, CutStep, Field, Kind, Zone};
+use crate::spec::{Columns, Field, Kind, Zone};
 use crate::times::{self, Days, Moment};
 
 /// The record that is being read: its slots, and what else it adds to its block.
 pub struct Cells<'b> {
-    /// A slot for each column.
+    /// A slot for each column that its layout fills.
     pub slots: &'b mut [Span],
     arena: &'b mut Vec<u8>,
     invalid: &'b mut Vec<(usize, Span)>,
@@ -30,9 +30,9 @@ pub struct Begun {
 impl Begun {
     /// A record without any values yet.
     #[inline]
-    pub fn new(block: &mut Block, columns: usize) -> Self {
+    pub fn new(block: &mut Block, slots_of_record: usize) -> Self {
         let slots = block.slots.len();
-        block.slots.resize(slots + columns, Span::ABSENT);
+        block.slots.resize(slots + slots_of_record, Span::ABSENT);
         Self { slots, invalid: block.invalid.len(), extra: block.extra.len() }
     }
 
@@ -57,20 +57,13 @@ impl Begun {
 }
 
 impl Cells<'_> {
-    /// Set a column, unless it has a value already.
+    /// Set a slot, unless it has a value already.
     #[inline(always)]
-    pub fn put(&mut self, column: usize, span: Span) {
-        let slot = &mut self.slots[column];
+    pub fn put(&mut self, slot: usize, span: Span) {
+        let slot = &mut self.slots[slot];
         if !slot.is_present() {
             *slot = span;
         }
-    }
-
-    /// What a column holds.
-    #[inline(always)]
-    #[must_use]
-    pub fn held(&self, column: usize) -> Span {
-        self.slots[column]
     }
 
     /// Note a text that does not fit the column.
@@ -85,26 +78,18 @@ impl Cells<'_> {
         keep(self.arena, bytes)
     }
 
-    /// Fill the columns of a field anew from the text in its first one.
+    /// Fill the slots of a field anew from the text in its first one.
     #[inline(never)]
     fn refill(&mut self, field: &Field, line: Line<'_>) {
-        let span = std::mem::replace(&mut self.slots[field.columns[0]], Span::ABSENT);
+        let span = std::mem::replace(&mut self.slots[field.slots[0]], Span::ABSENT);
         if span.is_present() {
             fill(field, &line.bytes[span.start()..span.end()], span, UTC, self);
         }
     }
 
-    /// Keep the text of a field in its first column, to be looked at later.
-    #[inline(always)]
-    pub fn hold(&mut self, step: CutStep, bytes: &[u8], from: usize, to: usize) {
-        let is_dash = to == from + 1 && bytes[from] == b'-';
-        let is_absent = is_dash || (from == to && step.empty_absent);
-        self.slots[step.column as usize] = if is_absent { Span::ABSENT } else { Span::new(from, to) };
-    }
-
-    fn put_kept(&mut self, column: usize, bytes: &[u8]) {
+    fn put_kept(&mut self, slot: usize, bytes: &[u8]) {
         let span = self.keep(bytes);
-        self.put(column, span);
+        self.put(slot, span);
     }
 }
 
@@ -117,26 +102,29 @@ pub fn fill(field: &Field, text: &[u8], span: Span, zone: &Zone, cells: &mut Cel
     {
         return;
     }
-    let column = field.columns[0];
+    let slot = field.slots[0];
     match field.kind {
         Kind::Text => {
-            cells.put(column, span);
-            if let Some(&raw) = field.columns.get(1) {
+            cells.put(slot, span);
+            if let Some(&raw) = field.slots.get(1) {
                 cells.put(raw, span);
             }
         }
-        Kind::Int => number(column, integer(text), span, cells),
-        Kind::Float => number(column, decimal(text), span, cells),
-        Kind::Time => time(column, text, span, zone, cells),
+        Kind::Int => number(field, 0, integer(text), span, cells),
+        Kind::Float => number(field, 0, decimal(text), span, cells),
+        Kind::Time => match times::read_whole(text, zone) {
+            Some(moment) => put_time(field.columns[0] == 0, slot, moment, text, span, cells),
+            None => cells.refuse(field.columns[0], span),
+        },
         Kind::Endpoint => endpoint(field, text, span, cells),
         Kind::Target => target(field, text, span, cells),
         Kind::Request => request(field, text, span, cells),
-        Kind::Ints if !ints_fit(text, field.separator.as_bytes()) => cells.refuse(column, span),
-        Kind::Texts | Kind::Captures | Kind::Offers | Kind::Ints => cells.put(column, span),
+        Kind::Ints if !ints_fit(text, field.separator.as_bytes()) => cells.refuse(field.columns[0], span),
+        Kind::Texts | Kind::Captures | Kind::Offers | Kind::Ints => cells.put(slot, span),
     }
 }
 
-/// Give all columns of a line their values; the texts of its fields are in the first column of each by then.
+/// Give all columns of a line their values; the texts of its fields are in the first slots by then.
 #[inline(always)]
 pub fn look_at(layout: &Columns, line: Line<'_>, days: &mut Days, cells: &mut Cells<'_>) {
     let steps = &layout.steps;
@@ -144,22 +132,26 @@ pub fn look_at(layout: &Columns, line: Line<'_>, days: &mut Days, cells: &mut Ce
     for &(text, raw) in &steps.raws {
         cells.slots[raw] = cells.slots[text];
     }
-    for &(column, field) in &steps.integers {
-        let span = cells.slots[column];
+    for &(slot, field) in &steps.integers {
+        let span = cells.slots[slot];
         if span.is_present() && !is_usual_number(line, digits, span) {
             cells.refill(&layout.fields[field], line);
         }
     }
-    for &(column, field) in &steps.decimals {
-        let span = cells.slots[column];
+    for &(slot, field, minus_one_absent) in &steps.decimals {
+        let span = cells.slots[slot];
         if span.is_present() && !is_usual_decimal(line, digits, span) {
-            cells.refill(&layout.fields[field], line);
+            if minus_one_absent && line.bytes[span.start()..span.end()] == *b"-1" {
+                cells.slots[slot] = Span::ABSENT;
+            } else {
+                cells.refill(&layout.fields[field], line);
+            }
         }
     }
-    for &(column, field) in &steps.times {
-        let span = cells.slots[column];
+    for &(slot, field, is_own) in &steps.times {
+        let span = cells.slots[slot];
         match if span.len() == 27 { days.read(line, digits, span.start()) } else { None } {
-            Some(us) if column == 0 => cells.moment = Some(us),
+            Some(us) if is_own => cells.moment = Some(us),
             Some(_) => {}
             None => cells.refill(&layout.fields[field], line),
         }
@@ -184,8 +176,8 @@ pub fn look_at(layout: &Columns, line: Line<'_>, days: &mut Days, cells: &mut Ce
         }
         match usual_request(line, span.start(), span.end()) {
             Some(parts) => {
-                for (column, (from, to)) in [method, url, version].into_iter().zip(parts) {
-                    cells.slots[column] = Span::new(from, to);
+                for (slot, (from, to)) in [method, url, version].into_iter().zip(parts) {
+                    cells.slots[slot] = Span::new(from, to);
                 }
             }
             None => cells.refill(&layout.fields[field], line),
@@ -268,11 +260,11 @@ pub enum Digits {
 }
 
 #[inline]
-fn number(column: usize, digits: Option<Digits>, span: Span, cells: &mut Cells<'_>) {
+fn number(field: &Field, place: usize, digits: Option<Digits>, span: Span, cells: &mut Cells<'_>) {
     match digits {
-        Some(Digits::From(from)) => cells.put(column, span.part(from, span.len())),
-        Some(Digits::Anew(digits)) => cells.put_kept(column, &digits),
-        None => cells.refuse(column, span),
+        Some(Digits::From(from)) => cells.put(field.slots[place], span.part(from, span.len())),
+        Some(Digits::Anew(digits)) => cells.put_kept(field.slots[place], &digits),
+        None => cells.refuse(field.columns[place], span),
     }
 }
 
@@ -325,33 +317,24 @@ pub fn decimal(text: &[u8]) -> Option<Digits> {
     Some(Digits::Anew([&text[..sign], &text[sign + zeros..], end].concat()))
 }
 
+/// Set a time: as it stands where it needs no more than a `Z`, else written anew. `is_own`: it is the record's.
 #[inline]
-fn time(column: usize, text: &[u8], span: Span, zone: &Zone, cells: &mut Cells<'_>) {
-    let Some(moment) = times::read_whole(text, zone) else {
-        return cells.refuse(column, span);
-    };
-    put_time(column, moment, text, span, cells);
-}
-
-/// Set a time column: as it stands where it needs no more than a `Z`, else written anew.
-#[inline]
-pub fn put_time(column: usize, moment: Moment, text: &[u8], span: Span, cells: &mut Cells<'_>) {
-    if cells.slots[column].is_present() {
+pub fn put_time(is_own: bool, slot: usize, moment: Moment, text: &[u8], span: Span, cells: &mut Cells<'_>) {
+    if cells.slots[slot].is_present() {
         return;
     }
-    if column == 0 {
+    if is_own {
         cells.moment = Some(moment.us);
     }
     if moment.is_plain {
-        cells.put(column, span);
+        cells.put(slot, span);
     } else {
-        cells.put_kept(column, &moment.format(text));
+        cells.put_kept(slot, &moment.format(text));
     }
 }
 
 #[inline]
 fn endpoint(field: &Field, text: &[u8], span: Span, cells: &mut Cells<'_>) {
-    let [ip, port] = [field.columns[field.columns.len() - 2], field.columns[field.columns.len() - 1]];
     let colon = memchr::memrchr(b':', text);
     let mut host = address(&text[..colon.unwrap_or(0)]);
     let (mut host_end, mut number_at) = (colon.unwrap_or(text.len()), colon.map(|colon| colon + 1));
@@ -363,35 +346,35 @@ fn endpoint(field: &Field, text: &[u8], span: Span, cells: &mut Cells<'_>) {
         }
     }
     match host {
-        Some((from, to)) => cells.put(ip, span.part(from, to)),
+        Some((from, to)) => cells.put(field.slots[0], span.part(from, to)),
         None if text[..host_end] == *b"-" => {}
-        None => cells.refuse(ip, span.part(0, host_end)),
+        None => cells.refuse(field.columns[0], span.part(0, host_end)),
     }
     let Some(at) = number_at else { return };
     let number_text = &text[at..];
     if number_text != b"-" {
         let digits = if is_digits(number_text) { integer(number_text) } else { None };
-        number(port, digits, span.part(at, text.len()), cells);
+        number(field, 1, digits, span.part(at, text.len()), cells);
     }
 }
 
 fn target(field: &Field, text: &[u8], span: Span, cells: &mut Cells<'_>) {
-    cells.put(field.columns[0], span);
+    cells.put(field.slots[0], span);
     let Some(colon) = memchr::memrchr(b':', text) else { return };
     if let (Some((from, to)), true) = (address(&text[..colon]), is_digits(&text[colon + 1..])) {
         if let Some(digits) = integer(&text[colon + 1..]) {
-            cells.put(field.columns[1], span.part(from, to));
-            number(field.columns[2], Some(digits), span.part(colon + 1, text.len()), cells);
+            cells.put(field.slots[1], span.part(from, to));
+            number(field, 2, Some(digits), span.part(colon + 1, text.len()), cells);
         }
     }
 }
 
 #[inline]
 fn request(field: &Field, text: &[u8], span: Span, cells: &mut Cells<'_>) {
-    cells.put(field.columns[0], span);
-    for (&column, (from, to)) in field.columns[1..].iter().zip(request_parts(text)) {
+    cells.put(field.slots[0], span);
+    for (&slot, (from, to)) in field.slots[1..].iter().zip(request_parts(text)) {
         if from < to && text[from..to] != *b"-" {
-            cells.put(column, span.part(from, to));
+            cells.put(slot, span.part(from, to));
         }
     }
 }

@@ -2,8 +2,8 @@
 //! the same name.
 
 use crate::block::{Line, Span};
-use crate::cells::{self, Cells};
-use crate::fast::{self, Ends};
+use crate::cells;
+use crate::fast::Cutter;
 use crate::spec::{Columns, Field, Kind, Token};
 use crate::words::looks_like;
 
@@ -29,23 +29,40 @@ impl<'a> Cursor<'a> {
         Self { line, layout, at: line.start, count: 0, open_at: None }
     }
 
-    /// Cut the fields that the layout knows, and keep each in its column.
+    /// Cut the fields that the layout knows, each into the slot of its number; a dash is none. Tells whether no text of
+    /// the line needs more than copying; false if that is not known.
     #[inline(always)]
-    pub fn cut_known(&mut self, cells: &mut Cells<'_>, ends: &mut Ends) {
-        match fast::cut_plain(self.line, &self.layout.steps.cuts, cells.slots, ends) {
-            Some((count, at)) => (self.count, self.at) = (count, at),
-            None => self.cut_one_by_one(cells),
+    pub fn cut_known(&mut self, cutter: &mut Cutter, slots: &mut [Span]) -> bool {
+        let steps = &self.layout.steps;
+        let known = self.layout.fields.len();
+        let mut is_plain = false;
+        match cutter.cut(self.line, &mut slots[..known]) {
+            Some(cut) if steps.bare.iter().all(|&number| !self.is_quoted(slots[number])) => {
+                (self.count, self.at) = (cut.known, cut.rest);
+                is_plain = cut.is_plain;
+            }
+            _ => self.cut_one_by_one(&mut slots[..known]),
         }
+        for &number in &steps.empty_absent {
+            if slots[number].is_empty() {
+                slots[number] = Span::ABSENT;
+            }
+        }
+        is_plain
+    }
+
+    fn is_quoted(&self, span: Span) -> bool {
+        span.is_present() && span.start() > self.line.start && self.line.bytes[span.start() - 1] == b'"'
     }
 
     #[inline(never)]
-    fn cut_one_by_one(&mut self, cells: &mut Cells<'_>) {
-        for &step in &self.layout.steps.cuts {
-            cells.slots[step.column as usize] = Span::ABSENT;
-        }
-        for &step in &self.layout.steps.cuts {
-            let Some((from, to)) = self.next(step.bare) else { return };
-            cells.hold(step, self.line.bytes, from, to);
+    fn cut_one_by_one(&mut self, slots: &mut [Span]) {
+        slots.fill(Span::ABSENT);
+        for (slot, field) in slots.iter_mut().zip(&self.layout.fields) {
+            let Some((from, to)) = self.next(field.bare) else { return };
+            if &self.line.bytes[from..to] != b"-" {
+                *slot = Span::new(from, to);
+            }
         }
     }
 

@@ -4,7 +4,6 @@
 //! scalar twin (`scalar_block`), which is what other processors run and what the tests compare with.
 
 use crate::block::{Line, Span};
-use crate::spec::CutStep;
 
 /// Work that is worth being compiled for newer processors too. `run` must be inlined always: a closure is not.
 pub trait Hot {
@@ -107,103 +106,154 @@ impl Checked<'_> {
 const MOST_FIELDS: usize = 64;
 
 /// Where the fields of a line end.
-pub struct Ends {
+struct Ends {
     /// With room for a whole word more than is asked for before each word.
     at: [u32; 2 * MOST_FIELDS],
 }
 
-impl Default for Ends {
+/// What was found of a line whose quotes are plain.
+struct Found {
+    fields: usize,
+    /// No byte of the line needs more than copying, but for the quotes around fields.
+    is_plain: bool,
+}
+
+type Find = fn(Line<'_>, &mut Ends) -> Option<Found>;
+
+/// Cuts lines whose quotes are plain: every field that begins with one ends with one, and there are no others. What it
+/// does is what cutting field by field does; it only does not wait for each.
+pub struct Cutter {
+    find: Find,
+    ends: Ends,
+}
+
+/// A line that was cut.
+pub struct CutLine {
+    /// How many of its fields have a slot.
+    pub known: usize,
+    /// Where the first field without a slot begins; the line's end if there is none.
+    pub rest: usize,
+    /// No text of it needs more than copying.
+    pub is_plain: bool,
+}
+
+impl Default for Cutter {
     fn default() -> Self {
-        Self { at: [0; 2 * MOST_FIELDS] }
+        let ends = Ends { at: [0; 2 * MOST_FIELDS] };
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512vbmi2")
+            && is_x86_feature_detected!("bmi2")
+            && is_x86_feature_detected!("popcnt")
+        {
+            // SAFETY: the processor has these features, which were asked just now.
+            return Self { find: |line, ends| unsafe { x86::find_ends(line, ends) }, ends };
+        }
+        Self { find: |line, ends| find_ends(line, ends, put_places), ends }
     }
 }
 
-/// Cut a line whose quotes are plain: every field that begins with one ends with one, and there are no others. Keeps the
-/// fields that the layout knows in their columns; gives how many those are and where the next one begins, or None if the
-/// line is not so plain. What it does is what cutting field by field does; it only does not wait for each.
-#[inline(always)]
-pub fn cut_plain(line: Line<'_>, steps: &[CutStep], slots: &mut [Span], ends: &mut Ends) -> Option<(usize, usize)> {
-    let (count, quotes) = separators(line, ends)?;
-    let bytes = &line.bytes[..line.end];
-    let byte = |at: usize| {
-        debug_assert!(at < bytes.len());
-        // SAFETY: only places from `from` up to an end are asked, which `separators` found within the line, in order.
-        unsafe { *bytes.get_unchecked(at) }
-    };
-    let known = count.min(steps.len());
-    let (mut from, mut quoted) = (line.start, 0);
-    for (&to, step) in ends.at[..known].iter().zip(steps) {
-        let (begin, mut end) = (from, to as usize);
-        from = end + 1;
-        let mut first = begin;
-        if first < end && byte(first) == b'"' {
-            if end - first < 2 || byte(end - 1) != b'"' || byte(end - 2) == b'\\' || step.bare {
-                return None;
-            }
-            quoted += 1;
-            (first, end) = (first + 1, end - 1);
+impl Cutter {
+    /// Keep the texts of the fields in the slots, one each, a dash as none; None if the line's quotes are not plain.
+    #[inline(always)]
+    pub fn cut(&mut self, line: Line<'_>, slots: &mut [Span]) -> Option<CutLine> {
+        let found = (self.find)(line, &mut self.ends)?;
+        let known = found.fields.min(slots.len());
+        let mut at = line.start;
+        for (slot, &end) in slots.iter_mut().zip(&self.ends.at[..known]) {
+            let end = end as usize;
+            let quote = usize::from(*line.bytes.get(at)? == b'"');
+            let (from, to) = (at + quote, end - quote);
+            let is_dash = (to == from + 1) & (*line.bytes.get(from)? == b'-');
+            *slot = if is_dash { Span::ABSENT } else { Span::new(from, to) };
+            at = end + 1;
         }
-        let len = end - first;
-        // A field without text at the very end of the line has no byte to look at.
-        let is_dash = (len == 1) & (byte(first.min(bytes.len() - 1)) == b'-');
-        let is_absent = is_dash | ((len == 0) & step.empty_absent);
-        *slots.get_mut(step.column as usize)? = if is_absent { Span::ABSENT } else { Span::new(first, end) };
+        Some(CutLine { known, rest: at.min(line.end), is_plain: found.is_plain })
     }
-    for &to in &ends.at[known..count] {
-        let (begin, end) = (from, to as usize);
-        from = end + 1;
-        if begin < end && byte(begin) == b'"' {
-            if end - begin < 2 || byte(end - 1) != b'"' || byte(end - 2) == b'\\' {
-                return None;
-            }
-            quoted += 1;
-        }
-    }
-    let next = if known == count { line.end } else { ends.at[known - 1] as usize + 1 };
-    (quotes == 2 * quoted && known > 0).then_some((known, next))
 }
 
-/// Where fields end: the spaces outside of quotes, and the end of the line. Gives their number and that of the quotes.
+/// What is carried from word to word: each is about the byte before the next word.
+#[derive(Default)]
+struct Carried {
+    /// All ones inside of quotes.
+    inside: u64,
+    /// It separates fields.
+    separated: u64,
+    /// It is a quote that closes.
+    closed: u64,
+    /// It is special, and no quote.
+    odd: u64,
+    /// Special bytes of the line so far that are no quotes.
+    all_odd: u64,
+}
+
+impl Carried {
+    /// Where fields end in the next word, or None where a quote neither opens nor closes a field. `present` are the
+    /// word's bytes that belong to the line, `end` is the one behind it; what is around the line counts as separators.
+    #[inline(always)]
+    fn word(&mut self, [space, quote, special]: [u64; 3], present: u64, end: u64) -> Option<u64> {
+        let quote = quote & present;
+        let quoted = up_to_each(quote) ^ self.inside;
+        let separator = (space | !present) & !quoted;
+        let (opening, closing) = (quote & quoted, quote & !quoted);
+        let odd = special & !quote & present;
+        let behind_separator = separator << 1 | self.separated;
+        let behind_closing = closing << 1 | self.closed;
+        // An opening quote stands behind a separator; a closing one before, and behind neither a backslash nor another
+        // byte that wants a closer look.
+        let wrong = (opening & !behind_separator) | (behind_closing & !separator) | (closing & (odd << 1 | self.odd));
+        *self = Self {
+            // The highest bit, spread.
+            inside: (quoted.cast_signed() >> 63).cast_unsigned(),
+            separated: separator >> 63,
+            closed: closing >> 63,
+            odd: odd >> 63,
+            all_odd: self.all_odd | odd,
+        };
+        // The last field ends with the line, but for a separator before, behind which nothing stands.
+        (wrong == 0).then_some(separator & present | end & !behind_separator)
+    }
+}
+
+/// Where the fields of a line end; `put` writes the places of a word's bits behind those that are there.
 #[inline(always)]
-fn separators(line: Line<'_>, ends: &mut Ends) -> Option<(usize, usize)> {
-    let (first, last) = (line.start / 64, line.end.checked_sub(1)? / 64);
+fn find_ends(line: Line<'_>, ends: &mut Ends, put: impl Fn(u64, u32, &mut [u32; 64])) -> Option<Found> {
+    let (first, last) = (line.start / 64, line.end / 64);
+    let mut carried = Carried { separated: 1, ..Carried::default() };
+    let mut fields = 0;
     let spaces = line.spaces.words().get(first..=last)?;
     let quotes = line.quotes.words().get(first..=last)?;
-    let (mut count, mut found, mut inside) = (0, 0, 0_u64);
-    let mut present = u64::MAX << (line.start % 64);
-    for (word, (space, quote)) in spaces.iter().zip(quotes).enumerate() {
-        if first + word == last {
-            present &= u64::MAX >> (63 - (line.end - 1) % 64);
+    let specials = line.specials.words().get(first..=last)?;
+    for (number, ((space, quote), special)) in spaces.iter().zip(quotes).zip(specials).enumerate() {
+        let (mut present, mut end) = (u64::MAX, 0);
+        if number == 0 {
+            present <<= line.start % 64;
         }
-        let quote = u64::from_le_bytes(*quote) & present;
-        found += quote.count_ones() as usize;
-        let quoted = up_to_each(quote) ^ inside;
-        // All ones if the word ends inside of quotes.
-        inside = (quoted.cast_signed() >> 63).cast_unsigned();
-        let mut outside = u64::from_le_bytes(*space) & present & !quoted;
-        // Eight at a time, needed or not: how many there are cannot be foretold, so asking would cost more.
-        let behind = count + outside.count_ones() as usize;
-        let base = ((first + word) * 64) as u32;
-        if behind > MOST_FIELDS {
-            return None;
+        if first + number == last {
+            end = 1 << (line.end % 64);
+            present &= end - 1;
         }
-        while count < behind {
-            let places = ends.at.get_mut(count..count + 8)?;
-            for place in places {
-                *place = base + outside.trailing_zeros();
-                outside &= outside.wrapping_sub(1);
-            }
-            count += 8;
-        }
-        count = behind;
-        present = u64::MAX;
+        let word = carried.word([space, quote, special].map(|word| u64::from_le_bytes(*word)), present, end)?;
+        put(word, ((first + number) * 64) as u32, ends.at.get_mut(fields..)?.first_chunk_mut()?);
+        fields += word.count_ones() as usize;
     }
-    // Nothing stands behind a space at the end.
-    if count == 0 || ends.at[count - 1] as usize + 1 < line.end {
-        *ends.at.get_mut(count)? = line.end as u32;
-        count += 1;
+    let is_sound = carried.inside == 0 && fields <= MOST_FIELDS;
+    is_sound.then_some(Found { fields, is_plain: carried.all_odd == 0 })
+}
+
+/// Write the places of a word's bits, eight at a time, needed or not: how many there are cannot be foretold, and asking
+/// would cost more.
+#[inline(always)]
+fn put_places(mut bits: u64, base: u32, places: &mut [u32; 64]) {
+    for eight in places.as_chunks_mut::<8>().0 {
+        for place in eight {
+            *place = base.wrapping_add(bits.trailing_zeros());
+            bits &= bits.wrapping_sub(1);
+        }
+        if bits == 0 {
+            return;
+        }
     }
-    (inside == 0 && count <= MOST_FIELDS).then_some((count, found))
 }
 
 /// For each bit whether an odd number of bits is set up to it.
@@ -224,6 +274,7 @@ impl<'a> Bits<'a> {
     }
 
     /// The bits in words of 64.
+    #[inline(always)]
     fn words(self) -> &'a [[u8; 8]] {
         self.bytes.as_chunks().0
     }
@@ -322,9 +373,9 @@ impl Masks {
     /// All of the bytes that the masks were built for, as one line.
     #[must_use]
     pub fn line<'a>(&'a self, bytes: &'a [u8]) -> Line<'a> {
-        let [spaces, quotes, digits, points] =
-            [&self.space, &self.quote, &self.digit, &self.point].map(|mask| mask.bits());
-        Line { bytes, spaces, quotes, digits, points, start: 0, end: bytes.len() }
+        let [spaces, quotes, specials, digits, points] =
+            [&self.space, &self.quote, &self.special, &self.digit, &self.point].map(|mask| mask.bits());
+        Line { bytes, spaces, quotes, specials, digits, points, start: 0, end: bytes.len() }
     }
 
     #[inline(always)]
@@ -365,12 +416,49 @@ fn scalar_block(bytes: &[u8; WORD]) -> Block {
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{Block, Hot, Masks, WORD};
+    use super::{Block, Ends, Found, Hot, Masks, WORD};
+    use crate::block::Line;
     use std::arch::x86_64::{
         __m256i, _mm256_cmpeq_epi8, _mm256_cmpgt_epi8, _mm256_loadu_si256, _mm256_min_epu8, _mm256_movemask_epi8,
-        _mm256_set1_epi8, _mm256_sub_epi8, _mm512_cmpeq_epi8_mask, _mm512_cmplt_epu8_mask, _mm512_loadu_si512,
-        _mm512_movepi8_mask, _mm512_set1_epi8, _mm512_sub_epi8,
+        _mm256_set1_epi8, _mm256_sub_epi8, _mm512_add_epi32, _mm512_castsi512_si128, _mm512_cmpeq_epi8_mask,
+        _mm512_cmplt_epu8_mask, _mm512_cvtepu8_epi32, _mm512_loadu_si512, _mm512_maskz_compress_epi8,
+        _mm512_movepi8_mask, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_shuffle_i32x4, _mm512_storeu_si512,
+        _mm512_sub_epi8,
     };
+
+    /// Where the fields of a line end. The processor must have the features.
+    #[target_feature(enable = "avx512bw,avx512vbmi2,bmi2,popcnt")]
+    pub(super) fn find_ends(line: Line<'_>, ends: &mut Ends) -> Option<Found> {
+        super::find_ends(line, ends, |bits, base, places| put_places(bits, base, places))
+    }
+
+    /// Write the places of a word's bits: all at once as bytes, then sixteen at a time as numbers.
+    #[inline]
+    #[target_feature(enable = "avx512bw,avx512vbmi2")]
+    fn put_places(bits: u64, base: u32, places: &mut [u32; 64]) {
+        const COUNT: [i8; 64] = {
+            let mut count = [0; 64];
+            let mut at = 0;
+            while at < 64 {
+                count[at] = at as i8;
+                at += 1;
+            }
+            count
+        };
+        // SAFETY: the array holds the 64 bytes that are read; the load needs no alignment.
+        let count = unsafe { _mm512_loadu_si512(COUNT.as_ptr().cast()) };
+        let mut found = _mm512_maskz_compress_epi8(bits, count);
+        for (number, sixteen) in places.as_chunks_mut::<16>().0.iter_mut().enumerate() {
+            let numbers = _mm512_cvtepu8_epi32(_mm512_castsi512_si128(found));
+            let numbers = _mm512_add_epi32(numbers, _mm512_set1_epi32(base.cast_signed()));
+            // SAFETY: the array has room for the 16 numbers that are written; the store needs no alignment.
+            unsafe { _mm512_storeu_si512(sixteen.as_mut_ptr().cast(), numbers) };
+            if bits.count_ones() as usize <= 16 * (number + 1) {
+                return;
+            }
+            found = _mm512_shuffle_i32x4::<0b11_11_10_01>(found, found);
+        }
+    }
 
     /// Run `work`. The processor must have the features.
     #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
@@ -452,6 +540,12 @@ pub struct Key {
 
 /// Longer beginnings are written another way.
 const KEY: usize = 64;
+
+impl Default for Key {
+    fn default() -> Self {
+        Self { bytes: [0; KEY], len: 0, quoted: false }
+    }
+}
 
 impl Key {
     /// A beginning, up to the value's first byte; None if it is too long.

@@ -31,16 +31,31 @@ struct FormatKeys {
 struct LayoutKeys {
     pairs: Vec<Pair>,
     separators: Vec<String>,
+    /// How many slots a record has.
+    slots: usize,
 }
 
 struct Pair {
-    writing: Writing,
     /// For values that are copied as they stand.
-    simple: Option<Key>,
+    key: Key,
+    slot: usize,
+    what: What,
+    writing: Writing,
     /// `,"name":`
-    key: Vec<u8>,
+    name: Vec<u8>,
     /// Taken off the value.
     prefix: String,
+}
+
+/// What is done with a value that needs no more than copying.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum What {
+    Copied,
+    /// Copied if it ends with its zone.
+    Time,
+    /// Nothing: it is written as another column.
+    Raw,
+    Other,
 }
 
 impl Schema {
@@ -65,8 +80,10 @@ impl FormatKeys {
         let head = format!("{}:{}", json(name), json(&format.name)).into_bytes();
         let layouts = format.layouts.iter().map(|layout| {
             let (writings, separators) = writings(format, layout);
-            let pairs = writings.into_iter().zip(&format.columns);
-            LayoutKeys { pairs: pairs.map(|(writing, column)| Pair::new(writing, column, schema)).collect(), separators }
+            let pairs = writings.into_iter().zip(&format.columns).enumerate().filter_map(|(number, (writing, column))| {
+                Some(Pair::new(layout.slot_of(number)?, writing, column, schema))
+            });
+            LayoutKeys { pairs: pairs.collect(), separators, slots: layout.slots(format.columns.len()) }
         });
         let width = format.columns.iter().map(|column| column.names[schema].len() + 8).sum::<usize>() + head.len();
         Self { head, layouts: layouts.collect(), width }
@@ -74,16 +91,21 @@ impl FormatKeys {
 }
 
 impl Pair {
-    fn new(writing: Writing, column: &Column, schema: usize) -> Self {
-        let key = key_of(&column.names[schema]);
+    fn new(slot: usize, writing: Writing, column: &Column, schema: usize) -> Self {
+        let name = key_of(&column.names[schema]);
         let prefix = if schema == 0 { String::new() } else { column.drop_prefix.clone() };
-        let simple = match writing.role {
-            Role::Number => Key::new(&key, false),
-            Role::Text if !prefix.is_empty() => None,
-            Role::Text | Role::Plain | Role::Time => Key::new(&[key.as_slice(), b"\""].concat(), true),
-            _ => None,
+        let is_text = writing.role != Role::Number;
+        let text = if is_text { [name.as_slice(), b"\""].concat() } else { name.clone() };
+        let key = Key::new(&text, is_text);
+        let what = match writing.role {
+            _ if key.is_none() => What::Other,
+            Role::Text if prefix.is_empty() => What::Copied,
+            Role::Number | Role::Plain => What::Copied,
+            Role::Time => What::Time,
+            Role::Raw => What::Raw,
+            _ => What::Other,
         };
-        Self { writing, simple, key, prefix }
+        Self { key: key.unwrap_or_default(), slot, what, writing, name, prefix }
     }
 }
 
@@ -140,14 +162,16 @@ impl Writer<'_> {
         }
         self.out.slice(&keys.head);
         let view = self.block.view(row);
-        let slots = self.block.slots(row, layout.pairs.len());
-        if slots[0].is_present() {
-            self.values(view, &slots[..1], &layout.pairs[..1], layout);
-        }
+        let slots = self.block.slots(row, layout.slots);
         if row.time_source != TimeSource::Own {
+            self.values::<false>(view, slots, &layout.pairs[..1], layout);
             self.time_source(row);
+            self.values::<false>(view, slots, &layout.pairs[1..], layout);
+        } else if row.is_plain {
+            self.values::<true>(view, slots, &layout.pairs, layout);
+        } else {
+            self.values::<false>(view, slots, &layout.pairs, layout);
         }
-        self.values(view, &slots[1..], &layout.pairs[1..], layout);
         if row.truncated || row.invalid.0 < row.invalid.1 || row.extra.0 < row.extra.1 {
             self.rest(row, view);
         }
@@ -185,18 +209,22 @@ impl Writer<'_> {
     }
 
     #[inline(always)]
-    fn values(&mut self, view: View<'_>, slots: &[Span], pairs: &[Pair], layout: &LayoutKeys) {
-        for (&span, pair) in slots.iter().zip(pairs) {
+    fn values<const PLAIN: bool>(&mut self, view: View<'_>, slots: &[Span], pairs: &[Pair], layout: &LayoutKeys) {
+        for pair in pairs {
+            let span = slots[pair.slot];
             if !span.is_present() {
                 continue;
             }
-            let is_plain = view.is_plain(span, pair.writing.escape);
-            match &pair.simple {
-                Some(key) if is_plain && (pair.writing.role != Role::Time || view.bytes[span.end() - 1] == b'Z') => {
-                    self.out.pair(key, view.bytes, span.start(), span.len());
-                }
-                None if is_plain && pair.writing.role == Role::Raw => {}
-                _ => self.value(view, span, pair, layout),
+            let is_copied = match pair.what {
+                What::Copied => true,
+                What::Time => view.source(span)[span.end() - 1] == b'Z',
+                What::Raw if PLAIN || view.is_plain(span, pair.writing.escape) => continue,
+                What::Raw | What::Other => false,
+            };
+            if is_copied && (PLAIN || view.is_plain(span, pair.writing.escape)) {
+                self.out.pair(&pair.key, view.bytes, span.start(), span.len());
+            } else {
+                self.value(view, span, pair, layout);
             }
         }
     }
@@ -208,7 +236,7 @@ impl Writer<'_> {
         if pair.writing.role == Role::Raw && !has_escape(text, escape) {
             return;
         }
-        self.out.slice(&pair.key);
+        self.out.slice(&pair.name);
         match pair.writing.role {
             Role::Number => self.out.slice(text),
             Role::Time => {

@@ -4,9 +4,9 @@
 use crate::block::{Block, Line, Row, Span, TimeSource, keep};
 use crate::cells::{Begun, Cells, fill, look_at, put_time};
 use crate::columns::{self, Cursor};
-use crate::fast::Ends;
+use crate::fast::Cutter;
 use crate::objects::{self, Object};
-use crate::spec::{Columns, Format, Layout, LayoutAt, Objects, Plan, Token, Zone};
+use crate::spec::{Columns, Format, Kind, Layout, LayoutAt, Objects, Plan, Token, Zone};
 use crate::syslog::{self, Header};
 use crate::template;
 use crate::times::Days;
@@ -70,14 +70,14 @@ pub struct Reader<'p> {
     reference: i64,
     utc: Zone,
     days: Days,
-    ends: Ends,
+    cutter: Cutter,
 }
 
 impl<'p> Reader<'p> {
     /// A reader for an item whose key promises the format `expected`, with a time shortly after its last line.
     #[must_use]
     pub fn new(plan: &'p Plan, expected: Option<usize>, reference: i64) -> Self {
-        Self { plan, expected, reference, utc: Zone::utc(), days: Days::default(), ends: Ends::default() }
+        Self { plan, expected, reference, utc: Zone::utc(), days: Days::default(), cutter: Cutter::default() }
     }
 
     /// The record that the line is, or why it is none.
@@ -181,10 +181,11 @@ impl<'p> Reader<'p> {
         if columns::is_tabbed(line) {
             return self.tabbed(line, at, layout, segment, block);
         }
-        let begun = Begun::new(block, self.plan.formats[at.format].columns.len());
+        let arena = block.arena.len();
+        let begun = Begun::new(block, layout.steps.slots);
         let mut cells = begun.cells(block);
         let mut cursor = Cursor::new(line, layout);
-        cursor.cut_known(&mut cells, &mut self.ends);
+        let is_plain = cursor.cut_known(&mut self.cutter, cells.slots);
         look_at(layout, line, &mut self.days, &mut cells);
         if !starts.is_empty() && !begins(line, layout, starts, &cells) {
             begun.discard(block);
@@ -211,17 +212,22 @@ impl<'p> Reader<'p> {
                 None => block.extra.push(open),
             }
         }
-        Ok(row(at, segment, line, moment, begun, block))
+        let mut row = row(at, segment, line, moment, begun, block);
+        row.is_plain = is_plain && arena == block.arena.len();
+        Ok(row)
     }
 
     /// The line read by position where tabs separate its fields.
     #[cold]
     fn tabbed(&mut self, line: Line<'_>, at: LayoutAt, layout: &Columns, segment: u32, block: &mut Block) -> Reading {
-        let begun = Begun::new(block, self.plan.formats[at.format].columns.len());
+        let begun = Begun::new(block, layout.steps.slots);
         let mut cells = begun.cells(block);
         let mut count = 0;
-        for (&step, (from, to)) in layout.steps.cuts.iter().zip(columns::tabbed(line)) {
-            cells.hold(step, line.bytes, from, to);
+        for ((slot, field), (from, to)) in cells.slots.iter_mut().zip(&layout.fields).zip(columns::tabbed(line)) {
+            let text = &line.bytes[from..to];
+            if text != b"-" && !(text.is_empty() && field.empty_absent) {
+                *slot = Span::new(from, to);
+            }
             count += 1;
         }
         look_at(layout, line, &mut self.days, &mut cells);
@@ -333,29 +339,22 @@ impl<'p> Reader<'p> {
 #[inline(always)]
 fn begins(line: Line<'_>, layout: &Columns, starts: &[Token], cells: &Cells<'_>) -> bool {
     let mut at = line.start;
-    starts.iter().zip(&layout.steps.cuts).all(|(&token, step)| {
-        let column = step.column as usize;
-        let span = cells.held(column);
+    for ((&token, span), field) in starts.iter().zip(cells.slots.iter()).zip(&layout.fields) {
         if !span.is_present() || span.in_arena() || span.start() != at {
             return false;
         }
-        match token {
-            Token::Time if column == 0 && span.len() == 27 => {
-                at = span.end() + 1;
-                cells.moment.is_some() && line.bytes[span.start() + 4] == b'-'
-            }
-            Token::Name => {
-                at = span.end() + 1;
-                !matches!(line.bytes[span.start()], b'{' | b'<')
-            }
-            _ => {
-                let end = line.spaces.next(at, line.end);
-                let word = &line.bytes[at..end];
-                at = end + 1;
-                words::looks_like(token, word)
-            }
+        let is_as_told = match token {
+            Token::Time if field.columns[0] == 0 => cells.moment.is_some() && line.bytes[at + 4] == b'-',
+            Token::Name => !matches!(line.bytes[at], b'{' | b'<'),
+            Token::Path if line.bytes.get(at + 3) == Some(&b'/') && span.len() > 3 => true,
+            _ => words::looks_like(token, &line.bytes[at..line.spaces.next(at, line.end)]),
+        };
+        if !is_as_told {
+            return false;
         }
-    })
+        at = if span.len() == 0 || field.kind == Kind::Endpoint { line.spaces.next(at, line.end) } else { span.end() } + 1;
+    }
+    true
 }
 
 /// A line with what several formats ask of it, each found once.
@@ -399,7 +398,7 @@ fn with_header(known: &Format, header: &Header, line: Line<'_>, cells: &mut Cell
     }
     let Some((moment, at)) = header.moment else { return TimeSource::None };
     let (from, to) = (line.start + at, line.start + at + moment.len);
-    put_time(0, moment, &line.bytes[from..to], Span::new(from, to), cells);
+    put_time(true, 0, moment, &line.bytes[from..to], Span::new(from, to), cells);
     TimeSource::Syslog
 }
 
@@ -418,6 +417,7 @@ fn row(at: LayoutAt, segment: u32, line: Line<'_>, moment: Option<i64>, begun: B
         time: moment.unwrap_or_default(),
         time_source: TimeSource::Own,
         truncated: false,
+        is_plain: false,
         slots: begun.slots,
         extra: (begun.extra, block.extra.len()),
         invalid: (begun.invalid, block.invalid.len()),

@@ -29,10 +29,7 @@ impl Plan {
         let mut plan: Self = serde_json::from_slice(json).map_err(|error| format!("not a plan: {error}"))?;
         for format in &mut plan.formats {
             for layout in &mut format.layouts {
-                if let Layout::Columns(layout) = layout {
-                    layout.steps = Steps::new(&layout.fields, format.columns.len())
-                        .ok_or_else(|| format!("not a plan: {} fills a column twice", format.name))?;
-                }
+                layout.place(format.columns.len()).ok_or_else(|| format!("not a plan: {} fills a column twice", format.name))?;
             }
         }
         Ok(plan)
@@ -189,6 +186,9 @@ pub struct Field {
     pub key: String,
     /// It holds what `HAProxy` captured from responses.
     pub of_response: bool,
+    /// The slots of a record that hold its columns.
+    #[serde(skip)]
+    pub slots: Vec<usize>,
 }
 
 /// What one of a line's first words looks like.
@@ -284,65 +284,71 @@ pub struct Columns {
     pub steps: Steps,
 }
 
-/// What is done with the fields of a line, in an order that suits the processor: all are cut first, then those of each
-/// kind are looked at together.
+/// What is done with the fields of a line, in an order that suits the processor: all are cut first, each into the slot of
+/// its number, then those of each kind are looked at together. Each has the slots it fills, and its field's number.
 #[derive(Default)]
 pub struct Steps {
-    /// For each field how it is cut, and the column where its text is kept.
-    pub cuts: Vec<CutStep>,
-    /// Columns that hold the text of another one as well, to be written raw.
+    /// How many slots a record has, and which of them holds each column.
+    pub slots: usize,
+    /// For each column its slot.
+    pub slot_of: Vec<Option<usize>>,
+    /// Fields in which a quote at the start is part of the text.
+    pub bare: Vec<usize>,
+    /// Fields whose `""` is no value.
+    pub empty_absent: Vec<usize>,
+    /// Slots that hold the text of another one as well, to be written raw.
     pub raws: Vec<(usize, usize)>,
-    /// Integers and lists of them: column and field.
+    /// Integers and lists of them.
     pub integers: Vec<(usize, usize)>,
-    /// Decimal numbers: column and field.
-    pub decimals: Vec<(usize, usize)>,
-    /// Times: column and field.
-    pub times: Vec<(usize, usize)>,
-    /// Addresses with a port: columns of both, and field.
+    /// Decimal numbers, and whether `-1` is none.
+    pub decimals: Vec<(usize, usize, bool)>,
+    /// Times, and whether one is the record's.
+    pub times: Vec<(usize, usize, bool)>,
+    /// Addresses with a port.
     pub endpoints: Vec<([usize; 2], usize)>,
-    /// Request lines: columns of the line and its parts, and field.
+    /// Request lines and their parts.
     pub requests: Vec<([usize; 4], usize)>,
-    /// Whatever else is more than a text: column and field.
+    /// Whatever else is more than a text.
     pub others: Vec<(usize, usize)>,
 }
 
-/// How a field is cut.
-#[derive(Clone, Copy)]
-pub struct CutStep {
-    /// Where its text is kept.
-    pub column: u32,
-    /// A quote at its start is part of it.
-    pub bare: bool,
-    /// `""` is no value.
-    pub empty_absent: bool,
-}
-
 impl Steps {
-    /// The steps for these fields; None if two of them fill the same column.
-    fn new(fields: &[Field], columns: usize) -> Option<Self> {
-        let mut steps = Self::default();
-        let mut filled = vec![false; columns];
-        for (number, field) in fields.iter().enumerate() {
-            if field.columns.iter().any(|&column| std::mem::replace(&mut filled[column], true)) {
-                return None;
-            }
-            let column = field.columns[0];
-            let (bare, empty_absent) = (field.bare, field.empty_absent && field.kind != Kind::Captures);
-            steps.cuts.push(CutStep { column: column as u32, bare, empty_absent });
-            match (field.kind, field.columns.as_slice()) {
-                (Kind::Text, &[text, raw]) => steps.raws.push((text, raw)),
-                (Kind::Text | Kind::Texts | Kind::Captures | Kind::Offers, _) => {}
-                (Kind::Int | Kind::Ints, _) => steps.integers.push((column, number)),
-                (Kind::Float, _) => steps.decimals.push((column, number)),
-                (Kind::Time, _) => steps.times.push((column, number)),
-                (Kind::Endpoint, &[ip, port]) => steps.endpoints.push(([ip, port], number)),
-                (Kind::Request, &[whole, method, url, version]) => {
-                    steps.requests.push(([whole, method, url, version], number));
+    /// The steps for these fields, which are told their slots; None if two of them fill the same column.
+    fn new(fields: &mut [Field], columns: usize) -> Option<Self> {
+        let mut steps = Self { slots: fields.len(), slot_of: vec![None; columns], ..Self::default() };
+        for (number, field) in fields.iter_mut().enumerate() {
+            for (place, &column) in field.columns.iter().enumerate() {
+                let slot = if place == 0 { number } else { steps.slots };
+                steps.slots += usize::from(place > 0);
+                field.slots.push(slot);
+                if steps.slot_of[column].replace(slot).is_some() {
+                    return None;
                 }
-                _ => steps.others.push((column, number)),
             }
+            steps.add(number, field);
         }
         Some(steps)
+    }
+
+    fn add(&mut self, number: usize, field: &Field) {
+        if field.bare {
+            self.bare.push(number);
+        }
+        if field.empty_absent && field.kind != Kind::Captures {
+            self.empty_absent.push(number);
+        }
+        match (field.kind, field.slots.as_slice()) {
+            (Kind::Text, &[text, raw]) => self.raws.push((text, raw)),
+            (Kind::Text | Kind::Texts | Kind::Captures | Kind::Offers, _) => {}
+            (Kind::Int | Kind::Ints, _) => self.integers.push((number, number)),
+            (Kind::Float, _) => self.decimals.push((number, number, field.minus_one_absent)),
+            (Kind::Time, _) => self.times.push((number, number, field.columns[0] == 0)),
+            (Kind::Endpoint, &[ip, port]) => self.endpoints.push(([ip, port], number)),
+            (Kind::Request, &[whole, method, url, version]) => {
+                self.requests.push(([whole, method, url, version], number));
+            }
+            _ => self.others.push((number, number)),
+        }
     }
 }
 
@@ -363,6 +369,46 @@ pub struct Objects {
 }
 
 impl Layout {
+    /// Give the columns of its records their slots; None if two fields fill the same column.
+    fn place(&mut self, columns: usize) -> Option<()> {
+        let fields: Vec<&mut Field> = match self {
+            Self::Columns(layout) => {
+                layout.steps = Steps::new(&mut layout.fields, columns)?;
+                return Some(());
+            }
+            Self::Objects(layout) => layout.fields.iter_mut().collect(),
+            Self::Template(layout) => {
+                let variables = layout.elements.iter_mut().filter_map(|element| match element {
+                    Element::Variable { fields, .. } => Some(fields),
+                    _ => None,
+                });
+                variables.flatten().collect()
+            }
+        };
+        for field in fields {
+            field.slots.clone_from(&field.columns);
+        }
+        Some(())
+    }
+
+    /// How many slots a record has.
+    #[must_use]
+    pub fn slots(&self, columns: usize) -> usize {
+        match self {
+            Self::Columns(layout) => layout.steps.slots,
+            _ => columns,
+        }
+    }
+
+    /// The slot that holds a column, if these records have one.
+    #[must_use]
+    pub fn slot_of(&self, column: usize) -> Option<usize> {
+        match self {
+            Self::Columns(layout) => layout.steps.slot_of[column],
+            _ => Some(column),
+        }
+    }
+
     /// The fields of the layout, in order.
     pub fn fields(&self) -> Box<dyn Iterator<Item = &Field> + '_> {
         match self {
