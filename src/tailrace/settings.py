@@ -1,0 +1,262 @@
+"""What can be set, written once: each field's text below it is its documentation, in `--help` and in the reference.
+
+A value comes from a flag (or `--set KEY=VALUE`), else from the environment (`TAILRACE_STORE`; two underscores stand for
+the dot of a nested key, `TAILRACE_RETRY__DEADLINE`), else from `tailrace.toml` or `--config`, else from its default.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+
+from tailrace.errors import UsageError
+from tailrace.quantities import Duration, Size
+
+PREFIX = "TAILRACE_"
+CONFIG = "tailrace.toml"
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+def _workers() -> int:
+    return min(4, len(os.sched_getaffinity(0)))
+
+
+class Retry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to do when a sink says: not now."""
+
+    deadline: Duration = Duration(300)
+    """For how long a batch is offered again before its item is given back."""
+    first_pause: Duration = Duration(0.5)
+    """The longest pause before the second try; the pause is random and its limit doubles each time."""
+    longest_pause: Duration = Duration(30)
+    """The limit that the pause between two tries does not pass."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The settings of a run."""
+
+    to: tuple[str, ...] = ()
+    """Where records go: a sink as one word or URL, or the name of a [sinks.NAME] table; the local store if not given."""
+    store: str = "tailrace-store"
+    """Folder of the local store: records, receipts and dead letters."""
+    format: str = "auto"
+    """Read every line as this format (see `tailrace formats`); auto finds it from the key or from the line."""
+    log_format: str = ""
+    """Read every line as HAProxy writes it with this log-format string, as it stands in HAProxy's configuration."""
+    captures: str = ""
+    """How many headers HAProxy captures from requests and from responses, REQ,RESP, where a line has one {…} block only."""
+    schema: Literal["aws", "ecs", "otel"] = "aws"
+    """Names of the fields: the vendor's in snake_case, Elastic Common Schema, or OpenTelemetry."""
+    timezone: str = "UTC"
+    """IANA name of the zone of dates that are logged without one."""
+    reference_time: str = ""
+    """A time shortly after the last line (RFC 3339), to find the year of dates without one; the file's own if not given."""
+    workers: Annotated[int, msgspec.Meta(ge=1, le=256)] = msgspec.field(default_factory=_workers)
+    """How many objects are carried at a time; one for each processor, up to four, if not given."""
+    checkpoint: Size = Size(256 << 20)
+    """After so many decompressed bytes of an object what was delivered is confirmed, so that it is never read again."""
+    region: str = ""
+    """Region of the cloud, where its configuration does not tell."""
+    endpoint_url: str = ""
+    """URL of S3 in a cloud that is not AWS."""
+    profile: str = ""
+    """Profile of the AWS configuration files."""
+    kernel: Literal["auto", "native", "reference"] = "auto"
+    """Which parser reads: the native kernel, its reference twin in Python, or the native one where it is installed."""
+    retry: Retry = Retry()
+    """What to do when a sink says: not now."""
+    sinks: dict[str, dict[str, Any]] = {}
+    """Named sinks: `url`, and the settings of that kind of sink (see `tailrace settings`)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved:
+    """Settings, where each of those that were set comes from, and those that must belong to a sink.
+
+    `loose`: values of `--set` whose key is no setting of the run; the sink that takes it is not known yet.
+    """
+
+    settings: Settings
+    origins: Mapping[str, str]
+    loose: Mapping[str, str] = field(default_factory=dict)
+    ignored: Sequence[str] = ()
+    """Variables of the environment that look like settings but are none."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Value:
+    value: Any
+    origin: str
+
+
+def resolve(
+    flags: Mapping[str, Any], assignments: Sequence[str], environ: Mapping[str, str], config: Path | None = None
+) -> Resolved:
+    """The settings of a run. `flags` by key of the setting; `assignments` as given to `--set`.
+
+    Raises UsageError that names the file, flag or variable, the key, and the remedy.
+    """
+    variables, ignored = _from_environment(environ)
+    told, loose = _from_assignments(assignments)
+    flag_values = {key: _Value(value, f"--{key.replace('_', '-')}") for key, value in flags.items() if value is not None}
+    if clash := sorted(told.keys() & flag_values.keys()):
+        message = f"{clash[0]} is given by {flag_values[clash[0]].origin} and by --set; give it once"
+        raise UsageError(message)
+    found = {**_from_file(config or _config(environ)), **variables, **told, **flag_values}
+    return Resolved(
+        settings=_built(Settings, found),
+        origins={key: value.origin for key, value in found.items()},
+        loose=loose,
+        ignored=ignored,
+    )
+
+
+def struct_of(kind: type[S], values: Mapping[str, Any], origin: str) -> S:
+    """A sink's own settings. Raises UsageError that names the origin, the key, and the remedy."""
+    return _built(kind, {key: _Value(value, origin) for key, value in values.items()})
+
+
+def _config(environ: Mapping[str, str]) -> Path | None:
+    told = environ.get(f"{PREFIX}CONFIG")
+    if told:
+        return Path(told)
+    return Path(CONFIG) if Path(CONFIG).is_file() else None
+
+
+def _from_file(path: Path | None) -> dict[str, _Value]:
+    if path is None:
+        return {}
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        message = f"cannot read the settings in {path}: {error.strerror}"
+        raise UsageError(message) from error
+    except ValueError as error:
+        message = f"{path} is no valid TOML: {error}"
+        raise UsageError(message) from error
+    return {key: _Value(value, str(path)) for key, value in _flat(document)}
+
+
+def _flat(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in document.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _from_environment(environ: Mapping[str, str]) -> tuple[dict[str, _Value], list[str]]:
+    """Settings among the variables, and those that are none: clusters set some of their own with any prefix."""
+    found, ignored = {}, []
+    for name, value in sorted(environ.items()):
+        key = name.removeprefix(PREFIX).lower().replace("__", ".")
+        if not name.startswith(PREFIX) or name == f"{PREFIX}CONFIG":
+            continue
+        if _is_known(key):
+            found[key] = _Value(value, name)
+        else:
+            ignored.append(name)
+    return found, ignored
+
+
+def _from_assignments(assignments: Sequence[str]) -> tuple[dict[str, _Value], dict[str, str]]:
+    found, loose = {}, {}
+    for assignment in assignments:
+        key, equals, value = assignment.partition("=")
+        if not equals or not key:
+            message = f"--set {assignment}: write KEY=VALUE"
+            raise UsageError(message)
+        if _is_known(key):
+            found[key] = _Value(value, "--set")
+        elif "." in key:
+            raise UsageError(_unknown(key, "--set", keys_of(Settings)))
+        else:
+            loose[key] = value
+    return found, loose
+
+
+def _is_known(key: str) -> bool:
+    match key.split("."):
+        case ["sinks", _, _]:
+            return True
+        case ["sinks", *_]:
+            return False
+    return key in keys_of(Settings)
+
+
+def keys_of(kind: type[msgspec.Struct]) -> list[str]:
+    """The keys of settings, those of nested ones behind a dot."""
+    return [key for key, _type in _leaves(kind)]
+
+
+def _leaves(kind: type[msgspec.Struct], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for info in msgspec.structs.fields(kind):
+        if isinstance(info.type, type) and issubclass(info.type, msgspec.Struct):
+            yield from _leaves(info.type, f"{prefix}{info.name}.")
+        elif info.name != "sinks":
+            yield f"{prefix}{info.name}", info.type
+
+
+def _built(kind: type[S], found: Mapping[str, _Value]) -> S:
+    """The struct with these values, each converted by itself so that an error can tell where it came from."""
+    types = dict(_leaves(kind))
+    document: dict[str, Any] = {}
+    for key, value in found.items():
+        *path, name = key.split(".")
+        if path[:1] == ["sinks"] and kind is Settings:
+            converted = _of_named_sink(key, path, value)
+        elif key not in types:
+            raise UsageError(_unknown(key, value.origin, types))
+        else:
+            converted = _converted(key, value, types[key])
+        at = document
+        for part in path:
+            at = at.setdefault(part, {})
+        at[name] = converted
+    return msgspec.convert(document, kind, dec_hook=_as_is)
+
+
+def _of_named_sink(key: str, path: Sequence[str], value: _Value) -> Any:
+    if len(path) == 2:  # noqa: PLR2004 - sinks.NAME
+        return value.value
+    message = f"{value.origin}: {key} cannot be; write [sinks.NAME] with url = \"...\" and the sink's settings"
+    raise UsageError(message)
+
+
+def _converted(key: str, value: _Value, wanted: Any) -> Any:
+    given = value.value
+    if isinstance(given, str) and getattr(wanted, "__origin__", None) is tuple:
+        given = given.split()
+    try:
+        return msgspec.convert(given, wanted, strict=not isinstance(given, str), dec_hook=_parsed)
+    except msgspec.ValidationError as error:
+        message = f"{value.origin}: {key}: {_lower(str(error))}"
+        raise UsageError(message) from error
+
+
+def _parsed(wanted: Any, given: Any) -> Any:
+    """Read a quantity."""
+    return wanted.parse(given)
+
+
+def _as_is(wanted: Any, given: Any) -> Any:
+    """Take a quantity that has been read already."""
+    assert isinstance(given, wanted)
+    return given
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def _unknown(key: str, origin: str, keys: Iterable[str]) -> str:
+    close = get_close_matches(key, list(keys), n=1)
+    hint = f"did you mean {close[0]}?" if close else "see `tailrace settings` for what there is"
+    return f"{origin}: there is no setting {key}; {hint}"
