@@ -8,7 +8,7 @@
     ├── Retryable              a sink or source asks to try again (the loop does)
     └── Fatal                  credentials, configuration, permission, full disk: stop, nothing acked (exit 3)
 
-Exceptions speak of a batch or an item; what concerns one row is a value (Refusal, Reject).
+Exceptions speak of a batch or an item; what concerns one line is a value (Reject).
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""What travels: items, batches of records, rejects, refusals, and the account of them."""
+"""What travels: items, batches of records, rejects, and the account of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import astuple, dataclass, fields
 from hashlib import blake2b
-from typing import BinaryIO, Literal, Protocol, Self
+from typing import BinaryIO, Literal, Protocol
 
 Reason = Literal[
     "bad_time",
@@ -108,6 +108,10 @@ class Counts:
         for field in fields(self):
             setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
 
+    def __add__(self, other: Counts) -> Counts:
+        """The counts of both."""
+        return Counts(*(one + more for one, more in zip(astuple(self), astuple(other), strict=True)))
+
     @property
     def balanced(self) -> bool:
         """Whether every line is accounted for."""
@@ -165,7 +169,8 @@ class Item:
     """What a source answers for: one object or file.
 
     `open()` gives its bytes from the start and may be called again. `size`: in bytes, if it is known. `modified`: seconds
-    since 1970 at which its last line cannot be much younger. `durable`: a receipt is kept for it.
+    since 1970 at which its last line cannot be much younger. `durable`: a receipt is kept for it. `may_grow`: it is
+    continued when more has been written to it, so its last line may be unfinished.
     """
 
     identity: Identity
@@ -173,15 +178,7 @@ class Item:
     size: int | None
     modified: float
     durable: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A record that a sink did not take: its row in the batch, why, and whether it may be offered again."""
-
-    row: int
-    reason: str
-    retryable: bool
+    may_grow: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,9 +201,9 @@ class Totals:
     already: int = 0
     dead: int = 0
 
-    def plus(self, other: Totals) -> Self:
+    def __add__(self, other: Totals) -> Totals:
         """The sum of two accounts."""
-        return type(self)(
+        return Totals(
             self.routed + other.routed,
             self.accepted + other.accepted,
             self.already + other.already,

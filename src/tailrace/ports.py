@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
-from tailrace.model import Batch, Identity, Item, Refusal, Reject, StoredFile
+from tailrace.model import Batch, Identity, Item, Reject, StoredFile
 from tailrace.receipts import Receipt
 
 
@@ -37,8 +37,8 @@ class Sink(Protocol):
     keeps_receipts: bool
     """False for a sink that is gone with the process (stdout)."""
 
-    def write(self, item: Item, batch: Batch, part: int) -> Sequence[Refusal]:
-        """Offer a batch; `part` counts the commits of the item. Raises Retryable or Fatal; names refused rows."""
+    def write(self, item: Item, batch: Batch, part: int) -> None:
+        """Offer a batch; `part` counts the commits of the item. Raises Retryable or Fatal."""
 
     def flush(self) -> Sequence[StoredFile]:
         """Make durable what was written; tell the files that a receipt must name to make it count."""
@@ -51,10 +51,10 @@ class Sink(Protocol):
 
 
 class DeadLetters(Protocol):
-    """Where rejects and refused records go, so that nothing is lost; the ack waits for it."""
+    """Where rejects go, so that nothing is lost; the receipt waits for it."""
 
-    def write(self, item: Item, rejects: Sequence[Reject], part: int) -> None:
-        """Keep the rejects of one item."""
+    def write(self, item: Item, rejects: Sequence[Reject], start: int) -> None:
+        """Keep rejects of one item. `start` names the commit by its offset; earlier letters of that name are replaced."""
 
     def flush(self) -> None:
         """Make durable what was written."""
@@ -62,12 +62,18 @@ class DeadLetters(Protocol):
     def abandon(self) -> None:
         """Forget what was written since the last flush."""
 
+    def keep_only(self, item: Item, start: int) -> None:
+        """Remove the letters of an item that is delivered again, but for those of the commit that has just begun it."""
+
 
 class State(Protocol):
     """Receipts and leases: what has been delivered, and who is at work on what."""
 
-    def receipt(self, item: Identity, sink: str) -> Receipt | None:
-        """The receipt of an item at a sink, if there is one."""
+    def receipts_of(self, item: Identity) -> Mapping[str, Receipt]:
+        """The receipts of an item, by sink."""
+
+    def files_of(self, item: Identity, sink: str) -> Sequence[str]:
+        """The paths of the files that count for an item at a sink."""
 
     def etags(self, kind: str, container: str, key: str) -> Sequence[str]:
         """The versions of an object that have receipts, the latest first."""

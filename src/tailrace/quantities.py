@@ -33,9 +33,9 @@ class Duration(float):
 
 def _parsed(value: Any, units: dict[str, Any], wanted: str) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
-        return value
+        return float(value)
     match = _QUANTITY.fullmatch(str(value).strip())
     if match is None or match[2] not in units or isinstance(value, bool):
         message = f"expected {wanted}, not {value!r}"
         raise ValueError(message)
-    return float(match[1]) * units[match[2]]
+    return float(match[1]) * float(units[match[2]])

@@ -11,10 +11,11 @@ A receipt is complete when nothing is pending.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from tailrace.model import Counts, Identity, Totals
+from tailrace.errors import SourceError
+from tailrace.model import Counts, Identity, Item, Totals
 
 State = Literal["partial", "complete", "gone"]
 """`partial`: confirmed up to `offset`, the rest is still to come. `gone`: the object had vanished after its event."""
@@ -60,9 +61,88 @@ class Receipt:
         """The reject of an unreadable tail, which no line belongs to."""
         return 1 if self.truncated else 0
 
+    @property
+    def whole(self) -> Receipt:
+        """The account with that of an unfinished last line in it."""
+        if self.tail is None:
+            return self
+        return replace(
+            self,
+            counts=self.counts + self.tail.counts,
+            totals=self.totals + self.tail.totals,
+            dead_rejects=self.dead_rejects + self.tail.dead_rejects,
+            tail=None,
+        )
+
+
+def base_of(item: Item, sink: str, last: Receipt | None, now: float) -> Receipt | None:
+    """The account to which this delivery of an item adds, up to where it is confirmed; None if nothing is left to do.
+
+    What came of a last line without a newline is not in it: that is read again. Raises SourceError if the item has
+    become shorter than it was.
+    """
+    if last is None or last.state == "gone":
+        return Receipt(item=item.identity, sink=sink, state="partial", size=item.size, started=now)
+    if last.state == "complete":
+        if last.size == item.size or item.size is None or last.size is None:
+            return None
+        if item.size < last.size:
+            message = (
+                f"{item.identity.name} has {item.size} bytes, but had {last.size} when it was delivered: it was written"
+                f" anew; deliver it with --again, which replaces what was delivered of it"
+            )
+            raise SourceError(message)
+    return replace(
+        last,
+        state="partial",
+        size=item.size,
+        dead_rejects=last.dead_rejects - last.truncated_rejects,
+        truncated="",
+        tail=None,
+    )
+
+
+@dataclass(slots=True)
+class Pending:
+    """What was written since the last commit: it counts when everything is flushed."""
+
+    counts: Counts = field(default_factory=Counts)
+    end: int = 0
+    truncated: str = ""
+
+    def added_to(self, base: Receipt, state: State, now: float) -> Receipt:
+        """The account with these lines in it, all of them delivered."""
+        return replace(
+            base,
+            state=state,
+            offset=self.end,
+            parts=base.parts + 1,
+            counts=base.counts + self.counts,
+            totals=base.totals + self._totals(),
+            dead_rejects=base.dead_rejects + self.counts.rejects + bool(self.truncated),
+            truncated=self.truncated,
+            finished=now,
+        )
+
+    def as_tail_of(self, base: Receipt, files: tuple[str, ...], now: float) -> Receipt:
+        """The account with these lines beside it, because they are read again when the item grows."""
+        return replace(
+            base,
+            state="complete",
+            parts=base.parts + 1,
+            dead_rejects=base.dead_rejects + bool(self.truncated),
+            truncated=self.truncated,
+            tail=Tail(counts=self.counts, totals=self._totals(), dead_rejects=self.counts.rejects, files=files),
+            finished=now,
+        )
+
+    def _totals(self) -> Totals:
+        return Totals(routed=self.counts.records, accepted=self.counts.records)
+
 
 def imbalances(receipt: Receipt) -> Iterator[str]:
     """Each equation that the receipt does not satisfy, with its figures."""
+    receipt = receipt.whole
     counts, totals = receipt.counts, receipt.totals
     if not counts.balanced:
         yield (

@@ -52,18 +52,18 @@ def file(path: str, rows: int = 1) -> StoredFile:
 
 
 def test_there_is_no_receipt_before_the_commit_and_one_after_it(state: State) -> None:
-    assert state.receipt(ITEM, SINK) is None
+    assert state.receipts_of(ITEM).get(SINK) is None
     state.commit(receipt(), [])
-    assert state.receipt(ITEM, SINK) == receipt()
+    assert state.receipts_of(ITEM).get(SINK) == receipt()
 
 
 def test_a_receipt_is_of_one_item_and_one_sink(state: State) -> None:
     state.commit(receipt(accepted=3), [])
-    assert state.receipt(OTHER, SINK) is None
-    assert state.receipt(Identity("s3", "bucket", "a/b.log.gz", "e2"), SINK) is None
-    assert state.receipt(ITEM, "stdout") is None
+    assert state.receipts_of(OTHER).get(SINK) is None
+    assert state.receipts_of(Identity("s3", "bucket", "a/b.log.gz", "e2")).get(SINK) is None
+    assert state.receipts_of(ITEM).get("stdout") is None
     state.commit(receipt(sink="stdout"), [])
-    assert state.receipt(ITEM, SINK) == receipt(accepted=3)
+    assert state.receipts_of(ITEM).get(SINK) == receipt(accepted=3)
     assert len(list(state.receipts())) == 2
 
 
@@ -93,7 +93,7 @@ RECEIPTS = st.builds(
 @given(made=RECEIPTS)
 def test_every_field_of_a_receipt_comes_back(state: State, made: Receipt) -> None:
     state.commit(made, [])
-    assert state.receipt(made.item, made.sink) == made
+    assert state.receipts_of(made.item).get(made.sink) == made
     assert made in list(state.receipts())
     assert made.item.etag in state.etags(made.item.kind, made.item.container, made.item.key)
 
@@ -206,7 +206,7 @@ def test_many_threads_commit_and_read_at_once(state: State) -> None:
             item = Identity("s3", "b", f"{worker}/{number}", "")
             assert state.claim(item, str(worker), 60)
             state.commit(receipt(item, accepted=number), [file(f"data/{worker}/{number}", number)])
-            assert state.receipt(item, SINK) == receipt(item, accepted=number)
+            assert state.receipts_of(item).get(SINK) == receipt(item, accepted=number)
             state.release(item, str(worker))
 
     with ThreadPoolExecutor(8) as pool:

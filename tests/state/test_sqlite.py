@@ -38,7 +38,7 @@ def test_what_was_committed_is_there_after_reopening(tmp_path: Path, clock: Stil
     state.commit(receipt(item(), SINK), [])
     state.close()
     again = SqliteState.open(tmp_path / "s", read_only=False, clock=clock)
-    assert again.receipt(item().identity, SINK) == receipt(item(), SINK)
+    assert again.receipts_of(item().identity).get(SINK) == receipt(item(), SINK)
     again.close()
 
 
@@ -216,7 +216,7 @@ def test_after_the_close_nothing_is_taken(state: SqliteState) -> None:
     with pytest.raises(ValueError, match="closed"):
         state.commit(receipt(item(), SINK), [])
     with pytest.raises(ValueError, match="closed"):
-        state.receipt(item().identity, SINK)
+        state.receipts_of(item().identity).get(SINK)
 
 
 def test_a_kill_loses_no_commit(tmp_path: Path) -> None:
@@ -274,9 +274,9 @@ def test_the_receipts_of_a_moved_store_follow_it(state: SqliteState) -> None:
     state.commit(receipt(item(), "store:/old"), [])
     state.commit(receipt(item(), "stdout"), [])
     state.settle("store:/new")
-    assert state.receipt(item().identity, "store:/old") is None
-    assert state.receipt(item().identity, "store:/new") == receipt(item(), "store:/new")
-    assert state.receipt(item().identity, "stdout") == receipt(item(), "stdout")
+    assert state.receipts_of(item().identity).get("store:/old") is None
+    assert state.receipts_of(item().identity).get("store:/new") == receipt(item(), "store:/new")
+    assert state.receipts_of(item().identity).get("stdout") == receipt(item(), "stdout")
     state.settle("store:/new")
     assert len(list(state.receipts())) == 2
 

@@ -42,7 +42,7 @@ def deliver(directory: Path) -> None:
         for number in range(ITEMS):
             of = item(str(number))
             assert store.state.claim(of.identity, str(os.getpid()), 3600)
-            kept = store.state.receipt(of.identity, sink.name)
+            kept = store.state.receipts_of(of.identity).get(sink.name)
             batches = parts(of, number)
             for part in range(kept.parts if kept else 0, PARTS):
                 sink.write(of, batches[part], part)

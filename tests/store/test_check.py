@@ -98,7 +98,7 @@ def test_an_unfinished_last_line_is_counted(tmp_path: Path, clock: StillClock) -
         made = batch(alb(DAY))
         sink.write(item(), made, 0)
         files = sink.flush()
-        tail = Tail(totals=Totals(1, 1), files=(files[0].path,))
+        tail = Tail(counts=made.counts, totals=Totals(1, 1), files=(files[0].path,))
         store.state.commit(replace(receipt(item(), sink.name), tail=tail), files)
     assert check(tmp_path, clock) == []
     prune(tmp_path, date(2030, 1, 1), clock)

@@ -160,7 +160,7 @@ def test_the_receipts_follow_a_moved_store(tmp_path: Path, clock: StillClock) ->
         deliver(store, item(), alb(DAY))
     (tmp_path / "old").rename(tmp_path / "new")
     with open_store(tmp_path / "new", clock) as store:
-        kept = store.state.receipt(item().identity, store.sink().name)
+        kept = store.state.receipts_of(item().identity).get(store.sink().name)
     assert kept is not None
     assert kept.sink == f"store:{tmp_path}/new"
     assert check(tmp_path / "new", clock) == []

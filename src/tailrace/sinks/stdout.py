@@ -7,9 +7,9 @@ import select
 from collections.abc import Sequence
 from typing import BinaryIO
 
+from tailrace.disk import writing
 from tailrace.kernel.names import Schema
-from tailrace.model import Batch, Item, Refusal, StoredFile
-from tailrace.sinks._disk import writing
+from tailrace.model import Batch, Item, StoredFile
 
 _TARGET = "standard output"
 
@@ -24,12 +24,11 @@ class StdoutSink:
         self._stream = stream
         self._schema = schema
 
-    def write(self, item: Item, batch: Batch, part: int) -> Sequence[Refusal]:  # noqa: ARG002 - as every sink
-        """Write the records of a batch; none is refused. Raises Fatal if the stream does not take them."""
+    def write(self, item: Item, batch: Batch, part: int) -> None:  # noqa: ARG002 - as every sink
+        """Write the records of a batch. Raises Fatal if the stream does not take them."""
         if len(batch.records):
             with writing(_TARGET):
                 self._write(memoryview(batch.records.ndjson(self._schema)))
-        return ()
 
     def _write(self, data: memoryview) -> None:
         """Write everything, however little the stream takes at a time."""

@@ -13,9 +13,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tailrace.disk import publish, writing
 from tailrace.errors import MissingExtra
-from tailrace.model import Batch, Item, Refusal, StoredFile
-from tailrace.sinks._disk import publish, writing
+from tailrace.model import Batch, Item, StoredFile
 
 if TYPE_CHECKING:
     from tailrace.sinks._partitions import Finished, Partitions
@@ -50,8 +50,8 @@ class StoreSink:
         self._item = ""
         self._partitions: Partitions | None = None
 
-    def write(self, item: Item, batch: Batch, part: int) -> Sequence[Refusal]:
-        """Take the records of a batch; none is refused. Raises Fatal if the disk does not take them."""
+    def write(self, item: Item, batch: Batch, part: int) -> None:
+        """Take the records of a batch. Raises Fatal if the disk does not take them."""
         import pyarrow as pa  # noqa: PLC0415 - an optional library
 
         from tailrace.sinks._partitions import Partition  # noqa: PLC0415
@@ -61,7 +61,6 @@ class StoreSink:
             for format_name, day, _rows in batch.records.partitions():
                 columns = pa.record_batch(batch.records.columns(format_name, day))
                 partitions.add(Partition(format_name, day or NO_DAY), columns)
-        return ()
 
     def _open(self, item: str) -> Partitions:
         from tailrace.sinks._partitions import Partitions  # noqa: PLC0415 - needs an optional library

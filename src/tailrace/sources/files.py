@@ -89,7 +89,7 @@ class Files:
         fitting = (etag for etag in self._known("file", "", key) if _fits(etag, status, head))
         etag = next(fitting, None) or _etag(status, head)
         opened = partial(_opened, path.absolute(), etag)
-        return Item(Identity("file", "", key, etag), opened, status.st_size, status.st_mtime)
+        return Item(Identity("file", "", key, etag), opened, status.st_size, status.st_mtime, may_grow=True)
 
     def _stream(self, path: Path) -> Item:
         # What comes through it this time is not what came last time: so it is another item each time.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from threading import Lock
 
 from tailrace.clock import Clock
@@ -23,10 +23,15 @@ class MemoryState:
         self._files: dict[str, tuple[StoredFile, _Key]] = {}
         self._leases: dict[Identity, tuple[str, float]] = {}
 
-    def receipt(self, item: Identity, sink: str) -> Receipt | None:
-        """The receipt of an item at a sink, if there is one."""
+    def receipts_of(self, item: Identity) -> Mapping[str, Receipt]:
+        """The receipts of an item, by sink."""
         with self._lock:
-            return self._receipts.get((item, sink))
+            return {sink: receipt for (known, sink), receipt in self._receipts.items() if known == item}
+
+    def files_of(self, item: Identity, sink: str) -> Sequence[str]:
+        """The paths of the files that count for an item at a sink."""
+        with self._lock:
+            return [path for path, (_file, key) in self._files.items() if key == (item, sink)]
 
     def etags(self, kind: str, container: str, key: str) -> Sequence[str]:
         """The versions of an object that have receipts, the latest first."""

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -62,12 +62,15 @@ class SqliteState:
             raise
         return cls(Readers(path), Writer(path, connection), clock)
 
-    def receipt(self, item: Identity, sink: str) -> Receipt | None:
-        """The receipt of an item at a sink, if there is one."""
-        query = f"{SELECT} WHERE {WHERE_ITEM} AND sink = (SELECT id FROM sinks WHERE name = ?)"
+    def receipts_of(self, item: Identity) -> Mapping[str, Receipt]:
+        """The receipts of an item, by sink."""
         with self._readers.connection() as connection:
-            row = connection.execute(query, (*item_key(item), bound(sink))).fetchone()
-        return receipt_of(row) if row else None
+            rows = connection.execute(f"{SELECT} WHERE {WHERE_ITEM}", item_key(item)).fetchall()
+        return {receipt.sink: receipt for receipt in map(receipt_of, rows)}
+
+    def files_of(self, item: Identity, sink: str) -> Sequence[str]:
+        """The paths of the files that count for an item at a sink."""
+        return [file.path for file in self.catalog.files_of(item, sink)]
 
     def etags(self, kind: str, container: str, key: str) -> Sequence[str]:
         """The versions of an object that have receipts, the latest first."""

@@ -9,7 +9,7 @@ from tailrace.clock import Clock
 from tailrace.model import StoredFile
 from tailrace.receipts import imbalances
 from tailrace.sinks.store import require_pyarrow
-from tailrace.state.catalog import Account, Catalog
+from tailrace.state.catalog import Catalog
 from tailrace.state.sqlite import SqliteState
 
 
@@ -30,16 +30,9 @@ def _accounts(catalog: Catalog) -> Iterator[str]:
         where = f"{account.receipt.item.name} at {account.receipt.sink}"
         for problem in imbalances(account.receipt):
             yield f"{where}: {problem}"
-        if account.receipt.sink.startswith("store:") and stored(account) != account.stored + account.pruned:
-            yield (
-                f"{where}: {stored(account)} records accepted, but {account.stored} in files + {account.pruned} pruned"
-            )
-
-
-def stored(account: Account) -> int:
-    """How many records the receipt says are in the store: those up to its offset, and the unfinished last line."""
-    tail = account.receipt.tail
-    return account.receipt.totals.accepted + (tail.totals.accepted if tail else 0)
+        accepted = account.receipt.whole.totals.accepted
+        if account.receipt.sink.startswith("store:") and accepted != account.stored + account.pruned:
+            yield f"{where}: {accepted} records accepted, but {account.stored} in files + {account.pruned} pruned"
 
 
 def _files(directory: Path, catalog: Catalog) -> Iterator[str]:

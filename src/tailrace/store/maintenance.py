@@ -16,9 +16,9 @@ from itertools import groupby
 from pathlib import Path
 
 from tailrace.clock import Clock
+from tailrace.disk import publish, writing
 from tailrace.errors import Fatal, UsageError
 from tailrace.model import StoredFile
-from tailrace.sinks._disk import publish, writing
 from tailrace.sinks.store import DATA, TEMPORARY, require_pyarrow
 from tailrace.state.sqlite import FILE
 from tailrace.store.opening import Store, open_store, remove

@@ -13,9 +13,9 @@ from types import TracebackType
 from typing import Self
 
 from tailrace.clock import Clock
+from tailrace.deadletters import DeadFolder
+from tailrace.disk import make_directory, writing
 from tailrace.errors import Fatal, UsageError
-from tailrace.sinks._disk import make_directory, writing
-from tailrace.sinks.dead import DeadFolder
 from tailrace.sinks.store import DATA, MEMORY, TEMPORARY, StoreSink, store_name
 from tailrace.state.sqlite import FILE, SqliteState
 

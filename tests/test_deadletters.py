@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from making import batch, item, small_disk
+from tailrace.deadletters import DeadCount, DeadFile, DeadFolder, encode
 from tailrace.errors import Fatal
 from tailrace.model import Identity, Item, Reject, record_id
-from tailrace.sinks.dead import DeadCount, DeadFile, DeadFolder, encode
 
 ITEM = item()
 

@@ -15,15 +15,15 @@ from typing import BinaryIO
 
 import msgspec
 
+from tailrace.disk import publish, writing
 from tailrace.model import Identity, Item, Reject, record_id
-from tailrace.sinks._disk import publish, writing
 
 
 class DeadFolder:
-    """Writes `DIR/dead/<16 hex digits of the item>-<part>.ndjson`; nothing where there are no rejects.
+    """Writes `DIR/dead/<16 hex digits of the item>-<offset>.ndjson`; nothing where there are no rejects.
 
-    The names follow from the item, so that rejects which come again overwrite. Tell it of every batch, also of one
-    without rejects: what a crash has left of the same part is removed then.
+    The names follow from the item and the offset at which a commit begins, so that rejects which come again overwrite.
+    Tell it of every batch, also of one without rejects: what a crash has left of the same commit is removed then.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -32,9 +32,9 @@ class DeadFolder:
         self._name = ""
         self._file: BinaryIO | None = None
 
-    def write(self, item: Item, rejects: Sequence[Reject], part: int) -> None:
+    def write(self, item: Item, rejects: Sequence[Reject], start: int) -> None:
         """Keep the rejects of one item. Raises Fatal if the disk does not take them."""
-        name = f"{item.identity.digest}-{part}.ndjson"
+        name = f"{item.identity.digest}-{start}.ndjson"
         if self._name not in ("", name):
             raise ValueError("what was written of one item must be flushed or abandoned before the next")
         self._name = name
@@ -67,6 +67,13 @@ class DeadFolder:
             (self._temporary / self._name).unlink(missing_ok=True)
         self._file, self._name = None, ""
 
+    def keep_only(self, item: Item, start: int) -> None:
+        """Remove the letters of an item but those of one commit. Raises Fatal if the disk refuses."""
+        with writing(self._folder):
+            for path in self._folder.glob(f"{item.identity.digest}-*.ndjson"):
+                if path.name != f"{item.identity.digest}-{start}.ndjson":
+                    path.unlink(missing_ok=True)
+
 
 class DeadFile:
     """Writes the rejects of all items to one file that was opened for it (`--rejects FILE`)."""
@@ -75,7 +82,7 @@ class DeadFile:
         self._file = file
         self._confirmed = file.tell() if file.seekable() else None
 
-    def write(self, item: Item, rejects: Sequence[Reject], part: int) -> None:  # noqa: ARG002 - as all dead letters
+    def write(self, item: Item, rejects: Sequence[Reject], start: int) -> None:  # noqa: ARG002 - as all dead letters
         """Keep the rejects of one item. Raises Fatal if the disk does not take them."""
         with writing(self._file.name):
             for reject in rejects:
@@ -95,6 +102,9 @@ class DeadFile:
                 self._file.seek(self._confirmed)
                 self._file.truncate()
 
+    def keep_only(self, item: Item, start: int) -> None:
+        """Nothing to do: the file is new with each run."""
+
 
 class DeadCount:
     """Only counts rejects: where the user wants none of them kept."""
@@ -103,7 +113,7 @@ class DeadCount:
         self.rejects = 0
         self._unflushed = 0
 
-    def write(self, item: Item, rejects: Sequence[Reject], part: int) -> None:  # noqa: ARG002 - as all dead letters
+    def write(self, item: Item, rejects: Sequence[Reject], start: int) -> None:  # noqa: ARG002 - as all dead letters
         """Count the rejects of one item."""
         self._unflushed += len(rejects)
 
@@ -115,6 +125,9 @@ class DeadCount:
     def abandon(self) -> None:
         """Forget what was written since the last flush."""
         self._unflushed = 0
+
+    def keep_only(self, item: Item, start: int) -> None:
+        """Nothing to do: no letter is kept."""
 
 
 def encode(item: Identity, reject: Reject) -> bytes:

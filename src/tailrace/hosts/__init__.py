@@ -1,0 +1,1 @@
+"""Where the loop runs: `once` carries what there is and ends."""
