@@ -28,3 +28,9 @@ def surroundings(settings: Settings) -> Surroundings:
 def warn(message: str) -> None:
     """Say something that is no failure."""
     sys.stderr.write(f"warning: {message}\n")
+
+
+def output() -> Console:
+    """A console for results; where they do not go to a terminal, lines are as long as they need to be."""
+    wide = {} if sys.stdout.isatty() else {"width": 10_000}
+    return Console(highlight=False, **wide)  # type: ignore[arg-type]

@@ -91,6 +91,6 @@ def _dead_letters(path: str | None) -> Iterator[DeadLetters]:
         yield DeadCount()
         return
     with writing(path):
-        file = Path(path).open("wb")
+        file = Path(path).open("wb")  # noqa: SIM115 - closed below, where errors are not of this file alone
     with file:
         yield DeadFile(file)
