@@ -31,8 +31,19 @@ _CODES = (
 )
 
 
+class _ReaderGone(Exception):
+    """Standard output was closed by its reader, who has had enough. Click itself would call that a failure."""
+
+
 class _Verbs(click.Group):
     """The verbs, found by their files."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Carry out the verb; what it returns."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise _ReaderGone from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """The names of all verbs."""
@@ -62,7 +73,7 @@ def _code(arguments: Sequence[str] | None) -> int:
     try:
         done = group.main(arguments, prog_name="tailrace", standalone_mode=False)
         sys.stdout.flush()
-    except BrokenPipeError:
+    except (_ReaderGone, BrokenPipeError):
         # What Python would write at its end has no reader either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return EXIT_OK

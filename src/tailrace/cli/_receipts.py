@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tailrace.cli._console import output
+from tailrace.cli._summary import counted
 from tailrace.clock import SystemClock
 from tailrace.errors import EXIT_FAILED_CHECK, EXIT_OK
 from tailrace.receipts import Receipt
@@ -52,8 +53,8 @@ def check_all(store: str, *, as_json: bool) -> int:
         return EXIT_FAILED_CHECK if problems else EXIT_OK
     for problem in problems:
         click.echo(problem)
-    told = f"{len(problems):,} problems found" if problems else "all balance"
-    click.echo(f"{number:,} receipts over {lines:,} lines: {told}", err=bool(problems))
+    told = f"{counted(len(problems), 'problem')} found" if problems else "all balance"
+    click.echo(f"{counted(number, 'receipt')} over {counted(lines, 'line')}: {told}", err=bool(problems))
     return EXIT_FAILED_CHECK if problems else EXIT_OK
 
 

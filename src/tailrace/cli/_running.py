@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
+from rich.text import Text
+
 from tailrace.cli import _summary
 from tailrace.cli._console import people, surroundings, warn
 from tailrace.cli._progress import display
@@ -16,7 +18,7 @@ from tailrace.deadletters import DeadCount, DeadFile
 from tailrace.disk import writing
 from tailrace.errors import UsageError
 from tailrace.homes import Home, Job
-from tailrace.hosts.assembling import Depot, opened_sources, targets
+from tailrace.hosts.assembling import Depot, Target, opened_sources, targets
 from tailrace.hosts.once import Crew, Once, Summary
 from tailrace.hosts.reading import parsers
 from tailrace.kinds import Surroundings
@@ -56,14 +58,22 @@ def ship(words: Sequence[str], resolved: Resolved, *, again: bool, strict: bool)
         summary = _run(words, replace(given, known=depot.known), job, depot.crew, workers=settings.workers)
     console = people()
     _summary.tell(console, summary)
-    console.print(_summary.table(summary, ", ".join(target.asked for target in asked) + _kept(depot, summary)))
+    console.print(_summary.table(summary))
+    console.print(Text(_places(asked, depot, summary)), style="dim")
     return _summary.exit_code(summary, strict=strict)
 
 
-def _kept(depot: Depot, summary: Summary) -> str:
-    folders = ", ".join(str(folder) for folder in depot.folders)
-    dead = "; rejects in its folder dead" if summary.counts.rejects or summary.truncated else ""
-    return f" (receipts in {folders}{dead})"
+def _places(asked: Sequence[Target], depot: Depot, summary: Summary) -> str:
+    """Where everything is."""
+    folders = [_relative(folder) for folder in depot.folders]
+    rejects = f", rejects in {', '.join(f'{folder}/dead' for folder in folders)}"
+    told = rejects if summary.counts.rejects or summary.truncated else ""
+    return f"to {', '.join(target.asked for target in asked)}; receipts in {', '.join(folders)}{told}"
+
+
+def _relative(folder: Path) -> str:
+    here = Path.cwd()
+    return str(folder.relative_to(here) if folder.is_relative_to(here) else folder)
 
 
 def _job(settings: Settings, given: Surroundings, *, again: bool) -> Job:
@@ -91,6 +101,9 @@ def _dead_letters(path: str | None) -> Iterator[DeadLetters]:
         yield DeadCount()
         return
     with writing(path):
-        file = Path(path).open("wb")  # noqa: SIM115 - closed below, where errors are not of this file alone
-    with file:
+        file = Path(path).open("wb")  # noqa: SIM115 - closed below, where the disk may refuse the rest
+    try:
         yield DeadFile(file)
+    finally:
+        with writing(path):
+            file.close()

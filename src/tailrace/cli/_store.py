@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from tailrace.cli._summary import size
+from tailrace.cli._summary import counted, size
 from tailrace.clock import SystemClock
 from tailrace.errors import UsageError
 from tailrace.quantities import Duration
@@ -21,7 +21,7 @@ def compact_files(store: str) -> None:
         click.echo("nothing to merge: no day has several small files of one format")
         return
     click.echo(
-        f"{done.files_before:,} files became {done.files_after:,}: {done.rows:,} records,"
+        f"{counted(done.files_before, 'file')} became {done.files_after:,}: {counted(done.rows, 'record')},"
         f" {size(done.bytes_before)} became {size(done.bytes_after)}"
     )
 
@@ -31,7 +31,8 @@ def prune_days(store: str, older_than: str) -> None:
     before = first_kept(older_than, SystemClock().now())
     done = prune(Path(store), before, SystemClock())
     click.echo(
-        f"removed {done.rows:,} records of {done.days:,} days before {before}: {done.files:,} files, {size(done.bytes)}"
+        f"removed {counted(done.rows, 'record')} of {counted(done.days, 'day')} before {before}:"
+        f" {counted(done.files, 'file')}, {size(done.bytes)}"
     )
 
 

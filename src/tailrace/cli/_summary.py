@@ -38,7 +38,7 @@ def troubles(summary: Summary) -> Iterator[str]:
         if len(found) > _SHOWN:
             yield f"{kind}: … and {len(found) - _SHOWN} more"
     if summary.items["held"]:
-        yield f"error: {_count(summary.items['held'], 'object')} left to another process that is at work on them; run again"
+        yield f"error: {counted(summary.items['held'], 'object')} left to another process that is at work on them; run again"
     if summary.signal:
         yield "interrupted: what is confirmed stays so; run again to go on from there"
 
@@ -50,18 +50,17 @@ def _why(cause: str) -> str:
 def line(summary: Summary) -> str:
     """The account in one line."""
     counts = summary.counts
-    parts = [
-        f"{_count(counts.lines, 'line')} = {_count(counts.record_lines, 'line')} in {_count(counts.records, 'record')}"
-        if counts.record_lines != counts.records
-        else f"{_count(counts.lines, 'line')} = {_count(counts.records, 'record')}",
-        f"{_count(counts.reject_lines, 'line')} rejected{_reasons(summary)}" if counts.reject_lines else "0 rejected",
-        f"{counts.control:,} control",
-        f"{counts.blank:,} blank",
-    ]
-    return " + ".join(parts)
+    several = counts.record_lines != counts.records
+    records = (
+        f"{counts.record_lines:,} of {counted(counts.records, 'record')}"
+        if several
+        else counted(counts.records, "record")
+    )
+    rejected = f"{counts.reject_lines:,} rejected{_reasons(summary)}"
+    return f"{counted(counts.lines, 'line')} = {records} + {rejected} + {counts.control:,} control + {counts.blank:,} blank"
 
 
-def table(summary: Summary, where: str) -> Table:
+def table(summary: Summary) -> Table:
     """The account of a run as a table."""
     shown = Table(show_header=False, box=None, pad_edge=False, padding=(0, 2, 0, 0))
     shown.add_column(style="bold")
@@ -69,33 +68,36 @@ def table(summary: Summary, where: str) -> Table:
     shown.add_column(style="dim")
     for name, figure, note in _rows(summary):
         shown.add_row(name, figure, Text(note))
-    shown.add_row("to", "", Text(where))
     return shown
 
 
 def _rows(summary: Summary) -> Iterator[tuple[str, str, str]]:
     items, counts = summary.items, summary.counts
-    others = ", ".join(
-        f"{items[status]:,} {word}"
-        for status, word in (("skipped", "delivered before"), ("failed", "failed"), ("held", "held by another process"),
-                             ("stopped", "interrupted"), ("gone", "gone"))
-        if items[status]
-    )  # fmt: skip
-    yield "objects", f"{items['delivered']:,}", others
-    yield "lines", f"{counts.lines:,}", _speed(summary)
+    yield "objects", f"{items['delivered']:,}", _others(summary)
     several = counts.record_lines != counts.records
-    yield "records", f"{counts.records:,}", f"of {counts.record_lines:,} lines" if several else ""
-    yield "rejects", f"{counts.rejects + len(summary.truncated):,}", _reasons(summary).strip(" ()")
-    yield "control", f"{counts.control:,}", "headers and test files" if counts.control else ""
-    yield "blank", f"{counts.blank:,}", ""
+    rejects = counts.rejects + len(summary.truncated)
     for name, figure, note in (
+        ("lines", counts.lines, _speed(summary)),
+        ("records", counts.records, f"of {counts.record_lines:,} lines" if several else ""),
+        ("rejects", rejects, _reasons(summary).strip(" ()")),
+        ("control", counts.control, "headers and test files"),
+        ("blank", counts.blank, ""),
         ("invalid", counts.invalid, "fields that do not fit their type, kept in `invalid`"),
         ("unknown", counts.unknown, "records with fields that are not known yet, kept in `extra`"),
         ("mismatched", counts.mismatched, "records of another format than their key promises"),
         ("cut", counts.cut, "records that HAProxy cut at its length limit"),
     ):
-        if figure:
+        if figure or (name in ("lines", "records", "rejects") and items["delivered"]):
             yield name, f"{figure:,}", note
+
+
+def _others(summary: Summary) -> str:
+    return ", ".join(
+        f"{summary.items[status]:,} {word}"
+        for status, word in (("skipped", "delivered before"), ("failed", "failed"), ("held", "held by another process"),
+                             ("stopped", "interrupted"), ("gone", "gone"))
+        if summary.items[status]
+    )  # fmt: skip
 
 
 def _reasons(summary: Summary) -> str:
@@ -118,7 +120,8 @@ def size(number: float) -> str:
     return f"{number:,.1f} TiB"
 
 
-def _count(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """A number of things as people write it."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
