@@ -11,7 +11,6 @@ import pkgutil
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.metadata import version
 
 import click
 
@@ -59,7 +58,7 @@ class _Verbs(click.Group):
 
 
 @click.group(cls=_Verbs, help=_HELP, epilog=_CODES, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(version("tailrace"), prog_name="tailrace", message="%(prog)s %(version)s")
+@click.version_option(package_name="tailrace", prog_name="tailrace", message="%(prog)s %(version)s")
 def group() -> None:
     """The program; its help is told above."""
 
