@@ -11,17 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from tailrace.cli._console import output
-from tailrace.kernel.layout import Column, Format
+from tailrace.kernel.layout import ALWAYS, Column, Format
 from tailrace.registry import format_named, formats
-
-ALWAYS = (
-    ("format", "text", "the format's name"),
-    ("time_source", "text", "`none` in a record whose time is not known"),
-    ("truncated", "bool", "true if HAProxy cut the line at its length limit"),
-    ("invalid", "map", "fields that do not fit their type: name and text"),
-    ("extra", "list", "fields behind those that are known"),
-)
-"""What records of every format may have beside their own columns."""
 
 
 def list_all(*, as_json: bool) -> None:

@@ -71,8 +71,4 @@ def _sinks() -> Table:
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, tuple):
-        return " ".join(value)
-    if isinstance(value, float) and value == int(value):
-        return str(int(value))
-    return str(value)
+    return " ".join(value) if isinstance(value, tuple) else str(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 
-@click.command("formats")
+@click.command("formats", short_help="What can be read, field by field.")
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="NDJSON: one format a line, or one field a line.")
 def command(name: str | None, *, as_json: bool) -> None:

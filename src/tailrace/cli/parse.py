@@ -9,7 +9,7 @@ import click
 from tailrace.cli._options import CLOUD, READING, resolved, settings_options
 
 
-@click.command("parse")
+@click.command("parse", short_help="Records as NDJSON on standard output.")
 @click.argument("paths", metavar="[SOURCE]...", nargs=-1)
 @settings_options(*READING, *CLOUD)
 @click.option("--rejects", metavar="FILE", help="Write what is no record to FILE, as NDJSON with place and reason.")

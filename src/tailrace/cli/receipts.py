@@ -9,7 +9,7 @@ import click
 from tailrace.cli._options import resolved, settings_options
 
 
-@click.command("receipts")
+@click.command("receipts", short_help="What has been delivered; --check verifies it.")
 @settings_options("store")
 @click.option("--check", is_flag=True, help="Verify the balance of every receipt and every file; exit 1 if one fails.")
 @click.option("--limit", metavar="N", type=click.IntRange(min=0), default=50, show_default=True,

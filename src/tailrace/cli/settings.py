@@ -9,7 +9,7 @@ import click
 from tailrace.cli._options import resolved, settings_options
 
 
-@click.command("settings")
+@click.command("settings", short_help="What can be set, what it is, and where from.")
 @settings_options()
 @click.option("--json", "as_json", is_flag=True, help="NDJSON: one setting a line.")
 def command(*, as_json: bool, **flags: Any) -> None:

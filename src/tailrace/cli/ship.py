@@ -9,7 +9,7 @@ import click
 from tailrace.cli._options import CLOUD, READING, resolved, settings_options
 
 
-@click.command("ship")
+@click.command("ship", short_help="Carry logs to the store or other sinks.")
 @click.argument("sources", metavar="SOURCE...", nargs=-1, required=True)
 @settings_options("to", "store", "workers", *READING, *CLOUD)
 @click.option("--again", is_flag=True, help="Deliver also what has been delivered; in the store it is replaced.")

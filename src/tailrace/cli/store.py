@@ -9,12 +9,12 @@ import click
 from tailrace.cli._options import resolved, settings_options
 
 
-@click.group("store")
+@click.group("store", short_help="Look after the local store.")
 def command() -> None:
     """Look after the local store: merge small files, remove old days."""
 
 
-@command.command("compact")
+@command.command("compact", short_help="Merge small files.")
 @settings_options("store")
 def _compact(**flags: Any) -> None:
     """Merge the small files of each day and format into larger ones, which queries read faster."""
@@ -23,7 +23,7 @@ def _compact(**flags: Any) -> None:
     _store.compact_files(resolved(flags).settings.store)
 
 
-@command.command("prune")
+@command.command("prune", short_help="Remove old days.")
 @settings_options("store")
 @click.option("--older-than", metavar="AGE", required=True,
               help="Remove days that ended before so long ago, such as 14d; or a date, whose day is kept.")  # fmt: skip
