@@ -48,7 +48,7 @@ test-long: setup $(TOOLS)
 	@tools/test-long.sh $(BIN)
 
 bench: setup $(TOOLS)
-	@$(BIN)/python bench/run.py
+	@tools/bench.sh $(BIN)
 
 docs: setup
 	@$(BIN)/python tools/reference.py docs
