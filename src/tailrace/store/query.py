@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 ATTEMPTS = 3
 BATCH_ROWS = 8192
 _MESSAGE_LINES = 8
-_LOCKED = {
+_LOCKED: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
     "allow_community_extensions": False,
@@ -222,7 +222,7 @@ def _connected(directory: Path, paths: Sequence[str], limits: Limits) -> duckdb.
     spill = literal(str(directory / f"spill-{os.getpid()}")) if os.access(directory, os.W_OK) else "''"
     settings += [
         f"temp_directory = {spill}",
-        f"allowed_paths = {literals(chain(paths, map(views._no_pattern, paths)))}",
+        f"allowed_paths = {literals(chain(paths, map(views.no_pattern, paths)))}",
         "enable_external_access = false",
         "lock_configuration = true",
     ]
@@ -297,7 +297,8 @@ def _reader(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequenc
     relation = connection.sql(sql, params=list(parameters) or None)
     if hasattr(relation, "to_arrow_reader"):
         return relation.to_arrow_reader(BATCH_ROWS)
-    return connection.execute(sql, list(parameters)).fetch_record_batch(BATCH_ROWS)  # DuckDB 1
+    older: Any = connection.execute(sql, list(parameters))  # DuckDB 1
+    return older.fetch_record_batch(BATCH_ROWS)
 
 
 def _first_lines(error: BaseException) -> str:

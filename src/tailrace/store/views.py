@@ -56,10 +56,10 @@ def columns_of(known: Format) -> dict[str, str]:
 
 def files_of(paths: Sequence[str]) -> str:
     """The rows of some files, whatever columns each of them has."""
-    return f"read_parquet({literals(map(_no_pattern, paths))}, union_by_name = true, hive_partitioning = false)"
+    return f"read_parquet({literals(map(no_pattern, paths))}, union_by_name = true, hive_partitioning = false)"
 
 
-def _no_pattern(path: str) -> str:
+def no_pattern(path: str) -> str:
     """A path whose stars and brackets mean themselves."""
     return "".join(f"[{character}]" if character in "*?[" else character for character in path)
 
