@@ -105,7 +105,9 @@ def resolve(
     """
     variables, ignored = _from_environment(environ)
     told, loose = _from_assignments(assignments)
-    flag_values = {key: _Value(value, f"--{key.replace('_', '-')}") for key, value in flags.items() if value is not None}
+    flag_values = {
+        key: _Value(value, f"--{key.replace('_', '-')}") for key, value in flags.items() if value is not None
+    }
     if clash := sorted(told.keys() & flag_values.keys()):
         message = f"{clash[0]} is given by {flag_values[clash[0]].origin} and by --set; give it once"
         raise UsageError(message)
@@ -226,7 +228,7 @@ def _built(kind: type[S], found: Mapping[str, _Value]) -> S:
 def _of_named_sink(key: str, path: Sequence[str], value: _Value) -> Any:
     if len(path) == 2:  # noqa: PLR2004 - sinks.NAME
         return value.value
-    message = f"{value.origin}: {key} cannot be; write [sinks.NAME] with url = \"...\" and the sink's settings"
+    message = f'{value.origin}: {key} cannot be; write [sinks.NAME] with url = "..." and the sink\'s settings'
     raise UsageError(message)
 
 
