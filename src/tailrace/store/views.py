@@ -32,6 +32,8 @@ _ALL = (
 )
 """Words behind which views may be meant that the text does not name."""
 
+LEAST = {"format": "VARCHAR", ID: "VARCHAR"}
+"""Columns that every view has, its last."""
 Columns = Mapping[str, str]
 """SQL types by column."""
 
@@ -51,7 +53,7 @@ class Source:
 def columns_of(known: Format) -> dict[str, str]:
     """Every column of a format's rows: the layout's, what it did not know, the format's name, and the record's id."""
     own = {column.name: _TYPES[column.type] for column in known.columns}
-    return own | _ALWAYS | {"format": "VARCHAR", ID: "VARCHAR"}
+    return own | _ALWAYS | LEAST
 
 
 def files_of(paths: Sequence[str]) -> str:
@@ -103,8 +105,7 @@ def _of_haproxy(sources: Sequence[Source]) -> str:
     for source in sources:
         if source.found is None:
             columns = {**columns, **source.columns}
-    columns = {name: columns[name] for name in columns if name not in ("format", ID)}
-    columns |= {**requests.NEEDED, "format": "VARCHAR", ID: "VARCHAR"}
+    columns = {name: columns[name] for name in columns if name not in LEAST} | requests.NEEDED | LEAST
     parts = [_nothing(columns)]
     for source in sources:
         replaced = _replaced(source, columns)
