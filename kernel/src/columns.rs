@@ -60,7 +60,8 @@ impl<'a> Cursor<'a> {
         slots.fill(Span::ABSENT);
         for (slot, field) in slots.iter_mut().zip(&self.layout.fields) {
             let Some((from, to)) = self.next(field.bare) else { return };
-            if &self.line.bytes[from..to] != b"-" {
+            let text = &self.line.bytes[from..to];
+            if text != b"-" && !(field.bare && text == b"\"-\"") {
                 *slot = Span::new(from, to);
             }
         }
