@@ -181,10 +181,13 @@ impl Place {
         (first, 0)
     }
 
+    /// Where to begin looking: in the highest bits of a product, which depend on all bits of its factors.
     #[inline(always)]
     fn start(self, places: usize) -> usize {
-        let mixed = self.first ^ self.last.rotate_left(29) ^ (u64::from(self.len) << 56);
-        (mixed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize & (places - 1)
+        const MIX: u64 = 0x9E37_79B9_7F4A_7C15;
+        let first = (self.first ^ u64::from(self.len)).wrapping_mul(MIX);
+        let mixed = (first.rotate_left(32) ^ self.last).wrapping_mul(MIX);
+        (mixed >> (places.leading_zeros() + 1)) as usize
     }
 }
 
