@@ -55,15 +55,12 @@ class StoreSink:
 
     def write(self, item: Item, batch: Batch, part: int) -> None:
         """Take the records of a batch. Raises Fatal if the disk does not take them."""
-        import pyarrow as pa  # noqa: PLC0415 - an optional library
-
-        from tailrace.sinks._partitions import Partition  # noqa: PLC0415
+        from tailrace.sinks._partitions import Partition  # noqa: PLC0415 - needs an optional library
 
         partitions = self._open(f"{item.identity.digest}-{part}")
         with writing(self._directory):
             for format_name, day, _rows in batch.records.partitions():
-                columns = pa.record_batch(batch.records.columns(format_name, day))
-                partitions.add(Partition(format_name, day or NO_DAY), columns)
+                partitions.add(Partition(format_name, day or NO_DAY), batch.records.columns(format_name, day))
 
     def _open(self, item: str) -> Partitions:
         from tailrace.sinks._partitions import Partitions  # noqa: PLC0415 - needs an optional library
