@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tailrace.errors import Fatal, UsageError
 from tailrace.store.sqltext import literal, literals, quoted
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
+T = TypeVar("T")
 BATCH_ROWS = 8192
 _MESSAGE_LINES = 8
 _LOCKED: dict[str, str | bool | int | float | list[str]] = {
@@ -29,7 +31,7 @@ _LOCKED: dict[str, str | bool | int | float | list[str]] = {
 }
 _EXPLAIN = re.compile(r"\s*explain\s+(analyze\s+)?(\([^)]*\)\s*)?", re.IGNORECASE)
 _NOT_CODE = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/", re.DOTALL)
-_WRITING = re.compile(r"\b(copy|insert|update|delete|create|export)\b(?!\s*[,.)=]|\s*$)", re.IGNORECASE)
+_WRITING = re.compile(r"(?<![.\w])(copy|insert|update|delete|create|export)\b(?!\s*[,.)=]|\s*$)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +64,7 @@ class Session:
         self._connection = duckdb.connect(":memory:", config=_LOCKED)
         for setting in _settings(directory, paths, limits):
             self._connection.execute(f"SET {setting}")
+        self._worker = ThreadPoolExecutor(1)
 
     def create(self, name: str, select: str) -> None:
         """Give a SELECT a name."""
@@ -80,10 +83,24 @@ class Session:
     def answer(self, sql: str) -> Answer:
         """The answer to one statement that reads; its first batch is read already, so that what fails at once fails here."""
         self._expect_question(sql)
-        reader = self._reader(sql)
-        batches = iter(reader)
+        reader = self._patiently(lambda: self._reader(sql))
+        batches = self._batches(reader)
         first = next(batches, None)
         return Answer(reader.schema, chain(() if first is None else (first,), batches))
+
+    def _batches(self, reader: Any) -> Iterator[pa.RecordBatch]:
+        while (batch := self._patiently(lambda: next(reader, None))) is not None:
+            yield batch
+
+    def _patiently(self, work: Callable[[], T]) -> T:
+        """Let another thread wait for DuckDB: this one could not be interrupted there."""
+        waiting = self._worker.submit(work)
+        try:
+            return waiting.result()
+        except KeyboardInterrupt:
+            self._connection.interrupt()
+            wait([waiting])
+            raise
 
     def _reader(self, sql: str) -> Any:
         relation: Any = self._connection.sql(sql)
@@ -111,6 +128,7 @@ class Session:
 
     def close(self) -> None:
         """Let go of everything. May be called twice."""
+        self._worker.shutdown()
         self._connection.close()
 
     @contextmanager
@@ -127,9 +145,7 @@ class Session:
             broken = (duckdb.IOException, duckdb.InternalException, pa.ArrowException)
             if not isinstance(error, broken) and ".parquet'" not in str(error):
                 raise UsageError("\n".join(self._explained(error, sql))) from error
-            message = (
-                f"cannot read the store at {self._directory}: {first_lines(error)}; see `tailrace receipts --check`"
-            )
+            message = f"cannot read the store at {self._directory}: {str(error).strip().splitlines()[0]}; see `tailrace receipts --check`"
             raise Fatal(message) from error
         except RuntimeError as error:
             if "interrupted" not in str(error).lower():
@@ -144,6 +160,8 @@ class Session:
         yield told
         if isinstance(error, duckdb.OutOfMemoryException):
             yield "Select fewer columns or a shorter time, or group by less."
+        if isinstance(error, duckdb.PermissionException):
+            yield "Queries read the store's views and nothing else."
         with suppress(duckdb.Error):
             if isinstance(error, duckdb.CatalogException) and told.startswith("Catalog Error: Table"):
                 yield f"There are: {', '.join(self.views())}"
