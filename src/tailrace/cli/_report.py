@@ -25,7 +25,7 @@ from tailrace.store.report import Bucket, Figures, Named, Report, Scope, load_ba
 _HEIGHT = 5
 _MARGIN = 10
 """Room for the numbers at the left of a chart."""
-_NARROWEST, _WIDEST = 72, 160
+_NARROWEST, _WIDEST = 80, 160
 _KIB = 1024
 _DAY = 86400
 

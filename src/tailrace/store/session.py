@@ -178,6 +178,7 @@ class Session:
 def _settings(directory: Path, paths: Sequence[str], limits: Limits) -> Iterator[str]:
     yield "TimeZone = 'UTC'"
     yield "enable_progress_bar = false"
+    yield "parquet_metadata_cache = true"
     yield f"threads = {limits.threads or len(os.sched_getaffinity(0))}"
     if limits.memory:
         yield f"memory_limit = '{limits.memory}B'"
