@@ -138,6 +138,10 @@ def test_a_wrong_value_is_the_users_error(directory: Path) -> None:
         "EXPORT DATABASE '{file}.d'",
         "CALL pragma_version()",
         "SELECT 1; SELECT 2",
+        "PIVOT alb ON elb; DROP VIEW alb",
+        "SELECT $$'$$; COPY (SELECT 1 AS a) TO '{file}'",
+        "SELECT E'\\''; COPY (SELECT 1 AS a) TO '{file}'; SELECT '1'",
+        "FROM (SELECT $a$'$a$) UNION ALL (WITH x AS (COPY (SELECT 1) TO '{file}') SELECT $$'$$)",
         "",
         "-- nothing",
     ],
@@ -145,7 +149,9 @@ def test_a_wrong_value_is_the_users_error(directory: Path) -> None:
 def test_only_one_statement_that_reads_is_taken(directory: Path, sql: str) -> None:
     (file,) = directory.glob("data/format=clb/*/*.parquet")
     files, content = everything(directory), file.read_bytes()
-    with pytest.raises(UsageError, match=r"queries only read|one SQL statement|no SQL|Parser Error"):
+    with pytest.raises(
+        UsageError, match=r"queries only read|one SQL statement|no SQL|Parser Error|A CTE needs a SELECT"
+    ):
         ask(directory, sql.format(file=file))
     assert everything(directory) == files
     assert file.read_bytes() == content
@@ -156,6 +162,7 @@ def test_only_one_statement_that_reads_is_taken(directory: Path, sql: str) -> No
     [
         "SELECT 'copy to; -- it''s' AS copy",
         'SELECT "copy", x.update FROM (SELECT 1 AS "copy", 2 AS update) AS x -- delete this',
+        "SELECT $$it's; copy to$$, E'\\'; copy to'",
         "EXPLAIN SELECT 1",
         "EXPLAIN ANALYZE FROM alb",
         "DESCRIBE alb",

@@ -30,7 +30,10 @@ _LOCKED: dict[str, str | bool | int | float | list[str]] = {
     "python_enable_replacements": False,  # a table's name never means a variable of this program
 }
 _EXPLAIN = re.compile(r"\s*explain\s+(analyze\s+)?(\([^)]*\)\s*)?", re.IGNORECASE)
-_NOT_CODE = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/", re.DOTALL)
+_NOT_CODE = re.compile(
+    r"""\$(\w*)\$.*?\$\1\$|\be'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|/\*.*?\*/""",
+    re.DOTALL | re.IGNORECASE,
+)
 _WRITING = re.compile(r"(?<![.\w])(copy|insert|update|delete|create|export)\b(?!\s*[,.)=]|\s*$)", re.IGNORECASE)
 
 
@@ -103,27 +106,29 @@ class Session:
             raise
 
     def _reader(self, sql: str) -> Any:
-        relation: Any = self._connection.sql(sql)
-        if hasattr(relation, "to_arrow_reader"):
-            return relation.to_arrow_reader(BATCH_ROWS)
-        older: Any = self._connection.execute(sql)  # DuckDB 1
-        return older.fetch_record_batch(BATCH_ROWS)
+        import duckdb  # noqa: PLC0415 - an optional library
+
+        connection: Any = self._connection
+        if hasattr(duckdb.DuckDBPyRelation, "to_arrow_reader"):
+            return connection.sql(sql).to_arrow_reader(BATCH_ROWS)
+        return connection.execute(sql).fetch_record_batch(BATCH_ROWS)  # DuckDB 1
 
     def _expect_question(self, sql: str) -> None:
         """Raises UsageError for anything but one statement that only reads."""
         import duckdb  # noqa: PLC0415 - an optional library
 
         found = self._connection.extract_statements(sql)
-        if len(found) != 1:
-            raise UsageError(
-                "give one SQL statement" if found else "there is no SQL; give a statement such as: FROM requests"
-            )
+        code = _NOT_CODE.sub(" ", sql)
+        if not found:
+            raise UsageError("there is no SQL; give a statement such as: FROM requests")
+        if ";" in code.rstrip("; \t\r\n"):
+            raise UsageError("give one SQL statement")
         kinds = duckdb.StatementType
         rest = _EXPLAIN.sub("", sql, count=1)
         if found[0].type == kinds.EXPLAIN and rest != sql:
             self._expect_question(rest)
-        elif found[0].type not in (kinds.SELECT, kinds.MULTI) or _WRITING.search(_NOT_CODE.sub(" ", sql)):
-            # Newer DuckDB reads COPY in a WITH, which would be allowed to write over the files it may read.
+        elif _WRITING.search(code) or not {each.type for each in found} <= _reading(len(found)):
+            # DuckDB 2 reads COPY in a WITH, which would be allowed to write over the files it may read.
             raise UsageError("queries only read: begin with SELECT, WITH, FROM, DESCRIBE, SUMMARIZE, SHOW or EXPLAIN")
 
     def close(self) -> None:
@@ -188,6 +193,14 @@ def _settings(directory: Path, paths: Sequence[str], limits: Limits) -> Iterator
     yield f"allowed_paths = {literals(chain(paths, map(no_pattern, paths)))}"
     yield "enable_external_access = false"
     yield "lock_configuration = true"
+
+
+def _reading(count: int) -> set[duckdb.StatementType]:
+    """The kinds of statements that read. DuckDB 1 makes several of one PIVOT: it creates a type first."""
+    import duckdb  # noqa: PLC0415 - an optional library
+
+    kinds = duckdb.StatementType
+    return {kinds.SELECT, kinds.MULTI, *([kinds.CREATE] if count > 1 else [])}
 
 
 def first_lines(error: BaseException) -> str:
