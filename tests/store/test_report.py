@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
+import stores
 from making import StillClock, alb, clb
 from stores import haproxy_records, made, truth
 from tailrace.model import StoredFile
 from tailrace.store.query import Queries
 from tailrace.store.report import Figures, Named, Report, Scope, load_balancers, report, step_of
 
+samples = stores.samples
 Record = dict[str, Any]
 ALB, NLB, CLB = "app/shop-front-2a4f/65ffbf397924321f", "net/web-de96/88295ca52dcc2c08", "web-8408"
 ALB_TIMES = ("request_processing_time", "target_processing_time", "response_processing_time")

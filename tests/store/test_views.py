@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import stores
 from making import StillClock, alb, item, receipt
 from parsing import objects
 from stores import AWS, haproxy_records, made, parsed, truth
@@ -24,6 +25,7 @@ from tailrace.store import requests
 from tailrace.store.opening import open_store
 from tailrace.store.query import Queries
 
+samples = stores.samples
 Record = dict[str, Any]
 PARQUET = {
     "text": "VARCHAR", "int": "BIGINT", "float": "DOUBLE", "time": "TIMESTAMP WITH TIME ZONE", "texts": "VARCHAR[]",

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import stores
-from conftest import Run
+from cli.conftest import Run
 from making import alb
 from stores import made, truth
 from tailrace.cli import _chart

@@ -20,7 +20,7 @@ import pytest
 from rich.console import Console
 
 import stores
-from conftest import PROGRAM, Run, environment
+from cli.conftest import PROGRAM, Run, environment
 from making import StillClock, alb
 from stores import made, truth
 from tailrace.cli._cells import iso_duration, json_of, rfc3339, text_of, visible
