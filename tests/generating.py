@@ -19,7 +19,20 @@ from tailrace.kernel.zones import zone
 from tailrace.registry import formats
 
 ZONES = ("UTC", "Europe/Zurich", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu")
-TOKENS = tuple(word.encode("latin-1") for word in WORDS) + (b"-", b'"', b"\\", b" ", b"  ", b"0", b":", b"/", b"{", b"}", b"\x00")
+TOKENS = (
+    *(word.encode("latin-1") for word in WORDS),
+    b"-",
+    b'"',
+    b"\\",
+    b" ",
+    b"  ",
+    b"0",
+    b":",
+    b"/",
+    b"{",
+    b"}",
+    b"\x00",
+)
 VALUES = (
     b"-", b"-1", b'""', b'"-"', b"0", b"+7", b"0.000", b".5", b"1.", b"00.10", b"99999999999999999999", b"9223372036854775807",
     b"-9223372036854775808", b"192.0.2.1:80", b"[2001:db8::1]:443", b"2001:db8::1:443", b"::ffff:192.0.2.1:1", b"1.2.3.4", b"192.0.2.1:", b":80",
@@ -78,7 +91,9 @@ def changed(line: bytes, changes: list[Change]) -> bytes:
 
 def changes() -> st.SearchStrategy[list[Change]]:
     token = st.sampled_from(TOKENS + VALUES) | st.binary(max_size=6)
-    return st.lists(st.tuples(st.integers(0, len(CHANGES) - 1), st.integers(0, 3000), st.integers(0, 3000), token), max_size=4)
+    return st.lists(
+        st.tuples(st.integers(0, len(CHANGES) - 1), st.integers(0, 3000), st.integers(0, 3000), token), max_size=4
+    )
 
 
 def changed_lines() -> st.SearchStrategy[bytes]:
@@ -88,15 +103,22 @@ def changed_lines() -> st.SearchStrategy[bytes]:
 
 def made_lines() -> st.SearchStrategy[bytes]:
     """The first fields of a known line of AWS, and then any."""
-    first = st.sampled_from([known.example.encode().split(b" ")[:12] for known in formats().values() if known.vendor == "aws"])
+    first = st.sampled_from(
+        [known.example.encode().split(b" ")[:12] for known in formats().values() if known.vendor == "aws"]
+    )
     value = st.sampled_from(VALUES) | st.binary(max_size=4)
     return st.builds(
-        lambda words, kept, more: b" ".join([*words[:kept], *more]), first, st.integers(0, 12), st.lists(value, max_size=40)
+        lambda words, kept, more: b" ".join([*words[:kept], *more]),
+        first,
+        st.integers(0, 12),
+        st.lists(value, max_size=40),
     )
 
 
 def lines() -> st.SearchStrategy[bytes]:
-    odd = st.sampled_from((b"", b"\r", b"#Fields: a", b"Enable AccessLog for ELB: x", b"{}", b"{", b"plain words", b"<1>"))
+    odd = st.sampled_from(
+        (b"", b"\r", b"#Fields: a", b"Enable AccessLog for ELB: x", b"{}", b"{", b"plain words", b"<1>")
+    )
     return st.one_of(st.sampled_from(known_lines()), changed_lines(), changed_lines(), made_lines(), odd)
 
 
@@ -141,21 +163,35 @@ def log_format_cases(draw: st.DrawFn) -> Case:
     except UsageError:
         known = log_format("%ci %r")
     (layout,) = known.layouts
-    written = [draw(_written(element)) for element in layout.elements] if isinstance(layout, Template) else [b'{"a":"b"}']
-    header = draw(st.sampled_from((b"", b"<134>Nov 20 19:54:26 lb1 haproxy[8482]: ", b"<134>1 2026-11-20T19:54:26Z h p - - - ", b"<1>")))
+    written = (
+        [draw(_written(element)) for element in layout.elements] if isinstance(layout, Template) else [b'{"a":"b"}']
+    )
+    header = draw(
+        st.sampled_from(
+            (b"", b"<134>Nov 20 19:54:26 lb1 haproxy[8482]: ", b"<134>1 2026-11-20T19:54:26Z h p - - - ", b"<1>")
+        )
+    )
     line = changed(header + b"".join(written), draw(changes()) if draw(st.booleans()) else [])
-    plan = Plan(formats=(known,), explicit=True, captures=draw(st.none() | st.tuples(st.integers(0, 2), st.integers(0, 2))))
+    plan = Plan(
+        formats=(known,), explicit=True, captures=draw(st.none() | st.tuples(st.integers(0, 2), st.integers(0, 2)))
+    )
     return Case((plan, ItemPlan(reference_us=REFERENCE_US, identity=IDENTITY)), line + b"\n")
 
 
 def log_format_strings() -> st.SearchStrategy[str]:
     flags = st.sampled_from(("", "", "", "{+Q}", "{+E}", "{+Q,+E}", "{-Q}"))
     names = st.sampled_from(("", "", "", "(mine)", "(other:str)"))
-    alias = st.sampled_from(sorted(ALIASES)) | st.sampled_from([f"[{known}]" for known in EXPRESSIONS] + ["[var(txn.x)]"])
+    alias = st.sampled_from(sorted(ALIASES)) | st.sampled_from(
+        [f"[{known}]" for known in EXPRESSIONS] + ["[var(txn.x)]"]
+    )
     item = st.builds(lambda name, flag, what: f"%{name}{flag}{what}", names, flags, alias)
     text = st.sampled_from((" ", " ", " ", "/", ":", " [", "] ", "|", " x=", "", "%%", "é"))
     parts = st.lists(st.tuples(item, text), min_size=1, max_size=8).map(lambda pairs: "".join(map("".join, pairs)))
-    return st.builds(lambda start, rest: start + rest, st.sampled_from(("", "", "%{+Q}o ", "%{+Q,+E}o", "%{+json}o ", "%{+E}o")), parts)
+    return st.builds(
+        lambda start, rest: start + rest,
+        st.sampled_from(("", "", "%{+Q}o ", "%{+Q,+E}o", "%{+json}o ", "%{+E}o")),
+        parts,
+    )
 
 
 def _written(element: Text | Space | Variable) -> st.SearchStrategy[bytes]:

@@ -15,9 +15,7 @@ from tailrace.formats._haproxy_names import ALIASES
 from tailrace.kernel.layout import Objects, Template
 from tailrace.registry import formats
 
-EUCALYPTUS_HTTP = (
-    r"httplog\ %f\ %b\ %s\ %ST\ %ts\ %Tq\ %Tw\ %Tc\ %Tr\ %Tt\ %{+Q}r\ %ci:%cp\ %fi:%fp\ %si:%sp\ req_size=%U\ resp_size=%B"
-)
+EUCALYPTUS_HTTP = r"httplog\ %f\ %b\ %s\ %ST\ %ts\ %Tq\ %Tw\ %Tc\ %Tr\ %Tt\ %{+Q}r\ %ci:%cp\ %fi:%fp\ %si:%sp\ req_size=%U\ resp_size=%B"
 EUCALYPTUS_TCP = r"tcplog\ %f\ %b\ %s\ %ts\ %Tw\ %Tc\ %Tt\ %{+Q}r\ %ci:%cp\ %fi:%fp\ %si:%sp\ req_size=%U\ resp_size=%B"
 HEADER = "Dec 11 04:32:11 localhost haproxy[1070]: "
 
@@ -44,7 +42,9 @@ HTTP_LINE = (
     'httplog f_web b_web i-1a2b3c4d 200 -- 0 0 0 1 1 "GET /ok?q=#22a#22 HTTP/1.1" 192.0.2.7:53952 10.0.0.4:80 10.0.0.9:8080 '
     "req_size=86 resp_size=160"
 )
-TCP_LINE = 'tcplog f_db b_db i-1a2b3c4d -- 1 0 9 %s 192.0.2.7:39914 10.0.0.4:5432 10.0.0.9:5432 req_size=87 resp_size=165'
+TCP_LINE = (
+    "tcplog f_db b_db i-1a2b3c4d -- 1 0 9 %s 192.0.2.7:39914 10.0.0.4:5432 10.0.0.9:5432 req_size=87 resp_size=165"
+)
 
 
 def test_the_http_format_of_eucalyptus_is_read_field_by_field(kernel: Kernel) -> None:
@@ -65,7 +65,9 @@ def test_requests_that_the_http_format_of_eucalyptus_could_not_read_are_records(
 
 @pytest.mark.parametrize("request_", ['""', '"-"', '"<BADREQ>"', "-"])
 @pytest.mark.parametrize("way", ["named", "auto"])
-def test_the_tcp_format_of_eucalyptus_has_nothing_in_the_requests_place(kernel: Kernel, request_: str, way: str) -> None:
+def test_the_tcp_format_of_eucalyptus_has_nothing_in_the_requests_place(
+    kernel: Kernel, request_: str, way: str
+) -> None:
     """HAProxy refuses `%{+Q}r` in TCP mode; what stands there instead differs."""
     line = HEADER + TCP_LINE % request_
     found = record(kernel, EUCALYPTUS_TCP, line) if way == "named" else read(kernel, line.encode()).record
@@ -73,7 +75,15 @@ def test_the_tcp_format_of_eucalyptus_has_nothing_in_the_requests_place(kernel: 
         "frontend": "f_db", "backend": "b_db", "time_queue_ms": 1, "time_connect_ms": 0, "time_total_ms": 9,
         "client_port": 39914, "frontend_port": 5432, "server_port": 5432, "bytes_uploaded": 87, "bytes_read": 165,
     }  # fmt: skip
-    for name in ("status_code", "time_request_ms", "time_response_ms", "request", "request_method", "request_url", "request_protocol"):
+    for name in (
+        "status_code",
+        "time_request_ms",
+        "time_response_ms",
+        "request",
+        "request_method",
+        "request_url",
+        "request_protocol",
+    ):
         del expected[name]
     if request_ == '"<BADREQ>"':
         assert found.pop("request") == "<BADREQ>"
@@ -169,7 +179,12 @@ def test_no_two_columns_of_a_record_have_one_name(kernel: Kernel) -> None:
         "extra_": "i", "syslog_host_": "h",
     }  # fmt: skip
     ecs = found.records("ecs")[0]
-    assert (ecs["source.ip"], ecs["haproxy.mine"], ecs["http.response.status_code"], ecs["haproxy.ST"]) == ("192.0.2.1", "192.0.2.2", 200, 201)
+    assert (ecs["source.ip"], ecs["haproxy.mine"], ecs["http.response.status_code"], ecs["haproxy.ST"]) == (
+        "192.0.2.1",
+        "192.0.2.2",
+        200,
+        201,
+    )
 
 
 JSON = "%{+json}o %(client)ci %(port)cp %(at)tr %(line)r %(heads)hr %ST"
@@ -181,7 +196,9 @@ def test_json_holds_what_is_named(kernel: Kernel) -> None:
     assert (found["client"], found["port"], found["time"]) == ("192.0.2.7", 80, "2026-11-20T19:54:26.480Z")
     assert (found["line"], found["request_url"]) == ("GET /#22 HTTP/1.1", '/"')
     assert found["extra"] == ["x=-"]
-    assert record(kernel, JSON, "<134>Nov 20 19:54:26 lb1 haproxy[1]: " + line) | found == record(kernel, JSON, "<134>Nov 20 19:54:26 lb1 haproxy[1]: " + line)
+    assert record(kernel, JSON, "<134>Nov 20 19:54:26 lb1 haproxy[1]: " + line) | found == record(
+        kernel, JSON, "<134>Nov 20 19:54:26 lb1 haproxy[1]: " + line
+    )
     assert told(kernel, JSON, "no object").reasons == ["bad_json"]
 
 
@@ -235,7 +252,11 @@ CAPTURES = "%ST %hr %hs %{+Q}r"
     ],
 )  # fmt: skip
 def test_blocks_of_captured_headers_belong_where_the_captures_say(
-    kernel: Kernel, captures: tuple[int, int] | None, blocks: str, request_: list[str] | None, response: list[str] | None
+    kernel: Kernel,
+    captures: tuple[int, int] | None,
+    blocks: str,
+    request_: list[str] | None,
+    response: list[str] | None,
 ) -> None:
     found = record(kernel, CAPTURES, f'200 {blocks}"GET /{{x}} HTTP/1.1"', captures=captures)
     assert found.get("captured_request_headers") == request_
@@ -274,7 +295,11 @@ def test_a_line_cut_at_any_byte_behind_the_last_field_of_haproxy_is_truncated(ke
         assert found.record["bytes_read"] == 79
     for end in (begins - 1, begins - 2):  # a number at the end may have lost digits
         found = told(kernel, haproxy_http.LOG_FORMAT, line[:end])
-        assert (found.record["truncated"], found.record["status_code"], "bytes_read" in found.record) == (True, 200, False)
+        assert (found.record["truncated"], found.record["status_code"], "bytes_read" in found.record) == (
+            True,
+            200,
+            False,
+        )
     for end in range(1, begins - 2):
         assert told(kernel, haproxy_http.LOG_FORMAT, line[:end]).reasons == ["no_match"], line[:end]
 

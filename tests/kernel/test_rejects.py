@@ -43,7 +43,14 @@ def test_a_line_whose_time_is_none_is_a_reject(kernel: Kernel, kind: str) -> Non
     line = example(kind)
     layout = next(layout for layout in formats()[kind].layouts if isinstance(layout, Columns))
     place = [field.columns[0].name for field in layout.fields].index("time")
-    for bad in (b"-", b"yesterday", b"2026-02-30T00:00:00Z", b"2026-10-14T24:00:00Z", b"2026-10-14T11:60:00Z", b"2026-10-14"):
+    for bad in (
+        b"-",
+        b"yesterday",
+        b"2026-02-30T00:00:00Z",
+        b"2026-10-14T24:00:00Z",
+        b"2026-10-14T11:60:00Z",
+        b"2026-10-14",
+    ):
         words = line.split(b" ")
         words[place] = bad
         for how in ({"plan": only(kind)}, {"item": promised(kind)}):
@@ -69,7 +76,7 @@ def test_a_line_that_does_not_fit_the_named_log_format_is_no_match(kernel: Kerne
 @pytest.mark.parametrize(
     "line",
     [b"{", b"{}}", b'{"a":1,}', b"{'a':1}", b'{"a":{"b":1}}', b'{"a":[[1]]}', b'{"a":01}', b'{"a":1} x', b'{"a":"\x01"}',
-     b'{"a":NaN}', b'{"a":"\xff"}', b'{"a":"\\x"}', b'{"a":+1}', b'{"a":1.}', b'{"a" 1}', b'{"a":tru}', b'{,}', b'{"a":"b'],
+     b'{"a":NaN}', b'{"a":"\xff"}', b'{"a":"\\x"}', b'{"a":+1}', b'{"a":1.}', b'{"a" 1}', b'{"a":tru}', b"{,}", b'{"a":"b'],
 )  # fmt: skip
 def test_what_begins_as_an_object_and_is_none_is_bad_json(kernel: Kernel, line: bytes) -> None:
     assert read(kernel, line).reject.reason == "bad_json"
@@ -85,7 +92,12 @@ def test_an_object_that_no_format_knows_is_of_unknown_format(kernel: Kernel) -> 
 @pytest.mark.parametrize("kind", ["alb", "nlb", "alb_connection", "alb_health"])
 def test_an_object_without_a_sound_time_is_a_reject(kernel: Kernel, kind: str) -> None:
     mark = next(layout.mark for layout in formats()[kind].layouts if isinstance(layout, Objects))
-    for line in (f'{{"{mark}":"1"}}', f'{{"{mark}":"1","time":"-"}}', f'{{"{mark}":"1","time":null}}', f'{{"{mark}":1,"time":"x"}}'):
+    for line in (
+        f'{{"{mark}":"1"}}',
+        f'{{"{mark}":"1","time":"-"}}',
+        f'{{"{mark}":"1","time":null}}',
+        f'{{"{mark}":1,"time":"x"}}',
+    ):
         assert read(kernel, line.encode()).reject.reason == "bad_time"
 
 
@@ -128,7 +140,10 @@ def test_a_record_may_have_a_hundred_lines_and_no_more(kernel: Kernel) -> None:
     assert (told.counts.records, told.counts.record_lines) == (2, JOINED_LINES + 1)
     assert told.records()[0]["user_agent"] == "first\n" + "x\n" * (JOINED_LINES - 2) + "last"
     told = read(kernel, joined(JOINED_LINES + 1) + b"\n" + CLB)
-    assert [(reject.reason, reject.lines) for reject in told.rejects] == [("record_too_long", JOINED_LINES), ("unknown_format", 1)]
+    assert [(reject.reason, reject.lines) for reject in told.rejects] == [
+        ("record_too_long", JOINED_LINES),
+        ("unknown_format", 1),
+    ]
     assert (told.counts.records, told.counts.lines) == (1, JOINED_LINES + 2)
 
 
@@ -169,7 +184,9 @@ def test_other_formats_join_no_lines(kernel: Kernel) -> None:
 
 @pytest.mark.parametrize("where", ["fields", "behind"])
 def test_a_quote_left_open_at_the_end_of_a_line_is_invalid_or_extra(kernel: Kernel, where: str) -> None:
-    line = example("alb") + b' "new' if where == "behind" else example("alb").rpartition(b'"www')[0] + b'"www.example.com'
+    line = (
+        example("alb") + b' "new' if where == "behind" else example("alb").rpartition(b'"www')[0] + b'"www.example.com'
+    )
     record = read(kernel, line).record
     assert record.get("extra", []) == (["-", "-", '"new'] if where == "behind" else [])
     assert record.get("invalid", {}) == ({} if where == "behind" else {"domain_name": '"www.example.com'})
@@ -184,8 +201,12 @@ def test_the_key_decides_how_a_line_fails_but_never_loses_another_kind(kernel: K
 
 def test_every_reason_is_told_by_a_test_here_or_in_test_lines(kernel: Kernel) -> None:
     told = [
-        *read(kernel, OPEN + b"\n" + b"x\n" * JOINED_LINES + b"{\n" + b"?" * 5_000, plan=only("clb", max_line=4_000)).reasons,
-        *read(kernel, b"http 2026-09-23T07:15:47Z app/web/1 192.0.2.1:1\n" + OPEN + b"\n" + CLB + b"\njunk\n{\n").reasons,
+        *read(
+            kernel, OPEN + b"\n" + b"x\n" * JOINED_LINES + b"{\n" + b"?" * 5_000, plan=only("clb", max_line=4_000)
+        ).reasons,
+        *read(
+            kernel, b"http 2026-09-23T07:15:47Z app/web/1 192.0.2.1:1\n" + OPEN + b"\n" + CLB + b"\njunk\n{\n"
+        ).reasons,
         *read(kernel, b"junk", plan=only("haproxy_tcp")).reasons,
         *read(kernel, CLB.replace(b"2026-10-14T", b"2026-13-14T"), plan=only("clb")).reasons,
         *read(kernel, b"junk", truncated=True).reasons,

@@ -57,7 +57,7 @@ def test_a_header_is_told_and_the_line_behind_it_read(kernel: Kernel, header: st
 @pytest.mark.parametrize(
     "line",
     ["< 13>" + TCP, "<142>1 yesterday lb1 haproxy 8482 - - " + TCP,
-     "<142>1 2026-11-20T19:54:26Z lb1 haproxy 8482 - [a b=\"c] " + TCP, "<142>2 2026-11-20T19:54:26Z lb1 haproxy 8482 - - " + TCP,
+     '<142>1 2026-11-20T19:54:26Z lb1 haproxy 8482 - [a b="c] ' + TCP, "<142>2 2026-11-20T19:54:26Z lb1 haproxy 8482 - - " + TCP,
      "Nov 20 19:54:26 lb1 haproxy[8482: " + TCP, "Nov 32 19:54:26 lb1 haproxy[8482]: " + TCP, "nov 20 19:54:26 haproxy[1]: " + TCP],
 )  # fmt: skip
 def test_what_is_no_header_is_not_guessed(kernel: Kernel, line: str) -> None:

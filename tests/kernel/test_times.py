@@ -95,17 +95,25 @@ def test_a_day_or_an_hour_that_never_was_is_no_time(kernel: Kernel, stamp: str) 
         ("31/Dec/2016:23:59:60.000", "UTC", "2017-01-01T00:00:00.000Z"),
     ],
 )
-def test_a_date_without_a_zone_is_read_in_that_of_the_plan(kernel: Kernel, stamp: str, timezone: str, time: str) -> None:
+def test_a_date_without_a_zone_is_read_in_that_of_the_plan(
+    kernel: Kernel, stamp: str, timezone: str, time: str
+) -> None:
     assert own_time(kernel, stamp, timezone) == time
 
 
-@pytest.mark.parametrize("name", ["Europe/Zurich", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "America/Caracas"])
+@pytest.mark.parametrize(
+    "name", ["Europe/Zurich", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "America/Caracas"]
+)
 def test_the_table_of_a_zone_says_what_the_zone_data_say(name: str) -> None:
     """Every hour around each change, and one hour of every week between."""
     from zoneinfo import ZoneInfo  # noqa: PLC0415
 
     table, info = zone(name), ZoneInfo(name)
-    days = [*range(0, 4_000_000_000, 7 * 86_400), *range(1_774_000_000, 1_775_300_000, 1_800), *range(1_792_000_000, 1_794_000_000, 1_800)]
+    days = [
+        *range(0, 4_000_000_000, 7 * 86_400),
+        *range(1_774_000_000, 1_775_300_000, 1_800),
+        *range(1_792_000_000, 1_794_000_000, 1_800),
+    ]
     for second in days:
         naive = datetime.fromtimestamp(second, UTC).replace(tzinfo=None)
         expected = int(naive.replace(tzinfo=info, fold=0).timestamp())
@@ -136,12 +144,16 @@ def test_lines_of_aws_are_utc_whatever_the_zone(kernel: Kernel) -> None:
     ("9999-12-31T23:59:59.999999Z", 253_402_300_799_999), ("2026-09-23T07:15:47.805999Z", 1_790_147_747_805),
 ])  # fmt: skip
 def test_times_in_ms_are_rounded_down_and_years_have_four_digits(kernel: Kernel, stamp: str, ms: int) -> None:
-    told = read(kernel, f"tls 2.0 {stamp} net/web/1 g3 192.0.2.1:1 192.0.2.2:443 5 2 98 246 -".encode(), plan=only("nlb"))
+    told = read(
+        kernel, f"tls 2.0 {stamp} net/web/1 g3 192.0.2.1:1 192.0.2.2:443 5 2 98 246 -".encode(), plan=only("nlb")
+    )
     assert told.record["time"] == stamp
     assert told.lines[0][1] == ms
 
 
-@pytest.mark.parametrize("stamp", ["0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59-01:00", "0000-01-01T00:00:00Z", "10000-01-01T00:00:00Z"])
+@pytest.mark.parametrize(
+    "stamp", ["0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59-01:00", "0000-01-01T00:00:00Z", "10000-01-01T00:00:00Z"]
+)
 def test_a_time_outside_of_the_years_1_to_9999_is_none(kernel: Kernel, stamp: str) -> None:
     line = f"tls 2.0 {stamp} net/web/1 g3 192.0.2.1:1 192.0.2.2:443 5 2 98 246 -"
     assert read(kernel, line.encode(), plan=only("nlb")).reject.reason == "bad_time"

@@ -196,7 +196,7 @@ def test_requests_of_every_shape_are_split(
         ("alb", r"\xec\x97\x90", "에"),
         ("alb", r"\x5Cx22", r"\x22"),
         ("alb", r"\x5Cx5Cx22", r"\x5Cx22"),
-        ("alb", r"\\x22", r'\"'),
+        ("alb", r"\\x22", r"\""),
         ("alb", r"\xZZ\x2", r"\xZZ\x2"),
         ("alb", r"a\nb\tc\u0041", r"a\nb\tc\u0041"),
         ("alb", r"%22#22", "%22#22"),
@@ -251,7 +251,9 @@ def test_fewer_fields_leave_the_missing_ones_out(kernel: Kernel, kind: str) -> N
         (b"arn:aws:lambda:us-east-1:123456789012:function:f:7", None, None),
     ],
 )
-def test_the_target_of_a_check_is_kept_as_written(kernel: Kernel, text: bytes, ip: str | None, port: int | None) -> None:
+def test_the_target_of_a_check_is_kept_as_written(
+    kernel: Kernel, text: bytes, ip: str | None, port: int | None
+) -> None:
     record = read(kernel, with_field("alb_health", "target_addr", text), plan=only("alb_health")).record
     assert record["target_addr"] == text.decode()
     assert (record.get("target_ip"), record.get("target_port")) == (ip, port)
