@@ -149,7 +149,7 @@ impl Records {
             .collect()
     }
 
-    fn columns(&self, py: Python<'_>, format_name: &str, day: Option<&str>) -> PyResult<Columns> {
+    fn columns(&self, format_name: &str, day: Option<&str>) -> PyResult<Columns> {
         let missing = || PyKeyError::new_err(format!("{format_name} {day:?}"));
         let format = self.plan.formats.iter().position(|format| format.name == format_name).ok_or_else(missing)?;
         let day = arrow::partitions(&self.block)
@@ -159,8 +159,8 @@ impl Records {
             })
             .ok_or_else(missing)?
             .1;
-        let array = py.detach(|| arrow::columns(&self.block, &self.plan, format, day, &self.ids));
-        Ok(Columns { array })
+        let (block, plan, ids) = (Arc::clone(&self.block), Arc::clone(&self.plan), Arc::clone(&self.ids));
+        Ok(Columns { block, plan, ids, format, day })
     }
 }
 
@@ -176,10 +176,14 @@ fn raw(block: &Block) -> (Vec<u8>, Vec<u8>, Vec<u8>) {
     (text, ends, times)
 }
 
-/// Arrow columns, by the `PyCapsule` interface.
+/// The records of one format and day, to be made columns.
 #[pyclass(frozen, module = "tailrace_kernel")]
 struct Columns {
-    array: arrow_array::StructArray,
+    block: Arc<Block>,
+    plan: Arc<spec::Plan>,
+    ids: Arc<Ids>,
+    format: usize,
+    day: Option<i64>,
 }
 
 #[pymethods]
@@ -190,16 +194,78 @@ impl Columns {
         &self,
         py: Python<'py>,
         requested_schema: Option<Bound<'py, PyAny>>,
-    ) -> PyResult<(Bound<'py, PyCapsule>, Bound<'py, PyCapsule>)> {
+    ) -> PyResult<Capsules<'py>> {
         drop(requested_schema);
-        let schema = FFI_ArrowSchema::try_from(self.array.data_type());
-        let schema = schema.map_err(|error| PyValueError::new_err(error.to_string()))?;
-        let array = FFI_ArrowArray::new(&self.array.to_data());
-        Ok((
-            PyCapsule::new_with_value(py, schema, c"arrow_schema")?,
-            PyCapsule::new_with_value(py, array, c"arrow_array")?,
-        ))
+        let array = py.detach(|| arrow::columns(&self.block, &self.plan, self.format, self.day, &self.ids));
+        capsules(py, &array)
     }
+
+    /// An empty table for these records and others of their format.
+    fn table(&self) -> Table {
+        Table { table: arrow::Table::new(&self.plan, self.format, true), plan: Arc::clone(&self.plan), format: self.format }
+    }
+}
+
+/// Columns that grow.
+#[pyclass(module = "tailrace_kernel")]
+struct Table {
+    table: arrow::Table,
+    plan: Arc<spec::Plan>,
+    format: usize,
+}
+
+#[pymethods]
+impl Table {
+    #[getter]
+    fn rows(&self) -> usize {
+        self.table.rows()
+    }
+
+    #[getter]
+    fn memory(&self) -> usize {
+        self.table.memory()
+    }
+
+    fn add(&mut self, py: Python<'_>, columns: &Columns) -> PyResult<()> {
+        if columns.format != self.format || !Arc::ptr_eq(&columns.plan, &self.plan) {
+            return Err(PyValueError::new_err("columns of another format or plan"));
+        }
+        py.detach(|| self.table.add(&columns.block, &columns.plan, columns.day, &columns.ids));
+        Ok(())
+    }
+
+    fn take(&mut self, py: Python<'_>) -> Taken {
+        Taken { array: py.detach(|| self.table.take()) }
+    }
+}
+
+/// Arrow columns, by the `PyCapsule` interface.
+#[pyclass(frozen, module = "tailrace_kernel")]
+struct Taken {
+    array: arrow_array::StructArray,
+}
+
+#[pymethods]
+impl Taken {
+    #[pyo3(signature = (requested_schema = None))]
+    fn __arrow_c_array__<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Capsules<'py>> {
+        drop(requested_schema);
+        capsules(py, &self.array)
+    }
+}
+
+type Capsules<'py> = (Bound<'py, PyCapsule>, Bound<'py, PyCapsule>);
+
+/// Schema and array for Python.
+fn capsules<'py>(py: Python<'py>, array: &arrow_array::StructArray) -> PyResult<Capsules<'py>> {
+    let schema = FFI_ArrowSchema::try_from(array.data_type());
+    let schema = schema.map_err(|error| PyValueError::new_err(error.to_string()))?;
+    let array = FFI_ArrowArray::new(&array.to_data());
+    Ok((PyCapsule::new_with_value(py, schema, c"arrow_schema")?, PyCapsule::new_with_value(py, array, c"arrow_array")?))
 }
 
 /// Bytes that Python may look at without a copy.

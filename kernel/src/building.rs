@@ -1,0 +1,385 @@
+//! Arrow arrays that grow run by run. Texts that repeat become dictionaries: whoever writes Parquet from them need not
+//! hash each value again.
+
+use std::sync::Arc;
+
+use arrow_array::types::Int32Type;
+use arrow_array::{
+    Array, ArrayRef, DictionaryArray, Int32Array, Int64Array, ListArray, StringArray, TimestampMicrosecondArray,
+};
+use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow_schema::Field;
+
+/// A run has so many rows at most: one word of bits.
+pub const RUN: usize = 64;
+
+/// For each row whether it has a value.
+#[derive(Default)]
+pub struct Bits {
+    words: Vec<u64>,
+    len: usize,
+}
+
+impl Bits {
+    /// Add the lowest `count` bits, at most 64; those above are zero.
+    #[inline]
+    pub fn add(&mut self, bits: u64, count: usize) {
+        let place = self.len % RUN;
+        if place == 0 {
+            self.words.push(bits);
+        } else {
+            if let Some(last) = self.words.last_mut() {
+                *last |= bits << place;
+            }
+            if place + count > RUN {
+                self.words.push(bits >> (RUN - place));
+            }
+        }
+        self.len += count;
+    }
+
+    /// All bits; none are left.
+    pub fn take(&mut self) -> BooleanBuffer {
+        let mut words = std::mem::take(&mut self.words);
+        for word in &mut words {
+            *word = word.to_le();
+        }
+        BooleanBuffer::new(Buffer::from_vec(words), 0, std::mem::take(&mut self.len))
+    }
+
+    /// All bits as Arrow wants them of an array; none are left.
+    pub fn take_nulls(&mut self) -> Option<NullBuffer> {
+        Some(NullBuffer::new(self.take())).filter(|nulls| nulls.null_count() > 0)
+    }
+
+    /// Bytes of memory.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.words.capacity() * 8
+    }
+}
+
+/// Takes texts one after the other.
+pub trait Texts {
+    /// Add `len` bytes of `source` from `at` on, which are UTF-8.
+    fn part(&mut self, source: &[u8], at: usize, len: usize);
+
+    /// Add a text of no meaning.
+    fn none(&mut self);
+
+    /// Add a text, which is UTF-8.
+    #[inline]
+    fn text(&mut self, text: &[u8]) {
+        self.part(text, 0, text.len());
+    }
+}
+
+/// Texts, one behind the other.
+pub struct Dense {
+    bytes: Vec<u8>,
+    /// Where each begins, and where the last one ends.
+    ends: Vec<i32>,
+}
+
+impl Default for Dense {
+    fn default() -> Self {
+        Self { bytes: Vec::new(), ends: vec![0] }
+    }
+}
+
+/// Short texts are copied in pieces of this size, which needs no call.
+const PIECE: usize = 32;
+
+impl Texts for Dense {
+    #[inline(always)]
+    fn part(&mut self, source: &[u8], at: usize, len: usize) {
+        let end = self.bytes.len() + len;
+        let whole = len.next_multiple_of(PIECE);
+        match source.get(at..at + whole) {
+            Some(pieces) if len <= 4 * PIECE => {
+                for piece in pieces.as_chunks::<PIECE>().0 {
+                    self.bytes.extend_from_slice(piece);
+                }
+                self.bytes.truncate(end);
+            }
+            _ => self.bytes.extend_from_slice(&source[at..at + len]),
+        }
+        self.ends.push(end as i32);
+    }
+
+    #[inline(always)]
+    fn none(&mut self) {
+        self.ends.push(self.bytes.len() as i32);
+    }
+}
+
+impl Dense {
+    fn len(&self) -> usize {
+        self.ends.len() - 1
+    }
+
+    fn get(&self, number: usize) -> &[u8] {
+        &self.bytes[self.ends[number] as usize..self.ends[number + 1] as usize]
+    }
+
+    fn memory(&self) -> usize {
+        self.bytes.capacity() + self.ends.capacity() * 4
+    }
+
+    fn take(&mut self, nulls: Option<NullBuffer>) -> StringArray {
+        let Self { bytes, ends } = std::mem::take(self);
+        StringArray::new(OffsetBuffer::new(ScalarBuffer::from(ends)), Buffer::from_vec(bytes), nulls)
+    }
+}
+
+/// Texts that repeat: each different one once, and numbers for them.
+#[derive(Default)]
+pub struct Dictionary {
+    known: Dense,
+    numbers: Vec<i32>,
+    /// How many numbers stand for a text.
+    present: usize,
+    places: Vec<Place>,
+    /// Looking for a text took too long: somebody chose texts that are looked for in the same places.
+    crowded: bool,
+}
+
+/// Where a text is looked for: its first and its last bytes tell it apart from nearly all others.
+#[derive(Clone, Copy)]
+struct Place {
+    first: u64,
+    last: u64,
+    len: u32,
+    number: u32,
+}
+
+const EMPTY: Place = Place { first: 0, last: 0, len: u32::MAX, number: 0 };
+const FEWEST_PLACES: usize = 64;
+const MOST_STEPS: usize = 64;
+/// Parquet keeps a dictionary of one MiB; larger ones are of no use.
+const MOST_KNOWN: usize = 16 << 10;
+const MOST_BYTES: usize = 768 << 10;
+/// Whether texts repeat is asked from so many different ones on.
+const MANY: usize = 256;
+
+impl Place {
+    #[inline(always)]
+    fn of(text: &[u8]) -> Self {
+        let (first, last) = match (text.first_chunk::<8>(), text.last_chunk::<8>()) {
+            (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
+            _ => Self::of_short(text),
+        };
+        Self { first, last, len: text.len() as u32, number: 0 }
+    }
+
+    #[inline(always)]
+    fn of_short(text: &[u8]) -> (u64, u64) {
+        if let (Some(first), Some(last)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
+            return (u32::from_le_bytes(*first).into(), u32::from_le_bytes(*last).into());
+        }
+        let first = text.iter().fold(0, |word, &byte| word << 8 | u64::from(byte));
+        (first, 0)
+    }
+
+    /// Where to begin looking: in the highest bits of a product, which depend on all bits of its factors.
+    #[inline(always)]
+    fn start(self, places: usize) -> usize {
+        const MIX: u64 = 0x9E37_79B9_7F4A_7C15;
+        let first = (self.first ^ u64::from(self.len)).wrapping_mul(MIX);
+        let mixed = (first.rotate_left(32) ^ self.last).wrapping_mul(MIX);
+        (mixed >> (places.leading_zeros() + 1)) as usize
+    }
+}
+
+impl Texts for Dictionary {
+    #[inline(always)]
+    fn part(&mut self, source: &[u8], at: usize, len: usize) {
+        let number = self.number(&source[at..at + len]);
+        self.numbers.push(number as i32);
+        self.present += 1;
+    }
+
+    #[inline(always)]
+    fn none(&mut self) {
+        self.numbers.push(0);
+    }
+}
+
+impl Dictionary {
+    /// The number of a text, which becomes known.
+    #[inline(always)]
+    fn number(&mut self, text: &[u8]) -> u32 {
+        let wanted = Place::of(text);
+        if self.places.is_empty() {
+            self.places = vec![EMPTY; FEWEST_PLACES];
+        }
+        let mut at = wanted.start(self.places.len());
+        for step in 1.. {
+            let place = self.places[at];
+            if (place.first, place.last, place.len) == (wanted.first, wanted.last, wanted.len)
+                && (text.len() <= 16 || self.known.get(place.number as usize) == text)
+            {
+                return place.number;
+            }
+            if place.len == EMPTY.len {
+                break;
+            }
+            self.crowded |= step > MOST_STEPS;
+            at = (at + step) & (self.places.len() - 1);
+        }
+        self.learn(text, wanted, at)
+    }
+
+    #[inline(never)]
+    fn learn(&mut self, text: &[u8], place: Place, at: usize) -> u32 {
+        let number = self.known.len() as u32;
+        self.known.part(text, 0, text.len());
+        self.places[at] = Place { number, ..place };
+        if self.known.len() * 2 > self.places.len() {
+            self.spread();
+        }
+        number
+    }
+
+    /// Make more places.
+    fn spread(&mut self) {
+        let larger = vec![EMPTY; self.places.len() * 4];
+        for place in std::mem::replace(&mut self.places, larger) {
+            if place.len != EMPTY.len {
+                let mut at = place.start(self.places.len());
+                let mut step = 1;
+                while self.places[at].len != EMPTY.len {
+                    at = (at + step) & (self.places.len() - 1);
+                    step += 1;
+                }
+                self.places[at] = place;
+            }
+        }
+    }
+
+    /// Whether the texts repeat too seldom.
+    fn is_of_no_use(&self) -> bool {
+        let known = self.known.len();
+        self.crowded
+            || (known > MANY && known * 2 > self.present)
+            || known > MOST_KNOWN
+            || self.known.bytes.len() > MOST_BYTES
+    }
+
+    fn to_dense(&self) -> Dense {
+        let mut dense = Dense::default();
+        if self.known.len() == 0 {
+            dense.ends.resize(self.numbers.len() + 1, 0);
+        } else {
+            for &number in &self.numbers {
+                // What stands for no text becomes the first one; it is of no meaning here too.
+                let text = self.known.get(number as usize);
+                dense.part(text, 0, text.len());
+            }
+        }
+        dense
+    }
+
+    fn memory(&self) -> usize {
+        self.known.memory() + self.numbers.capacity() * 4 + self.places.capacity() * size_of::<Place>()
+    }
+
+    fn take(&mut self, nulls: Option<NullBuffer>) -> DictionaryArray<Int32Type> {
+        let Self { mut known, numbers, .. } = std::mem::take(self);
+        let numbers = Int32Array::new(ScalarBuffer::from(numbers), nulls);
+        DictionaryArray::new(numbers, Arc::new(known.take(None)))
+    }
+}
+
+/// A column of texts.
+pub enum Text {
+    /// One behind the other.
+    Dense(Dense),
+    /// Each different one once; it becomes dense when that turns out to be of no use.
+    Dictionary(Dictionary),
+}
+
+impl Default for Text {
+    fn default() -> Self {
+        Self::Dense(Dense::default())
+    }
+}
+
+impl Texts for Text {
+    #[inline(always)]
+    fn part(&mut self, source: &[u8], at: usize, len: usize) {
+        match self {
+            Self::Dense(dense) => dense.part(source, at, len),
+            Self::Dictionary(dictionary) => dictionary.part(source, at, len),
+        }
+    }
+
+    #[inline(always)]
+    fn none(&mut self) {
+        match self {
+            Self::Dense(dense) => dense.none(),
+            Self::Dictionary(dictionary) => dictionary.none(),
+        }
+    }
+}
+
+impl Text {
+    /// Look whether a dictionary is of use still. A run may be added between two such looks.
+    #[inline]
+    pub fn look(&mut self) {
+        if let Self::Dictionary(dictionary) = self
+            && dictionary.is_of_no_use()
+        {
+            *self = Self::Dense(dictionary.to_dense());
+        }
+    }
+
+    /// How many texts.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Dense(dense) => dense.len(),
+            Self::Dictionary(dictionary) => dictionary.numbers.len(),
+        }
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes of memory.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        match self {
+            Self::Dense(dense) => dense.memory(),
+            Self::Dictionary(dictionary) => dictionary.memory(),
+        }
+    }
+
+    /// All texts; none are left.
+    pub fn take(&mut self, nulls: Option<NullBuffer>) -> ArrayRef {
+        match self {
+            Self::Dense(dense) => Arc::new(dense.take(nulls)),
+            Self::Dictionary(dictionary) => Arc::new(dictionary.take(nulls)),
+        }
+    }
+}
+
+/// Integers as an array; none are left.
+pub fn integers(values: &mut Vec<i64>, nulls: Option<NullBuffer>) -> Int64Array {
+    Int64Array::new(std::mem::take(values).into(), nulls)
+}
+
+/// µs since 1970 as an array of times in UTC; none are left.
+pub fn moments(values: &mut Vec<i64>, nulls: Option<NullBuffer>) -> TimestampMicrosecondArray {
+    TimestampMicrosecondArray::new(std::mem::take(values).into(), nulls).with_timezone("UTC")
+}
+
+/// Lists of items; `ends` tells where each ends, the first being 0. None are left.
+pub fn list(items: ArrayRef, ends: &mut Vec<i32>, nulls: Option<NullBuffer>) -> ArrayRef {
+    let field = Arc::new(Field::new_list_field(items.data_type().clone(), true));
+    let ends = OffsetBuffer::new(std::mem::replace(ends, vec![0]).into());
+    Arc::new(ListArray::new(field, ends, items, nulls))
+}

@@ -1,0 +1,6 @@
+#!/bin/sh
+# The tests that take long: random campaigns and big files.
+set -eu
+bin=$1
+
+"$bin/python" -m pytest -m long -q
