@@ -9,7 +9,7 @@ use arrow_schema::{Field, Fields};
 use crate::block::{Block, Row, Span, TimeSource, View};
 use crate::building::{Bits, Dictionary, RUN, Text, Texts, integers, list, moments};
 use crate::cells::split;
-use crate::fast::{Hot, at_best};
+use crate::fast::{Cpu, Hot, at_best};
 use crate::ids::Ids;
 use crate::ndjson::invalid_json;
 use crate::numbers::{Times, float, integer};
@@ -199,7 +199,7 @@ impl Hot for Adding<'_, '_> {
     type Output = ();
 
     #[inline(always)]
-    fn run(self) {
+    fn run<C: Cpu>(self, _cpu: C) {
         let format = self.table.format;
         let slots: Vec<usize> = self.table.layouts.iter().map(|filling| filling.slots).collect();
         let wanted = |row: &&Row| row.layout.format == format && day_of(row) == self.day;
@@ -228,7 +228,10 @@ impl Own {
     fn add(&mut self, sources: &[Source<'_>], block: &Block, plan: &Plan) {
         let is_usual = |source: &Source<'_>| {
             let row = source.row;
-            row.time_source == TimeSource::Own && !row.truncated && row.invalid.0 == row.invalid.1 && row.extra.0 == row.extra.1
+            row.time_source == TimeSource::Own
+                && !row.truncated
+                && row.invalid.0 == row.invalid.1
+                && row.extra.0 == row.extra.1
         };
         if sources.iter().all(is_usual) {
             for column in [&mut self.time_source, &mut self.invalid, &mut self.extra] {
@@ -274,7 +277,7 @@ impl<'a> Run<'a> {
     /// Whether the value needs no more than copying.
     #[inline(always)]
     fn is_plain(self, source: &Source<'_>, span: Span) -> bool {
-        source.row.is_plain || source.view.is_plain(span, self.escape)
+        source.view.is_plain(span, self.escape)
     }
 
     #[inline(always)]
@@ -349,8 +352,12 @@ impl Column {
         let bits = match &mut self.values {
             Values::Text(Text::Dense(texts)) => run.add_to(texts),
             Values::Text(Text::Dictionary(texts)) => run.add_to(texts),
-            Values::Int(values) => run.each(|source, span| put(values, span.and_then(|span| integer(source.view.text(span))))),
-            Values::Float(values) => run.each(|source, span| put(values, span.and_then(|span| float(source.view.text(span))))),
+            Values::Int(values) => {
+                run.each(|source, span| put(values, span.and_then(|span| integer(source.view.text(span)))))
+            }
+            Values::Float(values) => {
+                run.each(|source, span| put(values, span.and_then(|span| float(source.view.text(span)))))
+            }
             Values::Time(values) => {
                 run.each(|source, span| put(values, span.and_then(|span| times.read(source.view.text(span)))))
             }
@@ -404,7 +411,9 @@ impl Column {
     fn add_nulls(&mut self, count: usize) {
         match &mut self.values {
             Values::Text(texts) => (0..count).for_each(|_| texts.none()),
-            Values::Int(values) | Values::Time(values) | Values::OwnTime(values) => values.resize(values.len() + count, 0),
+            Values::Int(values) | Values::Time(values) | Values::OwnTime(values) => {
+                values.resize(values.len() + count, 0)
+            }
             Values::Float(values) => values.resize(values.len() + count, 0.0),
             Values::Texts(_, ends) | Values::Ints(_, _, ends) => {
                 ends.resize(ends.len() + count, ends.last().copied().unwrap_or_default());

@@ -217,7 +217,6 @@ impl Block {
     pub fn slots(&self, row: &Row, columns: usize) -> &[Span] {
         &self.slots[row.slots..row.slots + columns]
     }
-
 }
 
 impl Drop for Block {

@@ -445,7 +445,8 @@ pub fn is_version(text: &[u8]) -> bool {
 }
 
 fn ints_fit(text: &[u8], separator: &[u8]) -> bool {
-    text.is_empty() || split(text, separator).all(|(from, to)| &text[from..to] == b"-" || integer(&text[from..to]).is_some())
+    text.is_empty()
+        || split(text, separator).all(|(from, to)| &text[from..to] == b"-" || integer(&text[from..to]).is_some())
 }
 
 /// The parts between separators, as places; an empty text has one empty part.

@@ -80,9 +80,10 @@ impl FormatKeys {
         let head = format!("{}:{}", json(name), json(&format.name)).into_bytes();
         let layouts = format.layouts.iter().map(|layout| {
             let (writings, separators) = writings(format, layout);
-            let pairs = writings.into_iter().zip(&format.columns).enumerate().filter_map(|(number, (writing, column))| {
-                Some(Pair::new(layout.slot_of(number)?, writing, column, schema))
-            });
+            let pairs =
+                writings.into_iter().zip(&format.columns).enumerate().filter_map(|(number, (writing, column))| {
+                    Some(Pair::new(layout.slot_of(number)?, writing, column, schema))
+                });
             LayoutKeys { pairs: pairs.collect(), separators, slots: layout.slots(format.columns.len()) }
         });
         let width = format.columns.iter().map(|column| column.names[schema].len() + 8).sum::<usize>() + head.len();

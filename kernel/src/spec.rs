@@ -2,7 +2,6 @@
 
 use serde::Deserialize;
 
-
 /// What a parser is told once, before any bytes.
 #[derive(Deserialize)]
 pub struct Plan {
@@ -29,7 +28,9 @@ impl Plan {
         let mut plan: Self = serde_json::from_slice(json).map_err(|error| format!("not a plan: {error}"))?;
         for format in &mut plan.formats {
             for layout in &mut format.layouts {
-                layout.place(format.columns.len()).ok_or_else(|| format!("not a plan: {} fills a column twice", format.name))?;
+                layout
+                    .place(format.columns.len())
+                    .ok_or_else(|| format!("not a plan: {} fills a column twice", format.name))?;
             }
         }
         Ok(plan)

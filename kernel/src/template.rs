@@ -178,7 +178,8 @@ impl<'a> Attempt<'a> {
     fn drop_partial(&mut self, end: usize) {
         for number in (0..end).rev() {
             let Element::Variable { shape, .. } = self.template.elements[number] else { continue };
-            let Some(found) = self.found[number].as_ref().filter(|found| found.texts.iter().any(Option::is_some)) else {
+            let Some(found) = self.found[number].as_ref().filter(|found| found.texts.iter().any(Option::is_some))
+            else {
                 continue;
             };
             let partial = matches!(shape, Shape::Integer | Shape::Word | Shape::Endpoint | Shape::Date);
