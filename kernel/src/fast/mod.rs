@@ -56,6 +56,8 @@ pub trait Cpu: Copy {
     fn equal(self, bytes: &[u8; WINDOW], byte: u8) -> u32;
     /// Which bytes are above this one.
     fn above(self, bytes: &[u8; WINDOW], byte: u8) -> u32;
+    /// Which bytes JSON cannot hold as they are, may not be ASCII, or are this one.
+    fn odd(self, bytes: &[u8; WINDOW], byte: u8) -> u32;
 }
 
 /// Work that is worth being compiled for newer processors too. `run` must be inlined always: a closure is not.

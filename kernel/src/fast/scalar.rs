@@ -134,4 +134,12 @@ impl Cpu for Scalar {
     fn above(self, bytes: &[u8; WINDOW], byte: u8) -> u32 {
         by_eight(bytes, |eight| !below(eight, byte + 1) & (ONES << 7))
     }
+
+    #[inline(always)]
+    fn odd(self, bytes: &[u8; WINDOW], byte: u8) -> u32 {
+        by_eight(bytes, |eight| {
+            let is = |byte: u8| below(eight ^ (ONES * u64::from(byte)), 1);
+            below(eight, b' ') | is(b'"') | is(b'\\') | is(byte) | eight & (ONES << 7)
+        })
+    }
 }

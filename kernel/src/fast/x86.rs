@@ -5,7 +5,7 @@ use std::arch::x86_64::{
     __m256i, _mm_clmulepi64_si128, _mm_cvtsi64_si128, _mm_cvtsi128_si64, _mm_set1_epi8, _mm256_add_epi32,
     _mm256_and_si256, _mm256_blendv_epi8, _mm256_cmpeq_epi8, _mm256_cmpeq_epi32, _mm256_cmpgt_epi8, _mm256_loadu_si256,
     _mm256_max_epu8, _mm256_min_epu8, _mm256_movemask_epi8, _mm256_movemask_ps, _mm256_castsi256_ps,
-    _mm256_permute2x128_si256, _mm256_set1_epi8, _mm256_set1_epi32, _mm256_setr_epi32, _mm256_setzero_si256,
+    _mm256_or_si256, _mm256_permute2x128_si256, _mm256_set1_epi8, _mm256_set1_epi32, _mm256_setr_epi32, _mm256_setzero_si256,
     _mm256_storeu_si256, _mm256_sub_epi8, _mm256_sub_epi32, _mm256_unpackhi_epi32, _mm256_unpacklo_epi32,
     _mm512_add_epi32, _mm512_castsi512_si128, _mm512_cmpeq_epi8_mask, _mm512_cmpeq_epi32_mask, _mm512_cmplt_epu8_mask,
     _mm512_cvtepu8_epi32, _mm512_loadu_si512, _mm512_mask_add_epi32, _mm512_mask_mov_epi32, _mm512_mask_sub_epi32,
@@ -121,6 +121,12 @@ impl Cpu for Avx512 {
         // SAFETY: see the head of this file.
         unsafe { above(bytes, byte) }
     }
+
+    #[inline(always)]
+    fn odd(self, bytes: &[u8; WINDOW], byte: u8) -> u32 {
+        // SAFETY: see the head of this file.
+        unsafe { odd(bytes, byte) }
+    }
 }
 
 impl Cpu for Avx2 {
@@ -169,6 +175,12 @@ impl Cpu for Avx2 {
     fn above(self, bytes: &[u8; WINDOW], byte: u8) -> u32 {
         // SAFETY: see the head of this file.
         unsafe { above(bytes, byte) }
+    }
+
+    #[inline(always)]
+    fn odd(self, bytes: &[u8; WINDOW], byte: u8) -> u32 {
+        // SAFETY: see the head of this file.
+        unsafe { odd(bytes, byte) }
     }
 }
 
@@ -345,4 +357,15 @@ fn equal(bytes: &[u8; WINDOW], byte: u8) -> u32 {
 fn above(bytes: &[u8; WINDOW], byte: u8) -> u32 {
     let (word, limit) = (window(bytes), _mm256_set1_epi8((byte + 1).cast_signed()));
     _mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_max_epu8(word, limit), word)).cast_unsigned()
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn odd(bytes: &[u8; WINDOW], byte: u8) -> u32 {
+    let word = window(bytes);
+    let equal = |byte: u8| _mm256_cmpeq_epi8(word, _mm256_set1_epi8(byte.cast_signed()));
+    // Signed: bytes above 0x7f are negative, so they are below 0x20 as well.
+    let outside = _mm256_cmpgt_epi8(_mm256_set1_epi8(0x20), word);
+    let marks = _mm256_or_si256(equal(b'"'), _mm256_or_si256(equal(b'\\'), equal(byte)));
+    _mm256_movemask_epi8(_mm256_or_si256(outside, marks)).cast_unsigned()
 }
