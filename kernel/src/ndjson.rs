@@ -203,6 +203,44 @@ impl Hot for All<'_> {
     }
 }
 
+/// A JSON string that is written.
+struct Decoded<'w, 'a, C> {
+    writer: &'w mut Writer<'a, C>,
+    source: &'w [u8],
+    span: Span,
+    escape: Escape,
+}
+
+impl<K: Cpu> Hot for Decoded<'_, '_, K> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<C: Cpu>(self, cpu: C) {
+        let Self { writer, source, span, escape } = self;
+        let reading = reading(escape);
+        let mark = reading.map_or(b'\\', |(mark, _)| mark);
+        let (mut at, end) = (span.start(), span.end());
+        writer.out.byte(b'"');
+        while at < end {
+            let window = match source[at..].first_chunk() {
+                Some(window) => *window,
+                None => {
+                    let mut window = [0; WINDOW];
+                    window[..end - at].copy_from_slice(&source[at..end]);
+                    window
+                }
+            };
+            let plain = (cpu.odd(&window, mark).trailing_zeros() as usize).min(end - at);
+            writer.out.window(&window, plain);
+            at += plain;
+            if plain < WINDOW && at < end {
+                at += writer.odd(&source[at..end], reading);
+            }
+        }
+        writer.out.byte(b'"');
+    }
+}
+
 struct Writer<'a, C> {
     cpu: C,
     block: &'a Block,
@@ -381,27 +419,7 @@ impl<C: Cpu> Writer<'_, C> {
 
     /// A JSON string for a text, decoded; bytes that are no UTF-8 are replaced.
     fn decoded(&mut self, source: &[u8], span: Span, escape: Escape) {
-        let reading = reading(escape);
-        let mark = reading.map_or(b'\\', |(mark, _)| mark);
-        let (mut at, end) = (span.start(), span.end());
-        self.out.byte(b'"');
-        while at < end {
-            let window = match source[at..].first_chunk() {
-                Some(window) => *window,
-                None => {
-                    let mut window = [0; WINDOW];
-                    window[..end - at].copy_from_slice(&source[at..end]);
-                    window
-                }
-            };
-            let plain = (self.cpu.odd(&window, mark).trailing_zeros() as usize).min(end - at);
-            self.out.window(&window, plain);
-            at += plain;
-            if plain < WINDOW && at < end {
-                at += self.odd(&source[at..end], reading);
-            }
-        }
-        self.out.byte(b'"');
+        self.cpu.run(Decoded { writer: self, source, span, escape });
     }
 
     /// What stands at the beginning of a text and is more than a copy: an escape, a byte that JSON wants escaped, or a
@@ -411,6 +429,11 @@ impl<C: Cpu> Writer<'_, C> {
             (Some(&byte), Some((mark, read))) if byte == mark => read(&text[at..]).or(Some((byte, 1))),
             (byte, _) => byte.map(|&byte| (byte, 1)),
         };
+        let (byte, width) = next(0).unwrap_or((0, 1));
+        if byte < 0x80 {
+            self.out.ascii(byte);
+            return width;
+        }
         let mut run = [0; RUN];
         let (mut len, mut at) = (0, 0);
         while let Some((byte, width)) = next(at)
@@ -423,13 +446,8 @@ impl<C: Cpu> Writer<'_, C> {
             run[len] = byte;
             (len, at) = (len + 1, at + width);
         }
-        if len > 0 {
-            self.out.slice(values::lossy(&run[..len]).as_bytes());
-            return at;
-        }
-        let (byte, width) = next(0).unwrap_or((0, 1));
-        self.escaped_byte(byte);
-        width
+        self.out.slice(values::lossy(&run[..len]).as_bytes());
+        at
     }
 
     #[cold]
@@ -448,21 +466,6 @@ impl<C: Cpu> Writer<'_, C> {
         }
         self.out.slice(values::lossy(&run).as_bytes());
         at
-    }
-
-    /// One ASCII byte of a JSON string.
-    fn escaped_byte(&mut self, byte: u8) {
-        match byte {
-            b'"' => self.out.slice(b"\\\""),
-            b'\\' => self.out.slice(b"\\\\"),
-            8 => self.out.slice(b"\\b"),
-            b'\t' => self.out.slice(b"\\t"),
-            b'\n' => self.out.slice(b"\\n"),
-            12 => self.out.slice(b"\\f"),
-            b'\r' => self.out.slice(b"\\r"),
-            0..0x20 => self.out.slice(format!("\\u{byte:04x}").as_bytes()),
-            _ => self.out.byte(byte),
-        }
     }
 
     fn text(&mut self, text: &str) {
@@ -508,7 +511,7 @@ impl<C: Cpu> Writer<'_, C> {
         for (at, &byte) in bytes.iter().enumerate() {
             if NEEDS_ESCAPE[usize::from(byte)] {
                 self.out.part(bytes, written, at - written);
-                self.escaped_byte(byte);
+                self.out.ascii(byte);
                 written = at + 1;
             }
         }

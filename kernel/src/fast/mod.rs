@@ -40,6 +40,8 @@ pub struct Masks {
 /// What a processor can do at once. Those that need instructions which not every processor has are values of private
 /// types, made only where the processor was asked.
 pub trait Cpu: Copy {
+    /// Do work as code for this processor; for what is called by something that is not.
+    fn run<W: Hot>(self, work: W) -> W::Output;
     /// The masks of a word.
     fn masks(self, bytes: &[u8; WORD]) -> Masks;
     /// For each bit whether an odd number of bits is set up to it.

@@ -60,6 +60,29 @@ impl Key {
     }
 }
 
+/// How an ASCII byte stands in a JSON string, and how long that is.
+static IN_STRING: [([u8; 8], usize); 128] = {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    const SHORT_ONES: [(u8, u8); 7] =
+        [(b'"', b'"'), (b'\\', b'\\'), (8, b'b'), (b'\t', b't'), (b'\n', b'n'), (12, b'f'), (b'\r', b'r')];
+    let mut table = [([0; 8], 1); 128];
+    let mut byte = 0;
+    while byte < 128 {
+        table[byte].0[0] = byte as u8;
+        if byte < 0x20 {
+            table[byte] = ([b'\\', b'u', b'0', b'0', HEX[byte >> 4], HEX[byte & 15], 0, 0], 6);
+        }
+        byte += 1;
+    }
+    let mut number = 0;
+    while number < SHORT_ONES.len() {
+        let (byte, letter) = SHORT_ONES[number];
+        table[byte as usize] = ([b'\\', letter, 0, 0, 0, 0, 0, 0], 2);
+        number += 1;
+    }
+    table
+};
+
 /// A growing text that is made of many short pieces.
 ///
 /// Its memory is kept initialised, also behind the text, so that short copies may write too much.
@@ -179,6 +202,17 @@ impl Out {
             None => return self.slice(&bytes[..len]),
         }
         self.len += len.min(SHORT);
+    }
+
+    /// Append an ASCII byte as it stands in a JSON string.
+    #[inline(always)]
+    pub fn ascii(&mut self, byte: u8) {
+        let (text, len) = &IN_STRING[usize::from(byte & 0x7f)];
+        match self.bytes.get_mut(self.len..).and_then(|rest| rest.first_chunk_mut()) {
+            Some(place) => *place = *text,
+            None => return self.slice(&text[..*len]),
+        }
+        self.len += len;
     }
 
     /// Put UTC's sign behind a time whose quote is written already.

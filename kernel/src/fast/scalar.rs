@@ -1,6 +1,6 @@
 //! The twin for any processor, and what the others are tested against.
 
-use super::{Cpu, Cut, MOST_FIELDS, Masks, WINDOW, WORD};
+use super::{Cpu, Cut, Hot, MOST_FIELDS, Masks, WINDOW, WORD};
 use crate::block::Span;
 
 /// Any processor.
@@ -58,6 +58,11 @@ fn by_eight(bytes: &[u8; WINDOW], ask: impl Fn(u64) -> u64) -> u32 {
 }
 
 impl Cpu for Scalar {
+    #[inline(always)]
+    fn run<W: Hot>(self, work: W) -> W::Output {
+        work.run(self)
+    }
+
     #[inline(always)]
     fn masks(self, bytes: &[u8; WORD]) -> Masks {
         let mut masks = Masks { space: 0, quote: 0, newline: 0, dash: 0, special: 0 };

@@ -36,17 +36,6 @@ impl Avx2 {
             && is_x86_feature_detected!("popcnt");
         is_one.then_some(Self(()))
     }
-
-    /// Do the work with all that the processor has.
-    #[inline]
-    pub fn run<W: Hot>(self, work: W) -> W::Output {
-        #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,pclmulqdq,popcnt")]
-        fn run<W: Hot>(cpu: Avx2, work: W) -> W::Output {
-            work.run(cpu)
-        }
-        // SAFETY: see the head of this file.
-        unsafe { run(self, work) }
-    }
 }
 
 impl Avx512 {
@@ -60,10 +49,11 @@ impl Avx512 {
             && is_x86_feature_detected!("avx512vbmi2");
         is_one.then_some(Self(()))
     }
+}
 
-    /// Do the work with all that the processor has.
+impl Cpu for Avx512 {
     #[inline]
-    pub fn run<W: Hot>(self, work: W) -> W::Output {
+    fn run<W: Hot>(self, work: W) -> W::Output {
         #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,pclmulqdq,popcnt,avx512f,avx512bw,avx512vl,avx512vbmi2")]
         fn run<W: Hot>(cpu: Avx512, work: W) -> W::Output {
             work.run(cpu)
@@ -71,9 +61,7 @@ impl Avx512 {
         // SAFETY: see the head of this file.
         unsafe { run(self, work) }
     }
-}
 
-impl Cpu for Avx512 {
     #[inline(always)]
     fn masks(self, bytes: &[u8; WORD]) -> Masks {
         // SAFETY: see the head of this file.
@@ -130,6 +118,16 @@ impl Cpu for Avx512 {
 }
 
 impl Cpu for Avx2 {
+    #[inline]
+    fn run<W: Hot>(self, work: W) -> W::Output {
+        #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,pclmulqdq,popcnt")]
+        fn run<W: Hot>(cpu: Avx2, work: W) -> W::Output {
+            work.run(cpu)
+        }
+        // SAFETY: see the head of this file.
+        unsafe { run(self, work) }
+    }
+
     #[inline(always)]
     fn masks(self, bytes: &[u8; WORD]) -> Masks {
         // SAFETY: see the head of this file.
