@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tailrace.errors import Fatal, UsageError
+from tailrace.store.opening import SPILL
 from tailrace.store.sqltext import literal, literals, quoted
 from tailrace.store.views import no_pattern
 
@@ -188,7 +189,7 @@ def _settings(directory: Path, paths: Sequence[str], limits: Limits) -> Iterator
     if limits.memory:
         yield f"memory_limit = '{limits.memory}B'"
     # DuckDB makes the folder when memory runs short, and removes it.
-    spill = str(directory / f"spill-{os.getpid()}") if os.access(directory, os.W_OK) else ""
+    spill = str(directory / f"{SPILL}{os.getpid()}") if os.access(directory, os.W_OK) else ""
     yield f"temp_directory = {literal(spill)}"
     yield f"allowed_paths = {literals(chain(paths, map(no_pattern, paths)))}"
     yield "enable_external_access = false"
