@@ -13,13 +13,24 @@ without() {
     exit 0
 }
 
-missing=""
-command -v cc >/dev/null || missing="gcc libc6-dev"
-command -v cargo >/dev/null || missing="$missing cargo rustc"
-if [ -n "$missing" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    echo "installing $missing by apt-get"
-    # shellcheck disable=SC2086 - these are several packages
-    { apt-get update -qq && apt-get install -y -qq $missing >/dev/null; } || true
+# A package of the system helps only if it is new enough.
+recent() {
+    candidate=$(apt-cache policy "$1" | sed -n 's/ *Candidate: *//p')
+    [ -n "$candidate" ] && dpkg --compare-versions "$candidate" ge "$2"
+}
+
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    missing=""
+    command -v cc >/dev/null || missing="gcc libc6-dev"
+    if ! command -v cargo >/dev/null; then
+        apt-get update -qq || true
+        if recent cargo 1.89; then missing="$missing cargo rustc"; fi
+    fi
+    if [ -n "$missing" ]; then
+        echo "installing $missing by apt-get"
+        # shellcheck disable=SC2086 - these are several packages
+        { apt-get update -qq && apt-get install -y -qq $missing >/dev/null; } || true
+    fi
 fi
 command -v cargo >/dev/null || without "no Rust toolchain; install Rust 1.89 or newer"
 

@@ -13,6 +13,7 @@ from tailrace.documentation import field_docs
 from tailrace.kernel.layout import ALWAYS, Format
 from tailrace.registry import formats, sinks, sources
 from tailrace.settings import Settings, keys_of
+from tailrace.store.requests import documentation
 
 WRITTEN = "<!-- Written by `make docs` from the code; do not edit. -->\n"
 
@@ -28,6 +29,7 @@ def pages() -> Iterator[tuple[str, str]]:
     yield "formats.md", "\n".join(_formats())
     yield "settings.md", "\n".join(_settings())
     yield "commands.md", "\n".join(_commands())
+    yield "sql.md", "\n".join(_sql())
 
 
 def _formats() -> Iterator[str]:
@@ -89,6 +91,23 @@ def _rows() -> Iterator[tuple[str, str, str]]:
 
 def _text(value: object) -> str:
     return f"`{value}`" if value not in ((), "") else ""
+
+
+def _sql() -> Iterator[str]:
+    yield f"{WRITTEN}\n# SQL\n"
+    yield (
+        "`tailrace query` offers a view for each format, with the columns of [its page](formats.md), `extra` and `invalid`;"
+        " `haproxy` over all formats of HAProxy; and `requests` over everything, one row for each request or connection:\n"
+    )
+    rows = ((f"`{name}`", type_, doc) for name, type_, doc, _of in documentation())
+    yield from _table(("column of requests", "type", "meaning"), rows)
+    yield "\nWhat each column is made of:\n"
+    families = ("alb", "clb", "nlb", "haproxy")
+    made = (
+        (f"`{name}`", *(f"`{of[family]}`" if family in of else "" for family in families))
+        for name, _type, _doc, of in documentation()
+    )
+    yield from _table(("column", *families), made)
 
 
 def _commands() -> Iterator[str]:

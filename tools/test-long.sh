@@ -4,3 +4,4 @@ set -eu
 bin=$1
 
 "$bin/python" -m pytest -m long -q
+"$bin/python" kernel/fuzz/run --runs 12000000

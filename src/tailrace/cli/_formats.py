@@ -14,6 +14,9 @@ from tailrace.cli._console import output
 from tailrace.kernel.layout import ALWAYS, Column, Format
 from tailrace.registry import format_named, formats
 
+_WIDE = 150
+"""Columns of a window in which everything has room."""
+
 
 def list_all(*, as_json: bool) -> None:
     """Every format in a line."""
@@ -35,15 +38,23 @@ def show(name: str, *, as_json: bool) -> None:
     console = output()
     console.print(Text(f"{known.name}: {known.title}", style="bold"))
     console.print(Text(f"{known.about}\n{known.source}\n"))
-    console.print(_table(known))
+    wide = console.width >= _WIDE
+    console.print(_table(known, schemas=wide))
+    if not wide:
+        console.print(Text("names in ECS and OpenTelemetry: in a wider window, or with --json"), style="dim")
     console.print(Text(f"\nA line:\n{known.example}"), soft_wrap=True)
 
 
-def _table(known: Format) -> Table:
-    table = Table("field", "type", "unit", "meaning", "ECS", "OpenTelemetry", box=None, pad_edge=False)
+def _table(known: Format, *, schemas: bool) -> Table:
+    """The fields of a format; names in other schemas need room."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("field", "type", "unit"):
+        table.add_column(name, no_wrap=True)
+    for name in ("meaning", *(("ECS", "OpenTelemetry") if schemas else ())):
+        table.add_column(name, overflow="fold")
     for column in known.columns:
         cells = (column.name, column.type, column.unit, column.doc, column.ecs, column.otel)
-        table.add_row(*(Text(cell) for cell in cells))
+        table.add_row(*(Text(cell) for cell in cells[: len(table.columns)]))
     for name, type_, doc in ALWAYS:
         table.add_row(name, type_, "", Text(doc), style="dim")
     return table
