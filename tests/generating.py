@@ -83,6 +83,8 @@ CHANGES: tuple[Callable[[bytes, int, int, bytes], bytes], ...] = (
     lambda line, at, _, __: line[:at],
     lambda line, at, to, token: _word(line, at, line.split(b" ")[to % (line.count(b" ") + 1)] + token),
     lambda line, at, _, token: _word(line, at, token),
+    lambda line, at, _, __: line[:at].replace(b" ", b"\t") + line[at:],
+    lambda line, _, __, ___: line.replace(b" ", b"\t"),
 )
 
 

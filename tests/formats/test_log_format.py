@@ -152,6 +152,8 @@ def test_quotes_and_escapes_of_the_configuration_are_no_part_of_the_format(kerne
         ("%TR/%Tw/%Ta %B", "-1/0/+7 +350", {"time_queue_ms": 0, "time_total_ms": 7, "bytes_read": 350}),
         ("%rc", "+2", {"retries": 2}),
         ("%CC %CS %ST", "a=x y a=z 200", {"captured_request_cookie": "a=x y", "captured_response_cookie": "a=z", "status_code": 200}),
+        ("%CC %CS %ST", "- x y z 200", {"captured_response_cookie": "x y z", "status_code": 200}),
+        ("%CC %CS %ST", "x y z - 200", {"captured_request_cookie": "x y z", "status_code": 200}),
         ("%CC %CS %ST", "a b c d 200", {"extra": ["a b c d"], "status_code": 200}),
         ("%{+Q}hrl %ST", '"a" "b#22" 200', {"captured_request_headers": ["a", 'b"'], "status_code": 200}),
         ("%f%b", "ab", None),
@@ -302,6 +304,11 @@ def test_a_line_cut_at_any_byte_behind_the_last_field_of_haproxy_is_truncated(ke
         )
     for end in range(1, begins - 2):
         assert told(kernel, haproxy_http.LOG_FORMAT, line[:end]).reasons == ["no_match"], line[:end]
+
+
+def test_a_cut_line_has_at_least_one_whole_field(kernel: Kernel) -> None:
+    assert told(kernel, "%{+Q}r %ST", '"GET /a').reasons == ["no_match"]
+    assert record(kernel, "%{+Q}r %ST", '"GET /a HTTP/1.1" ')["truncated"] is True
 
 
 def test_a_line_that_would_need_endless_tries_is_a_reject(kernel: Kernel) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from fuzzing.plans import log_format
-from parsing import Kernel, only, read
+from parsing import Kernel, only, promised, read
 from tailrace.registry import formats
 
 NLB = formats()["nlb"].example.encode()
@@ -34,3 +34,10 @@ def test_a_decimal_number_without_a_fraction_may_be_larger_than_an_integer(kerne
     (row,) = pa.array(batch.records.columns("alb", "2026-09-23")).to_pylist()
     assert told.record["request_processing_time"] == 99999999999999999999
     assert row["request_processing_time"] == 1e20
+
+
+def test_a_line_separated_by_tabs_is_of_the_keys_format_only_if_it_begins_so(kernel: Kernel) -> None:
+    line = formats()["alb_health"].example.replace(" ", "\t") + "\tx\ty\tz"
+    told = read(kernel, line.encode(), item=promised("alb"))
+    assert told.record["format"] == "alb_health"
+    assert told.counts.mismatched == 1
