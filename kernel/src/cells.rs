@@ -36,6 +36,14 @@ impl Begun {
         Self { slots, invalid: block.invalid.len(), extra: block.extra.len() }
     }
 
+    /// A record with these values.
+    #[inline(always)]
+    pub fn with(block: &mut Block, values: &[Span]) -> Self {
+        let slots = block.slots.len();
+        block.slots.extend_from_slice(values);
+        Self { slots, invalid: block.invalid.len(), extra: block.extra.len() }
+    }
+
     /// The record's values.
     #[inline]
     pub fn cells<'b>(&self, block: &'b mut Block) -> Cells<'b> {

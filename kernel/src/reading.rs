@@ -3,10 +3,10 @@
 
 use crate::block::{Block, Line, Row, Span, TimeSource, keep};
 use crate::cells::{Begun, Cells, fill, look_at, put_time};
-use crate::columns::{self, Cursor};
-use crate::fast::{Cpu, Hot, MOST_FIELDS, Scalar, at_best};
+use crate::columns::{self, Cursor, Slots};
+use crate::fast::{Cpu, Hot, Scalar, at_best};
 use crate::objects::{self, Object};
-use crate::spec::{Columns, Format, Kind, Layout, LayoutAt, Objects, Plan, Token, Zone};
+use crate::spec::{Columns, Format, Kind, Layout, LayoutAt, MOST_SLOTS, Objects, Plan, Token, Zone};
 use crate::syslog::{self, Header};
 use crate::template;
 use crate::times::Days;
@@ -70,14 +70,14 @@ pub struct Reader<'p> {
     reference: i64,
     utc: Zone,
     days: Days,
-    spans: [Span; MOST_FIELDS],
+    slots: Slots,
 }
 
 impl<'p> Reader<'p> {
     /// A reader for an item whose key promises the format `expected`, with a time shortly after its last line.
     #[must_use]
     pub fn new(plan: &'p Plan, expected: Option<usize>, reference: i64) -> Self {
-        Self { plan, expected, reference, utc: Zone::utc(), days: Days::default(), spans: [Span::ABSENT; MOST_FIELDS] }
+        Self { plan, expected, reference, utc: Zone::utc(), days: Days::default(), slots: [Span::ABSENT; MOST_SLOTS] }
     }
 
     /// The record that the line is, or why it is none.
@@ -184,10 +184,10 @@ impl<'p> Reader<'p> {
             return self.tabbed(line, at, layout, segment, block);
         }
         let arena = block.arena.len();
-        let begun = Begun::new(block, layout.steps.slots);
-        let mut cells = begun.cells(block);
         let mut cursor = Cursor::new(line, layout);
-        let odd = cursor.cut_known(cpu, &mut self.spans, cells.slots);
+        let odd = cursor.cut_known(cpu, &mut self.slots);
+        let begun = Begun::with(block, &self.slots[..layout.steps.slots]);
+        let mut cells = begun.cells(block);
         let also_odd = look_at(cpu, layout, line, &mut self.days, &mut cells);
         if !starts.is_empty() && !begins(line, layout, starts, &cells) {
             begun.discard(block);

@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+/// No layout by position may fill more columns, nor have more fields.
+pub const MOST_SLOTS: usize = 256;
 
 /// What a parser is told once, before any bytes.
 #[derive(Deserialize)]
@@ -29,7 +31,9 @@ impl Plan {
         let mut plan: Self = serde_json::from_slice(json).map_err(|error| format!("not a plan: {error}"))?;
         for format in &mut plan.formats {
             for layout in &mut format.layouts {
-                layout.place(format.columns.len()).ok_or_else(|| format!("not a plan: {} fills a column twice", format.name))?;
+                layout
+                    .place(format.columns.len())
+                    .ok_or_else(|| format!("not a plan: {} fills a column twice, or too many", format.name))?;
             }
         }
         Ok(plan)
@@ -325,7 +329,8 @@ pub struct Steps {
 }
 
 impl Steps {
-    /// The steps for these fields, which are told their slots; None if two of them fill the same column.
+    /// The steps for these fields, which are told their slots; None if two of them fill the same column, or
+    /// there are too many.
     fn new(fields: &mut [Field], columns: usize) -> Option<Self> {
         let mut steps = Self { slots: fields.len(), slot_of: vec![None; columns], ..Self::default() };
         for (number, field) in fields.iter_mut().enumerate() {
@@ -339,7 +344,7 @@ impl Steps {
             }
             steps.add(number, field);
         }
-        Some(steps)
+        (steps.slots <= MOST_SLOTS).then_some(steps)
     }
 
     fn add(&mut self, number: usize, field: &Field) {
