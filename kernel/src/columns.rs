@@ -149,10 +149,7 @@ fn closing(line: Line<'_>, start: usize, layout: &Columns, number: usize) -> Opt
     if clean.is_some_and(|quote| is_followed_by_rest(line, quote + 1, layout, number + 1)) {
         return clean;
     }
-    behind_backslash
-        .into_iter()
-        .find(|&quote| is_followed_by_rest(line, quote + 1, layout, number + 1))
-        .or(clean)
+    behind_backslash.into_iter().find(|&quote| is_followed_by_rest(line, quote + 1, layout, number + 1)).or(clean)
 }
 
 /// How many backslashes stand directly before the quote, inside the field.

@@ -90,11 +90,12 @@ impl FormatKeys {
         let head = format!("{{{}:{}", json(name), json(&format.name)).into_bytes();
         let layouts = format.layouts.iter().map(|layout| {
             let (writings, separators) = writings(format, layout);
-            let pairs = writings.into_iter().zip(&format.columns).enumerate().filter_map(|(number, (writing, column))| {
-                let slot = layout.slot_of(number)?;
-                let field = layout.fields().position(|field| field.columns.contains(&number)).unwrap_or(0);
-                Some(Pair::new((slot, field as u32), writing, (column, &separators), schema))
-            });
+            let pairs =
+                writings.into_iter().zip(&format.columns).enumerate().filter_map(|(number, (writing, column))| {
+                    let slot = layout.slot_of(number)?;
+                    let field = layout.fields().position(|field| field.columns.contains(&number)).unwrap_or(0);
+                    Some(Pair::new((slot, field as u32), writing, (column, &separators), schema))
+                });
             let (keys, pairs): (Vec<Key>, Vec<Pair>) = pairs.unzip();
             let plain = keys.iter().zip(&pairs).filter(|(_, pair)| pair.what != What::Raw).map(|(key, _)| key.clone());
             let never_copied = pairs.iter().filter(|pair| pair.what == What::Other || pair.field > LAST_BIT);

@@ -254,7 +254,14 @@ impl<'a> Work<'a> {
         let length = if self.parser.long.is_some() {
             self.close_open(Reason::UnclosedQuote);
             let (payload, length, sha256) = self.parser.partial();
-            self.reject(Reject { offset: self.parser.offset, lines: 1, reason: Reason::LineTooLong, payload, length, sha256 });
+            self.reject(Reject {
+                offset: self.parser.offset,
+                lines: 1,
+                reason: Reason::LineTooLong,
+                payload,
+                length,
+                sha256,
+            });
             length
         } else {
             let line = std::mem::take(&mut self.parser.rest);
@@ -268,7 +275,14 @@ impl<'a> Work<'a> {
     fn too_long(&mut self, line: Vec<u8>) {
         self.close_open(Reason::UnclosedQuote);
         let (payload, length, sha256) = kept(line);
-        self.reject(Reject { offset: self.parser.offset, lines: 1, reason: Reason::LineTooLong, payload, length, sha256 });
+        self.reject(Reject {
+            offset: self.parser.offset,
+            lines: 1,
+            reason: Reason::LineTooLong,
+            payload,
+            length,
+            sha256,
+        });
     }
 
     /// A line in bytes of its own.

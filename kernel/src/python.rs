@@ -135,7 +135,10 @@ impl Records {
     /// Text of all records, ends of each (u64), times in ms (i64, the smallest number for none).
     fn raw<'py>(&self, py: Python<'py>) -> PyResult<[Bound<'py, PyMemoryView>; 3]> {
         let (text, ends, times) = py.detach(|| raw(&self.block));
-        let view = |bytes: Vec<u8>| { let len = bytes.len(); Buffer::view(py, (bytes, len)) };
+        let view = |bytes: Vec<u8>| {
+            let len = bytes.len();
+            Buffer::view(py, (bytes, len))
+        };
         Ok([view(text)?, view(ends)?, view(times)?])
     }
 

@@ -157,10 +157,7 @@ impl<'p> Reader<'p> {
                 _ => {}
             }
         }
-        [true, false]
-            .into_iter()
-            .find_map(|whole| self.as_template(format, asked, whole, block))
-            .ok_or(failure)
+        [true, false].into_iter().find_map(|whole| self.as_template(format, asked, whole, block)).ok_or(failure)
     }
 
     /// The line read by position.
