@@ -276,7 +276,7 @@ fn usual_endpoint<C: Cpu>(cpu: C, line: Line<'_>, span: Span) -> Option<usize> {
     let fives = cpu.equal(window, b'5');
     // The colon is one byte, and it is one; the points are three, before it.
     let marks = points | colon;
-    let mut is_usual = (colon.count_ones() == 1) & (points.count_ones() == 3) & (points < colon);
+    let mut is_usual = colon.is_power_of_two() & (points.count_ones() == 3) & (points < colon);
     is_usual &= window[(colon.trailing_zeros() & 31) as usize] == b':';
     // Each begins with a digit behind which no zero stands before another, and an octet has three at most.
     let begins = marks << 1 | 1;
@@ -312,7 +312,7 @@ fn usual_endpoint_6<C: Cpu>(cpu: C, line: Line<'_>, span: Span) -> Option<(Place
     let ports = all & (u64::MAX << last << 1);
     let is_port = (ports != 0)
         & (digits & ports == ports)
-        & ((line.bytes[start + last + 1] != b'0') | (ports.count_ones() == 1))
+        & ((line.bytes[start + last + 1] != b'0') | ports.is_power_of_two())
         & (ports.count_ones() < 19);
     let is_bracketed = (line.bytes[start] == b'[') & (last > 1) & (line.bytes[start + last.max(1) - 1] == b']');
     let (from, to) = if is_bracketed { (1, last - 1) } else { (0, last) };
@@ -327,7 +327,7 @@ fn usual_endpoint_6<C: Cpu>(cpu: C, line: Line<'_>, span: Span) -> Option<(Place
     let pair = colons & colons >> 1;
     let groups = (hex & !(hex << 1)).count_ones();
     let is_whole = (pair == 0) & (groups == 8) & (colons & (first_bit | last_bit) == 0);
-    let is_short = (pair.count_ones() == 1)
+    let is_short = pair.is_power_of_two()
         & (groups < 8)
         & ((colons & first_bit == 0) | (pair & first_bit != 0))
         & ((colons & last_bit == 0) | (pair << 1 & last_bit != 0));
@@ -465,11 +465,12 @@ fn endpoint(field: &Field, text: &[u8], span: Span, cells: &mut Cells<'_>) {
 fn target(field: &Field, text: &[u8], span: Span, cells: &mut Cells<'_>) {
     cells.put(field.slots[0], span);
     let Some(colon) = memchr::memrchr(b':', text) else { return };
-    if let (Some((from, to)), true) = (address(&text[..colon]), is_digits(&text[colon + 1..])) {
-        if let Some(digits) = integer(&text[colon + 1..]) {
-            cells.put(field.slots[1], span.part(from, to));
-            number(field, 2, Some(digits), span.part(colon + 1, text.len()), cells);
-        }
+    let port = &text[colon + 1..];
+    if let (Some((from, to)), true) = (address(&text[..colon]), is_digits(port))
+        && let Some(digits) = integer(port)
+    {
+        cells.put(field.slots[1], span.part(from, to));
+        number(field, 2, Some(digits), span.part(colon + 1, text.len()), cells);
     }
 }
 

@@ -80,7 +80,10 @@ impl<'p> Reader<'p> {
         Self { plan, expected, reference, utc: Zone::utc(), days: Days::default(), slots: [Span::ABSENT; MOST_SLOTS] }
     }
 
-    /// The record that the line is, or why it is none.
+    /// The record that the line is.
+    ///
+    /// # Errors
+    /// Why it is none.
     #[inline(always)]
     pub fn read<C: Cpu>(&mut self, cpu: C, line: Line<'_>, segment: u32, block: &mut Block) -> Reading {
         let first = if self.plan.explicit { Some(0) } else { self.expected };
@@ -100,6 +103,9 @@ impl<'p> Reader<'p> {
     }
 
     /// The joined lines of a record, read by the layout in which they were opened.
+    ///
+    /// # Errors
+    /// Why they are none.
     pub fn read_joined(&mut self, line: Line<'_>, at: LayoutAt, segment: u32, block: &mut Block) -> Reading {
         let Layout::Columns(layout) = self.plan.layout(at) else {
             return Err(Failure::new(Reason::UnclosedQuote));
@@ -248,7 +254,7 @@ impl<'p> Reader<'p> {
         }
         let from_start = Header::default();
         let (line, segment) = (asked.line, asked.segment);
-        let behind = known.syslog.is_some().then(|| &*asked.header(self.reference, &self.plan.zone));
+        let behind = known.syslog.is_some().then(|| asked.header(self.reference, &self.plan.zone));
         let again = behind.is_none_or(|header| header.text_at > 0).then_some(&from_start);
         for header in behind.into_iter().chain(again) {
             let start = line.start + header.text_at;
@@ -299,7 +305,7 @@ impl<'p> Reader<'p> {
         let (line, segment) = (asked.line, asked.segment);
         let none = Header::default();
         let (header, zone) = match known.syslog {
-            Some(_) => (&*asked.header(self.reference, &self.plan.zone), &self.plan.zone),
+            Some(_) => (asked.header(self.reference, &self.plan.zone), &self.plan.zone),
             None => (&none, &self.utc),
         };
         let inner = &line.text()[header.text_at..];
@@ -370,7 +376,7 @@ fn begins(line: Line<'_>, layout: &Columns, starts: &[Token], cells: &Cells<'_>)
         if !is_as_told {
             return false;
         }
-        at = if span.len() == 0 || field.kind == Kind::Endpoint { line.next(b' ', at) } else { span.end() } + 1;
+        at = if span.is_empty() || field.kind == Kind::Endpoint { line.next(b' ', at) } else { span.end() } + 1;
     }
     true
 }

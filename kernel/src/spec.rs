@@ -169,6 +169,7 @@ pub enum Escape {
 
 /// One field of a line.
 #[derive(Deserialize)]
+#[allow(clippy::struct_excessive_bools)] // they are independent, and named so in the plan
 pub struct Field {
     /// How its text becomes values.
     pub kind: Kind,
@@ -274,6 +275,7 @@ pub enum Element {
 /// One way in which the lines of a format are written.
 #[derive(Deserialize)]
 #[serde(tag = "layout", rename_all = "lowercase")]
+#[allow(clippy::large_enum_variant)] // there are few
 pub enum Layout {
     /// Fields by position.
     Columns(Columns),
@@ -427,6 +429,7 @@ impl Layout {
     }
 
     /// The fields of the layout, in order.
+    #[must_use]
     pub fn fields(&self) -> Box<dyn Iterator<Item = &Field> + '_> {
         match self {
             Self::Columns(layout) => Box::new(layout.fields.iter()),
