@@ -194,7 +194,7 @@ impl Default for Block {
         Self {
             segments: Vec::new(),
             arena: Vec::new(),
-            rows: Vec::new(),
+            rows: pool::rows(),
             slots: pool::spans(),
             extra: Vec::new(),
             invalid: Vec::new(),
@@ -221,6 +221,7 @@ impl Block {
 
 impl Drop for Block {
     fn drop(&mut self) {
+        pool::give_rows(std::mem::take(&mut self.rows));
         pool::give_spans(std::mem::take(&mut self.slots));
         for segment in self.segments.drain(..) {
             pool::give_mask(segment.special.into_bytes());

@@ -1,7 +1,7 @@
 //! From a field's text to the slots of its columns, and what does not fit.
 
 use crate::block::{Block, Line, Span, keep};
-use crate::fast::Cpu;
+use crate::fast::{Cpu, WINDOW};
 use crate::spec::{Columns, Field, Kind, Zone};
 use crate::times::{self, Days, Moment};
 
@@ -33,6 +33,14 @@ impl Begun {
     pub fn new(block: &mut Block, slots_of_record: usize) -> Self {
         let slots = block.slots.len();
         block.slots.resize(slots + slots_of_record, Span::ABSENT);
+        Self { slots, invalid: block.invalid.len(), extra: block.extra.len() }
+    }
+
+    /// A record with these values.
+    #[inline(always)]
+    pub fn with(block: &mut Block, values: &[Span]) -> Self {
+        let slots = block.slots.len();
+        block.slots.extend_from_slice(values);
         Self { slots, invalid: block.invalid.len(), extra: block.extra.len() }
     }
 
@@ -158,12 +166,13 @@ pub fn look_at<C: Cpu>(cpu: C, layout: &Columns, line: Line<'_>, days: &mut Days
         if !span.is_present() {
             continue;
         }
-        match usual_endpoint(cpu, line, span) {
-            Some(colon) => {
-                cells.slots[ip] = Span::new(span.start(), colon);
-                cells.slots[port] = Span::new(colon + 1, span.end());
-            }
-            None => cells.refill(&layout.fields[field], line),
+        let (from, to) = (span.start(), span.end());
+        if let Some(colon) = usual_endpoint(cpu, line, span) {
+            (cells.slots[ip], cells.slots[port]) = (Span::new(from, colon), Span::new(colon + 1, to));
+        } else if let Some((host, colon)) = usual_endpoint_6(cpu, line, span) {
+            (cells.slots[ip], cells.slots[port]) = (Span::new(host.0, host.1), Span::new(colon + 1, to));
+        } else {
+            cells.refill(&layout.fields[field], line);
         }
     }
     for &([whole, method, url, version], field) in &steps.requests {
@@ -268,7 +277,7 @@ fn usual_endpoint<C: Cpu>(cpu: C, line: Line<'_>, span: Span) -> Option<usize> {
     let fives = cpu.equal(window, b'5');
     // The colon is one byte, and it is one; the points are three, before it.
     let marks = points | colon;
-    let mut is_usual = (colon.count_ones() == 1) & (points.count_ones() == 3) & (points < colon);
+    let mut is_usual = colon.is_power_of_two() & (points.count_ones() == 3) & (points < colon);
     is_usual &= window[(colon.trailing_zeros() & 31) as usize] == b':';
     // Each begins with a digit behind which no zero stands before another, and an octet has three at most.
     let begins = marks << 1 | 1;
@@ -285,6 +294,48 @@ fn usual_endpoint<C: Cpu>(cpu: C, line: Line<'_>, span: Span) -> Option<usize> {
 }
 
 type Place = (usize, usize);
+
+/// Where the host stands in an IPv6 address with a port, and the last colon. Each bit stands for a byte of the text.
+#[inline(always)]
+fn usual_endpoint_6<C: Cpu>(cpu: C, line: Line<'_>, span: Span) -> Option<(Place, usize)> {
+    let (start, len) = (span.start(), span.len());
+    let windows = [line.window(start)?, line.window(start + WINDOW)?];
+    if !(4..=47).contains(&len) {
+        return None;
+    }
+    let both = |ask: &dyn Fn(&[u8; WINDOW]) -> u32| u64::from(ask(windows[0])) | u64::from(ask(windows[1])) << WINDOW;
+    let all = (1_u64 << len) - 1;
+    let digits = both(&|window| cpu.digits(window)) & all;
+    let colons = both(&|window| cpu.equal(window, b':')) & all;
+    let lower = both(&|window| cpu.above(window, b'`') & !cpu.above(window, b'f'));
+    let upper = both(&|window| cpu.above(window, b'@') & !cpu.above(window, b'F'));
+    let last = 63_usize.checked_sub(colons.leading_zeros() as usize)?;
+    let ports = all & (u64::MAX << last << 1);
+    let is_port = (ports != 0)
+        & (digits & ports == ports)
+        & ((line.bytes[start + last + 1] != b'0') | ports.is_power_of_two())
+        & (ports.count_ones() < 19);
+    let is_bracketed = (line.bytes[start] == b'[') & (last > 1) & (line.bytes[start + last.max(1) - 1] == b']');
+    let (from, to) = if is_bracketed { (1, last - 1) } else { (0, last) };
+    if to <= from || !is_port {
+        return None;
+    }
+    let host = ((1_u64 << (to - from)) - 1) & (all >> from);
+    let colons = (colons >> from) & host;
+    let hex = ((digits | lower | upper) >> from) & host;
+    let (first_bit, last_bit) = (1, 1_u64 << (to - from - 1));
+    // Eight groups of up to four digits with a colon between two, or fewer and two colons in one place.
+    let pair = colons & colons >> 1;
+    let groups = (hex & !(hex << 1)).count_ones();
+    let is_whole = (pair == 0) & (groups == 8) & (colons & (first_bit | last_bit) == 0);
+    let is_short = pair.is_power_of_two()
+        & (groups < 8)
+        & ((colons & first_bit == 0) | (pair & first_bit != 0))
+        & ((colons & last_bit == 0) | (pair << 1 & last_bit != 0));
+    let is_host =
+        (hex | colons == host) & (hex & hex >> 1 & hex >> 2 & hex >> 3 & hex >> 4 == 0) & (is_whole | is_short);
+    is_host.then_some(((start + from, start + to), start + last))
+}
 
 /// Method, URL and version where the line ends with ` HTTP/1.1` or its like, and none of them is a dash.
 #[inline(always)]
@@ -415,11 +466,12 @@ fn endpoint(field: &Field, text: &[u8], span: Span, cells: &mut Cells<'_>) {
 fn target(field: &Field, text: &[u8], span: Span, cells: &mut Cells<'_>) {
     cells.put(field.slots[0], span);
     let Some(colon) = memchr::memrchr(b':', text) else { return };
-    if let (Some((from, to)), true) = (address(&text[..colon]), is_digits(&text[colon + 1..])) {
-        if let Some(digits) = integer(&text[colon + 1..]) {
-            cells.put(field.slots[1], span.part(from, to));
-            number(field, 2, Some(digits), span.part(colon + 1, text.len()), cells);
-        }
+    let port = &text[colon + 1..];
+    if let (Some((from, to)), true) = (address(&text[..colon]), is_digits(port))
+        && let Some(digits) = integer(port)
+    {
+        cells.put(field.slots[1], span.part(from, to));
+        number(field, 2, Some(digits), span.part(colon + 1, text.len()), cells);
     }
 }
 
@@ -566,6 +618,7 @@ fn is_ipv6(text: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fast::Scalar;
 
     #[test]
     fn numbers_are_written_as_json_has_them() {
@@ -579,6 +632,31 @@ mod tests {
         assert_eq!(decimal(b"5."), Some(Digits::Anew(b"5.0".to_vec())));
         assert_eq!(decimal(b"00.5"), Some(Digits::From(1)));
         assert_eq!(decimal(b".5"), None);
+    }
+
+    #[test]
+    fn usual_endpoints_are_those_that_a_closer_look_finds() {
+        let groups = ["", "0", "1", "db8", "ffff", "F00d", "12345", "g", "::", ":"];
+        let hosts = (0..4000_usize).map(|number| {
+            let words = (0..number % 10).map(|place| groups[(number * 7 + place * place * 3 + number / 10) % 10]);
+            words.collect::<Vec<_>>().join(":")
+        });
+        for host in hosts.chain(["1.2.3.4".into(), "255.255.255.255".into(), "256.1.1.1".into(), "1.2.3.04".into()]) {
+            for text in [format!("{host}:443"), format!("[{host}]:0"), format!("{host}:07"), format!("{host}:")] {
+                let padded = format!("{text}{}", " ".repeat(80));
+                let line = Line { end: text.len(), ..Line::whole(padded.as_bytes()) };
+                let span = Span::new(0, text.len());
+                let colon = text.rfind(':').unwrap_or_default();
+                let address = address(&text.as_bytes()[..colon]);
+                // Four octets in brackets are no usual sight.
+                let is_usual =
+                    text.len() > colon + 1 && !text.ends_with("07") && !(text.starts_with('[') && text.contains('.'));
+                let expected = address.filter(|_| is_usual);
+                let found = usual_endpoint(Scalar, line, span).map(|colon| ((0, colon), colon));
+                let found = found.or_else(|| usual_endpoint_6(Scalar, line, span));
+                assert_eq!(found, expected.map(|place| (place, colon)), "{text}");
+            }
+        }
     }
 
     #[test]

@@ -3,12 +3,15 @@
 
 use crate::block::{Line, Span};
 use crate::cells;
-use crate::fast::{Cpu, MOST_FIELDS};
-use crate::spec::{Columns, Field, Kind, Token};
+use crate::fast::Cpu;
+use crate::spec::{Columns, Field, Kind, MOST_SLOTS, Token};
 use crate::words::looks_like;
 
 /// A field that follows without a space is looked for in so many bytes.
 const GLUED: usize = 64;
+
+/// The slots of a record that is being read, as many as any layout has. (`Plan::from_json` sees to it.)
+pub type Slots = [Span; MOST_SLOTS];
 
 /// Where the next field of a line is looked for.
 pub struct Cursor<'a> {
@@ -32,19 +35,21 @@ impl<'a> Cursor<'a> {
     /// Cut the fields that the layout knows, each into the slot of its number; a dash is none. Tells which of them hold
     /// a byte that needs more than copying, if that is known.
     #[inline(always)]
-    pub fn cut_known<C: Cpu>(&mut self, cpu: C, spans: &mut [Span; MOST_FIELDS], slots: &mut [Span]) -> Option<u64> {
+    pub fn cut_known<C: Cpu>(&mut self, cpu: C, slots: &mut Slots) -> Option<u64> {
         let steps = &self.layout.steps;
-        let slots = &mut slots[..self.layout.fields.len()];
+        let fields = self.layout.fields.len();
         let (empty, odd) = match self.line.cut {
             Some(cut) if cut.quoted & steps.bare == 0 => {
-                let known = cut.fields.min(slots.len());
-                let empty = cpu.spans(&cut, spans);
-                slots[..known].copy_from_slice(&spans[..known]);
+                let known = cut.fields.min(fields);
+                let (first, _) = slots.split_first_chunk_mut()?;
+                let empty = cpu.spans(&cut, first);
+                slots[known..steps.slots].fill(Span::ABSENT);
                 (self.count, self.at) = (known, (cut.ends[known] as usize).wrapping_add(1).min(self.line.end));
                 (empty, Some(cut.odd))
             }
             _ => {
-                self.cut_one_by_one(slots);
+                slots[..steps.slots].fill(Span::ABSENT);
+                self.cut_one_by_one(&mut slots[..fields]);
                 (u64::MAX, None)
             }
         };
@@ -60,7 +65,6 @@ impl<'a> Cursor<'a> {
 
     #[inline(never)]
     fn cut_one_by_one(&mut self, slots: &mut [Span]) {
-        slots.fill(Span::ABSENT);
         for (slot, field) in slots.iter_mut().zip(&self.layout.fields) {
             let Some((from, to)) = self.next(field.bare) else { return };
             let text = &self.line.bytes[from..to];

@@ -1,4 +1,4 @@
-//! Record ids: 128 bits of BLAKE2b over the item and the offset of the record's first byte.
+//! Record ids: 128 bits of `BLAKE2b` over the item and the offset of the record's first byte.
 
 use blake2::digest::consts::U16;
 use blake2::{Blake2b, Digest};

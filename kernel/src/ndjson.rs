@@ -143,12 +143,11 @@ impl Pair {
         };
         let before = [name.as_slice(), opening].concat();
         let stop = (field.min(LAST_BIT) as u8, what == What::Raw);
-        let (key, what) = match Key::new(&before, closing, slot, stop) {
-            Some(key) => (key, what),
-            None => {
-                let never = Key::new(b"", b"", slot, (stop.0, true)).unwrap_or_default();
-                (never, if what == What::Raw { what } else { What::Other })
-            }
+        let (key, what) = if let Some(key) = Key::new(&before, closing, slot, stop) {
+            (key, what)
+        } else {
+            let never = Key::new(b"", b"", slot, (stop.0, true)).unwrap_or_default();
+            (never, if what == What::Raw { what } else { What::Other })
         };
         (key, Self { slot, field, what, writing, name, prefix })
     }
@@ -223,14 +222,11 @@ impl<K: Cpu> Hot for Decoded<'_, '_, K> {
         let (mut at, end) = (span.start(), span.end());
         writer.out.byte(b'"');
         while at < end {
-            let window = match source[at..].first_chunk() {
-                Some(window) => *window,
-                None => {
-                    let mut window = [0; WINDOW];
-                    window[..end - at].copy_from_slice(&source[at..end]);
-                    window
-                }
-            };
+            let window = source[at..].first_chunk().copied().unwrap_or_else(|| {
+                let mut window = [0; WINDOW];
+                window[..end - at].copy_from_slice(&source[at..end]);
+                window
+            });
             let plain = (cpu.odd(&window, mark).trailing_zeros() as usize).min(end - at);
             writer.out.window(&window, plain);
             at += plain;

@@ -3,7 +3,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use crate::block::Span;
+use crate::block::{Row, Span};
 
 /// So many pieces are kept for the next batch, and none larger than this.
 const KEPT: usize = 8;
@@ -12,6 +12,7 @@ const LARGEST: usize = 8 << 20;
 static MASKS: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
 static TEXTS: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
 static SPANS: Mutex<Vec<Vec<Span>>> = Mutex::new(Vec::new());
+static ROWS: Mutex<Vec<Vec<Row>>> = Mutex::new(Vec::new());
 
 /// Memory for a mask, with bytes of no meaning in it.
 #[must_use]
@@ -31,6 +32,12 @@ pub fn spans() -> Vec<Span> {
     take(&SPANS)
 }
 
+/// An empty vector of rows.
+#[must_use]
+pub fn rows() -> Vec<Row> {
+    take(&ROWS)
+}
+
 /// Give back the memory of a mask.
 pub fn give_mask(bytes: Vec<u8>) {
     give(&MASKS, bytes);
@@ -45,6 +52,12 @@ pub fn give_text(bytes: Vec<u8>) {
 pub fn give_spans(mut spans: Vec<Span>) {
     spans.clear();
     give(&SPANS, spans);
+}
+
+/// Give back rows.
+pub fn give_rows(mut rows: Vec<Row>) {
+    rows.clear();
+    give(&ROWS, rows);
 }
 
 fn take<T>(pool: &Mutex<Vec<Vec<T>>>) -> Vec<T> {

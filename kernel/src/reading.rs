@@ -3,10 +3,10 @@
 
 use crate::block::{Block, Line, Row, Span, TimeSource, keep};
 use crate::cells::{Begun, Cells, fill, look_at, put_time};
-use crate::columns::{self, Cursor};
-use crate::fast::{Cpu, Hot, MOST_FIELDS, Scalar, at_best};
+use crate::columns::{self, Cursor, Slots};
+use crate::fast::{Cpu, Hot, Scalar, at_best};
 use crate::objects::{self, Object};
-use crate::spec::{Columns, Format, Kind, Layout, LayoutAt, Objects, Plan, Token, Zone};
+use crate::spec::{Columns, Format, Kind, Layout, LayoutAt, MOST_SLOTS, Objects, Plan, Token, Zone};
 use crate::syslog::{self, Header};
 use crate::template;
 use crate::times::Days;
@@ -70,17 +70,20 @@ pub struct Reader<'p> {
     reference: i64,
     utc: Zone,
     days: Days,
-    spans: [Span; MOST_FIELDS],
+    slots: Slots,
 }
 
 impl<'p> Reader<'p> {
     /// A reader for an item whose key promises the format `expected`, with a time shortly after its last line.
     #[must_use]
     pub fn new(plan: &'p Plan, expected: Option<usize>, reference: i64) -> Self {
-        Self { plan, expected, reference, utc: Zone::utc(), days: Days::default(), spans: [Span::ABSENT; MOST_FIELDS] }
+        Self { plan, expected, reference, utc: Zone::utc(), days: Days::default(), slots: [Span::ABSENT; MOST_SLOTS] }
     }
 
-    /// The record that the line is, or why it is none.
+    /// The record that the line is.
+    ///
+    /// # Errors
+    /// Why it is none.
     #[inline(always)]
     pub fn read<C: Cpu>(&mut self, cpu: C, line: Line<'_>, segment: u32, block: &mut Block) -> Reading {
         let first = if self.plan.explicit { Some(0) } else { self.expected };
@@ -100,6 +103,9 @@ impl<'p> Reader<'p> {
     }
 
     /// The joined lines of a record, read by the layout in which they were opened.
+    ///
+    /// # Errors
+    /// Why they are none.
     pub fn read_joined(&mut self, line: Line<'_>, at: LayoutAt, segment: u32, block: &mut Block) -> Reading {
         let Layout::Columns(layout) = self.plan.layout(at) else {
             return Err(Failure::new(Reason::UnclosedQuote));
@@ -184,10 +190,10 @@ impl<'p> Reader<'p> {
             return self.tabbed(line, at, layout, segment, block);
         }
         let arena = block.arena.len();
-        let begun = Begun::new(block, layout.steps.slots);
-        let mut cells = begun.cells(block);
         let mut cursor = Cursor::new(line, layout);
-        let odd = cursor.cut_known(cpu, &mut self.spans, cells.slots);
+        let odd = cursor.cut_known(cpu, &mut self.slots);
+        let begun = Begun::with(block, &self.slots[..layout.steps.slots]);
+        let mut cells = begun.cells(block);
         let also_odd = look_at(cpu, layout, line, &mut self.days, &mut cells);
         if !starts.is_empty() && !begins(line, layout, starts, &cells) {
             begun.discard(block);
@@ -251,7 +257,7 @@ impl<'p> Reader<'p> {
         }
         let from_start = Header::default();
         let (line, segment) = (asked.line, asked.segment);
-        let behind = known.syslog.is_some().then(|| &*asked.header(self.reference, &self.plan.zone));
+        let behind = known.syslog.is_some().then(|| asked.header(self.reference, &self.plan.zone));
         let again = behind.is_none_or(|header| header.text_at > 0).then_some(&from_start);
         for header in behind.into_iter().chain(again) {
             let start = line.start + header.text_at;
@@ -302,7 +308,7 @@ impl<'p> Reader<'p> {
         let (line, segment) = (asked.line, asked.segment);
         let none = Header::default();
         let (header, zone) = match known.syslog {
-            Some(_) => (&*asked.header(self.reference, &self.plan.zone), &self.plan.zone),
+            Some(_) => (asked.header(self.reference, &self.plan.zone), &self.plan.zone),
             None => (&none, &self.utc),
         };
         let inner = &line.text()[header.text_at..];
@@ -373,7 +379,7 @@ fn begins(line: Line<'_>, layout: &Columns, starts: &[Token], cells: &Cells<'_>)
         if !is_as_told {
             return false;
         }
-        at = if span.len() == 0 || field.kind == Kind::Endpoint { line.next(b' ', at) } else { span.end() } + 1;
+        at = if span.is_empty() || field.kind == Kind::Endpoint { line.next(b' ', at) } else { span.end() } + 1;
     }
     true
 }

@@ -2,6 +2,9 @@
 
 use serde::Deserialize;
 
+/// No layout by position may fill more columns, nor have more fields.
+pub const MOST_SLOTS: usize = 256;
+
 /// What a parser is told once, before any bytes.
 #[derive(Deserialize)]
 pub struct Plan {
@@ -30,7 +33,7 @@ impl Plan {
             for layout in &mut format.layouts {
                 layout
                     .place(format.columns.len())
-                    .ok_or_else(|| format!("not a plan: {} fills a column twice", format.name))?;
+                    .ok_or_else(|| format!("not a plan: {} fills a column twice, or too many", format.name))?;
             }
         }
         Ok(plan)
@@ -166,6 +169,7 @@ pub enum Escape {
 
 /// One field of a line.
 #[derive(Deserialize)]
+#[allow(clippy::struct_excessive_bools)] // they are independent, and named so in the plan
 pub struct Field {
     /// How its text becomes values.
     pub kind: Kind,
@@ -271,6 +275,7 @@ pub enum Element {
 /// One way in which the lines of a format are written.
 #[derive(Deserialize)]
 #[serde(tag = "layout", rename_all = "lowercase")]
+#[allow(clippy::large_enum_variant)] // there are few
 pub enum Layout {
     /// Fields by position.
     Columns(Columns),
@@ -326,7 +331,8 @@ pub struct Steps {
 }
 
 impl Steps {
-    /// The steps for these fields, which are told their slots; None if two of them fill the same column.
+    /// The steps for these fields, which are told their slots; None if two of them fill the same column, or
+    /// there are too many.
     fn new(fields: &mut [Field], columns: usize) -> Option<Self> {
         let mut steps = Self { slots: fields.len(), slot_of: vec![None; columns], ..Self::default() };
         for (number, field) in fields.iter_mut().enumerate() {
@@ -340,7 +346,7 @@ impl Steps {
             }
             steps.add(number, field);
         }
-        Some(steps)
+        (steps.slots <= MOST_SLOTS).then_some(steps)
     }
 
     fn add(&mut self, number: usize, field: &Field) {
@@ -423,6 +429,7 @@ impl Layout {
     }
 
     /// The fields of the layout, in order.
+    #[must_use]
     pub fn fields(&self) -> Box<dyn Iterator<Item = &Field> + '_> {
         match self {
             Self::Columns(layout) => Box::new(layout.fields.iter()),

@@ -53,7 +53,7 @@ impl Moment {
 
 fn digits(out: &mut Vec<u8>, value: i64, width: u32) {
     for place in (0..width).rev() {
-        out.push(b'0' + (value / 10_i64.pow(place) % 10) as u8);
+        out.push(b'0' + (value / 10_i64.pow(place)).rem_euclid(10).unsigned_abs() as u8);
     }
 }
 
@@ -288,7 +288,7 @@ fn seconds(text: &[u8]) -> Option<Moment> {
 }
 
 fn month(name: &[u8]) -> i64 {
-    MONTHS.iter().position(|month| month.as_slice() == name).map_or(0, |at| at as i64 + 1)
+    (1..).zip(MONTHS).find(|(_, month)| month.as_slice() == name).map_or(0, |(number, _)| number)
 }
 
 /// RFC 3164's time: its year is the latest that is not more than a day after the reference.

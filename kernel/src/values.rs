@@ -51,6 +51,7 @@ pub fn numbers<'a>(text: &'a [u8], separator: &'a str) -> impl Iterator<Item = O
 }
 
 /// The entries of a list of protocols, without their quotes.
+#[must_use]
 pub fn offers(text: &[u8], separator: &str) -> Vec<String> {
     let mut plain = Vec::with_capacity(text.len());
     let mut at = 0;

@@ -84,3 +84,106 @@ pub fn at_best<W: Hot>(work: W) -> W::Output {
     }
     work.run(Scalar)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All that a processor tells of some bytes.
+    struct Told<'a> {
+        bytes: &'a [u8],
+        start: usize,
+    }
+
+    impl Hot for Told<'_> {
+        type Output = (Vec<u64>, Vec<Span>);
+
+        fn run<C: Cpu>(self, cpu: C) -> Self::Output {
+            let (mut told, mut spans) = (Vec::new(), Vec::new());
+            for window in self.bytes.as_chunks::<WINDOW>().0 {
+                let asked =
+                    [cpu.digits(window), cpu.equal(window, b':'), cpu.above(window, b'2'), cpu.odd(window, b'#')];
+                told.extend(asked.map(u64::from));
+            }
+            let (mut scanner, mut special) = (Scanner::default(), Mask::within(Vec::new(), self.bytes.len()));
+            scanner.begin(self.start);
+            while let Some(count) = scanner.next(cpu, self.bytes, self.start, &mut special) {
+                for found in (0..count).filter_map(|number| scanner.line(number)) {
+                    told.push(found.end as u64);
+                    let Some(cut) = scanner.cut(found) else { continue };
+                    let mut slots = [Span::ABSENT; MOST_FIELDS];
+                    told.extend([cut.fields as u64, cut.odd, cpu.spans(&cut, &mut slots)]);
+                    spans.extend_from_slice(&slots[..cut.fields]);
+                }
+            }
+            told.extend(special.words(0, self.bytes.len().div_ceil(WORD)).iter().map(|word| u64::from_le_bytes(*word)));
+            (told, spans)
+        }
+    }
+
+    fn sample(seed: u64, len: usize) -> Vec<u8> {
+        const PIECES: [&[u8]; 14] = [
+            b" ",
+            b"\"",
+            b"\" \"",
+            b"\n",
+            b"-",
+            b" - ",
+            b"\"-\"",
+            b"\\",
+            b"\x7f\x80\xff",
+            b"\t",
+            b"a09:.;/",
+            b"  ",
+            b"22",
+            b"word word",
+        ];
+        let (mut state, mut bytes) = (seed, Vec::new());
+        while bytes.len() < len {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            bytes.extend_from_slice(PIECES[(state >> 33) as usize % PIECES.len()]);
+        }
+        bytes.truncate(len);
+        bytes
+    }
+
+    #[test]
+    fn every_processor_tells_the_same() {
+        for len in (0..300).chain([8191, 8192, 8193, 20_000, 70_000]) {
+            let bytes = sample(len as u64 + 1, len);
+            let start = len / 5;
+            let told = Scalar.run(Told { bytes: &bytes, start });
+            #[cfg(target_arch = "x86_64")]
+            {
+                if let Some(cpu) = x86::Avx2::new() {
+                    assert!(cpu.run(Told { bytes: &bytes, start }) == told, "AVX2, {len} bytes");
+                }
+                if let Some(cpu) = x86::Avx512::new() {
+                    assert!(cpu.run(Told { bytes: &bytes, start }) == told, "AVX-512, {len} bytes");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn fields_are_cut_where_their_quotes_say() {
+        let line = b"a \"b c\" - \"-\" \"\"  d\"e\n\"open\nx \"y\n";
+        let (mut scanner, mut special) = (Scanner::default(), Mask::within(Vec::new(), line.len()));
+        scanner.begin(0);
+        assert_eq!(scanner.next(Scalar, line, 0, &mut special), Some(3));
+        let found: Vec<Found> = (0..3).filter_map(|number| scanner.line(number).copied()).collect();
+        assert_eq!(found.iter().map(|found| found.end).collect::<Vec<_>>(), [21, 27, 32]);
+        assert!(found.iter().all(|found| scanner.cut(found).is_none()));
+
+        let line = b"a \"b c\" - \"-\" \"\"  \\d \n";
+        scanner.begin(0);
+        assert_eq!(scanner.next(Scalar, line, 0, &mut special), Some(1));
+        let cut = scanner.cut(scanner.line(0).expect("found")).expect("plain");
+        let mut spans = [Span::ABSENT; MOST_FIELDS];
+        assert_eq!(Scalar.spans(&cut, &mut spans), 0b11_0000);
+        let texts =
+            [Span::new(0, 1), Span::new(3, 6), Span::ABSENT, Span::ABSENT, Span::new(15, 15), Span::new(17, 17)];
+        assert_eq!(spans[..7], [texts.as_slice(), &[Span::new(18, 20)]].concat());
+        assert_eq!((cut.fields, cut.odd), (7, 0b100_0000));
+    }
+}

@@ -270,6 +270,7 @@ mod tests {
         let key = Key::new(b",\"key\":\"", b"\"", 0, (0, false)).expect("short");
         for (at, len) in [(0, 0), (5, 7), (0, 80), (95, 5)] {
             out.pair(&key, &source, Span::new(at, at + len));
+            out.reserve(100);
             let keys = [key.clone()];
             assert_eq!(out.pairs::<true>(&keys, &source, &[Span::ABSENT], 0), 1);
             expected.extend_from_slice(b",\"key\":\"");

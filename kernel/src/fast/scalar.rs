@@ -114,12 +114,12 @@ impl Cpu for Scalar {
     #[inline(always)]
     fn spans(self, cut: &Cut<'_>, spans: &mut [Span; MOST_FIELDS]) -> u64 {
         let mut empty = 0;
-        for number in 0..cut.fields.min(MOST_FIELDS) {
+        for (number, span) in spans.iter_mut().enumerate().take(cut.fields) {
             let quote = (cut.quoted >> number & 1) as u32;
             let from = cut.ends[number].wrapping_add(1 + quote);
             let to = cut.ends[number + 1].wrapping_sub(quote);
             let is_dash = cut.dashes >> number & 1 == 1 && to.wrapping_sub(from) == 1;
-            spans[number] = if is_dash { Span::ABSENT } else { Span::new(from as usize, to as usize) };
+            *span = if is_dash { Span::ABSENT } else { Span::new(from as usize, to as usize) };
             empty |= u64::from(from == to) << number;
         }
         empty

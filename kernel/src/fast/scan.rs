@@ -114,7 +114,7 @@ impl Default for Scanner {
     fn default() -> Self {
         Self {
             words: Box::new([Word::default(); WORDS]),
-            ends: Box::new([0; PLACES]),
+            ends: vec![0; PLACES].into_boxed_slice().try_into().unwrap_or_else(|_| unreachable!("it has that length")),
             lines: Vec::new(),
             carried: Carried::default(),
             unfinished: Unfinished { fields: Fields::default(), count: 1, first: 1 },

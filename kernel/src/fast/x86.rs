@@ -280,7 +280,7 @@ fn spans_512(cut: &Cut<'_>, spans: &mut [Span; MOST_FIELDS]) -> u64 {
 fn masks_256(bytes: &[u8; WORD]) -> Masks {
     let [low, high] = [0, 1].map(|half| {
         // SAFETY: the array holds 64 bytes, so 32 from its start and 32 from its middle; no alignment is needed.
-        let word = unsafe { _mm256_loadu_si256(bytes.as_ptr().add(half * 32).cast::<__m256i>()) };
+        let word = unsafe { _mm256_loadu_si256(bytes.as_ptr().add(half * 32).cast()) };
         let bits = |compared: __m256i| u64::from(_mm256_movemask_epi8(compared).cast_unsigned());
         let equal = |byte: u8| bits(_mm256_cmpeq_epi8(word, _mm256_set1_epi8(byte.cast_signed())));
         let quote = equal(b'"');
