@@ -7,10 +7,11 @@ use arrow_buffer::NullBuffer;
 use arrow_schema::{Field, Fields};
 
 use crate::block::{Block, Row, Span, TimeSource, View};
-use crate::building::{Bits, Dictionary, RUN, Text, Texts, integers, list, moments};
+use crate::building::{Bits, Ends, Form, RUN, Text, Texts, floats, integers, list, moments};
 use crate::cells::split;
 use crate::fast::{Hot, at_best};
 use crate::ids::Ids;
+use crate::lending::Growing;
 use crate::ndjson::invalid_json;
 use crate::numbers::{Times, float, integer};
 use crate::spec::{Escape, Format, Layout, Plan, Role, Type, Writing, writings};
@@ -78,14 +79,14 @@ struct Column {
 
 enum Values {
     Text(Text),
-    Int(Vec<i64>),
-    Float(Vec<f64>),
-    Time(Vec<i64>),
+    Int(Growing<i64>),
+    Float(Growing<f64>),
+    Time(Growing<i64>),
     /// The record's own time, which it knows already.
-    OwnTime(Vec<i64>),
+    OwnTime(Growing<i64>),
     /// Items, and where each list ends.
-    Texts(Text, Vec<i32>),
-    Ints(Vec<i64>, Bits, Vec<i32>),
+    Texts(Text, Ends),
+    Ints(Growing<i64>, Bits, Ends),
 }
 
 /// A record and what its spans stand for.
@@ -115,7 +116,7 @@ impl Table {
         let names = std::iter::once(&names.id).chain(known.columns.iter().map(|column| &column.names[0])).chain(own);
         let column = |r#type| Column { present: Bits::default(), values: Values::new(r#type, dictionaries) };
         let mut columns: Vec<_> = known.columns.iter().map(|declared| column(declared.r#type)).collect();
-        columns[0].values = Values::OwnTime(Vec::new());
+        columns[0].values = Values::OwnTime(Growing::default());
         Self {
             format,
             layouts: known.layouts.iter().map(|layout| Filling::new(known, layout)).collect(),
@@ -148,6 +149,11 @@ impl Table {
 
     /// Add the records of the table's format and of that day.
     pub fn add(&mut self, block: &Block, plan: &Plan, day: Option<i64>, ids: &Ids) {
+        if self.rows == 0 {
+            let own = [&mut self.ids, &mut self.own.time_source, &mut self.own.invalid, &mut self.own.extra];
+            self.columns.iter_mut().chain(own).for_each(Column::reuse);
+            self.own.truncated.reuse();
+        }
         at_best(Adding { table: self, block, plan, day, ids });
     }
 
@@ -331,14 +337,13 @@ impl<'a> Run<'a> {
 
 impl Values {
     fn new(r#type: Type, dictionaries: bool) -> Self {
-        let text = || if dictionaries { Text::Dictionary(Dictionary::default()) } else { Text::default() };
         match r#type {
-            Type::Text => Self::Text(text()),
-            Type::Int => Self::Int(Vec::new()),
-            Type::Float => Self::Float(Vec::new()),
-            Type::Time => Self::Time(Vec::new()),
-            Type::Texts => Self::Texts(text(), vec![0]),
-            Type::Ints => Self::Ints(Vec::new(), Bits::default(), vec![0]),
+            Type::Text => Self::Text(Text::new(dictionaries)),
+            Type::Int => Self::Int(Growing::default()),
+            Type::Float => Self::Float(Growing::default()),
+            Type::Time => Self::Time(Growing::default()),
+            Type::Texts => Self::Texts(Text::new(dictionaries), Ends::default()),
+            Type::Ints => Self::Ints(Growing::default(), Bits::default(), Ends::default()),
         }
     }
 }
@@ -347,8 +352,10 @@ impl Column {
     #[inline(always)]
     fn add(&mut self, run: Run<'_>, times: &mut Times) {
         let bits = match &mut self.values {
-            Values::Text(Text::Dense(texts)) => run.add_to(texts),
-            Values::Text(Text::Dictionary(texts)) => run.add_to(texts),
+            Values::Text(texts) => match texts.form() {
+                Form::Dense(texts) => run.add_to(texts),
+                Form::Dictionary(texts) => run.add_to(texts),
+            },
             Values::Int(values) => run.each(|source, span| put(values, span.and_then(|span| integer(source.view.text(span))))),
             Values::Float(values) => run.each(|source, span| put(values, span.and_then(|span| float(source.view.text(span))))),
             Values::Time(values) => {
@@ -357,7 +364,7 @@ impl Column {
             Values::OwnTime(values) => run.each(|source, span| put(values, span.map(|_| source.row.time))),
             Values::Texts(items, ends) => run.each(|source, span| {
                 span.inspect(|&span| run.add_items(source, span, items));
-                ends.push(items.len() as i32);
+                ends.push(items.len());
                 span.is_some()
             }),
             Values::Ints(items, present, ends) => run.each(|source, span| {
@@ -366,7 +373,7 @@ impl Column {
                     let is_present = put(items, number.as_deref().and_then(integer));
                     present.add(u64::from(is_present), 1);
                 }
-                ends.push(items.len() as i32);
+                ends.push(items.len());
                 span.is_some()
             }),
         };
@@ -393,7 +400,7 @@ impl Column {
         if let Values::Texts(items, ends) = &mut self.values {
             let bits = bits(sources.iter().map(|source| {
                 let is_present = add(source, items);
-                ends.push(items.len() as i32);
+                ends.push(items.len());
                 is_present
             }));
             self.present.add(bits, sources.len());
@@ -404,11 +411,11 @@ impl Column {
     fn add_nulls(&mut self, count: usize) {
         match &mut self.values {
             Values::Text(texts) => (0..count).for_each(|_| texts.none()),
-            Values::Int(values) | Values::Time(values) | Values::OwnTime(values) => values.resize(values.len() + count, 0),
-            Values::Float(values) => values.resize(values.len() + count, 0.0),
-            Values::Texts(_, ends) | Values::Ints(_, _, ends) => {
-                ends.resize(ends.len() + count, ends.last().copied().unwrap_or_default());
+            Values::Int(values) | Values::Time(values) | Values::OwnTime(values) => {
+                values.extend(std::iter::repeat_n(0, count));
             }
+            Values::Float(values) => values.extend(std::iter::repeat_n(0.0, count)),
+            Values::Texts(_, ends) | Values::Ints(_, _, ends) => ends.repeat(count),
         }
         self.present.add(0, count);
     }
@@ -425,11 +432,30 @@ impl Column {
         self.present.memory()
             + match &self.values {
                 Values::Text(texts) => texts.memory(),
-                Values::Int(values) | Values::Time(values) | Values::OwnTime(values) => values.capacity() * 8,
-                Values::Float(values) => values.capacity() * 8,
-                Values::Texts(items, ends) => items.memory() + ends.capacity() * 4,
-                Values::Ints(items, present, ends) => items.capacity() * 8 + present.memory() + ends.capacity() * 4,
+                Values::Int(values) | Values::Time(values) | Values::OwnTime(values) => values.memory(),
+                Values::Float(values) => values.memory(),
+                Values::Texts(items, ends) => items.memory() + ends.memory(),
+                Values::Ints(items, present, ends) => items.memory() + present.memory() + ends.memory(),
             }
+    }
+
+    /// Use memory again that has come back.
+    fn reuse(&mut self) {
+        self.present.reuse();
+        match &mut self.values {
+            Values::Text(texts) => texts.reuse(),
+            Values::Int(values) | Values::Time(values) | Values::OwnTime(values) => values.reuse(),
+            Values::Float(values) => values.reuse(),
+            Values::Texts(items, ends) => {
+                items.reuse();
+                ends.reuse();
+            }
+            Values::Ints(items, present, ends) => {
+                items.reuse();
+                present.reuse();
+                ends.reuse();
+            }
+        }
     }
 
     fn take(&mut self) -> ArrayRef {
@@ -437,7 +463,7 @@ impl Column {
         match &mut self.values {
             Values::Text(texts) => texts.take(nulls),
             Values::Int(values) => Arc::new(integers(values, nulls)),
-            Values::Float(values) => Arc::new(arrow_array::Float64Array::new(std::mem::take(values).into(), nulls)),
+            Values::Float(values) => Arc::new(floats(values, nulls)),
             Values::Time(values) | Values::OwnTime(values) => Arc::new(moments(values, nulls)),
             Values::Texts(items, ends) => list(items.take(None), ends, nulls),
             Values::Ints(items, present, ends) => list(Arc::new(integers(items, present.take_nulls())), ends, nulls),

@@ -3,8 +3,9 @@
 use std::ffi::c_int;
 use std::sync::Arc;
 
-use arrow_array::Array;
 use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema};
+use arrow_array::{Array, ArrayRef};
+use arrow_data::ArrayData;
 use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -197,7 +198,7 @@ impl Columns {
     ) -> PyResult<Capsules<'py>> {
         drop(requested_schema);
         let array = py.detach(|| arrow::columns(&self.block, &self.plan, self.format, self.day, &self.ids));
-        capsules(py, &array)
+        capsules(py, &array.to_data())
     }
 
     /// An empty table for these records and others of their format.
@@ -234,15 +235,18 @@ impl Table {
         Ok(())
     }
 
-    fn take(&mut self, py: Python<'_>) -> Taken {
-        Taken { array: py.detach(|| self.table.take()) }
+    /// Each column with its name. They are apart because whoever keeps a part of an array keeps all that came with it.
+    fn take(&mut self, py: Python<'_>) -> Vec<(String, Taken)> {
+        let (fields, arrays, _) = py.detach(|| self.table.take()).into_parts();
+        let names = fields.iter().map(|field| field.name().clone());
+        names.zip(arrays.into_iter().map(|array| Taken { array })).collect()
     }
 }
 
-/// Arrow columns, by the `PyCapsule` interface.
+/// A column, by the `PyCapsule` interface.
 #[pyclass(frozen, module = "tailrace_kernel")]
 struct Taken {
-    array: arrow_array::StructArray,
+    array: ArrayRef,
 }
 
 #[pymethods]
@@ -254,17 +258,17 @@ impl Taken {
         requested_schema: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Capsules<'py>> {
         drop(requested_schema);
-        capsules(py, &self.array)
+        capsules(py, &self.array.to_data())
     }
 }
 
 type Capsules<'py> = (Bound<'py, PyCapsule>, Bound<'py, PyCapsule>);
 
 /// Schema and array for Python.
-fn capsules<'py>(py: Python<'py>, array: &arrow_array::StructArray) -> PyResult<Capsules<'py>> {
+fn capsules<'py>(py: Python<'py>, array: &ArrayData) -> PyResult<Capsules<'py>> {
     let schema = FFI_ArrowSchema::try_from(array.data_type());
     let schema = schema.map_err(|error| PyValueError::new_err(error.to_string()))?;
-    let array = FFI_ArrowArray::new(&array.to_data());
+    let array = FFI_ArrowArray::new(array);
     Ok((PyCapsule::new_with_value(py, schema, c"arrow_schema")?, PyCapsule::new_with_value(py, array, c"arrow_array")?))
 }
 

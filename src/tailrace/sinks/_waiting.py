@@ -52,7 +52,8 @@ class Waiting:
         if self._table is not None and self._table.rows:
             self.rows -= self._table.rows
             self.memory -= self._table_memory
-            batch = pa.record_batch(self._table.take())
+            columns = {name: pa.array(column) for name, column in self._table.take()}
+            batch = pa.RecordBatch.from_arrays(list(columns.values()), list(columns))
             self._table_memory = self._table.memory
             self._add(batch)
 
