@@ -55,6 +55,7 @@ pub struct Table {
     own: Own,
     times: Times,
     rows: usize,
+    dictionaries: bool,
 }
 
 /// How the records of a layout fill the columns.
@@ -131,6 +132,7 @@ impl Table {
             },
             times: Times::default(),
             rows: 0,
+            dictionaries,
         }
     }
 
@@ -171,6 +173,17 @@ impl Table {
         let typed = self.names.iter().zip(&arrays);
         let fields: Fields = typed.map(|(name, array)| Field::new(name, array.data_type().clone(), true)).collect();
         StructArray::new(fields, arrays, None)
+    }
+
+    /// Forget all records, and what their texts have taught.
+    pub fn clear(&mut self) {
+        drop(self.take());
+        let own = [&mut self.own.time_source, &mut self.own.invalid, &mut self.own.extra];
+        for column in self.columns.iter_mut().chain(own) {
+            if let Values::Text(texts) | Values::Texts(texts, _) = &mut column.values {
+                texts.restart(self.dictionaries);
+            }
+        }
     }
 
     /// Add records of one layout.

@@ -406,6 +406,11 @@ impl Text {
         }
     }
 
+    /// Begin with this form again, where there are no texts.
+    pub fn restart(&mut self, is_dictionary: bool) {
+        self.is_dictionary = is_dictionary;
+    }
+
     /// How many texts.
     #[must_use]
     pub fn len(&self) -> usize {
