@@ -280,6 +280,15 @@ fn bits(each: impl Iterator<Item = bool>) -> u64 {
     each.enumerate().fold(0, |bits, (place, bit)| bits | u64::from(bit) << place)
 }
 
+/// The parts between separators. They are short, and separators mostly one byte: a search would be dearer than a look.
+#[inline(always)]
+fn parts<'a>(text: &'a [u8], separator: &str, add: impl FnMut(&'a [u8])) {
+    match *separator.as_bytes() {
+        [separator] => text.split(|&byte| byte == separator).for_each(add),
+        _ => split(text, separator.as_bytes()).map(|(from, to)| &text[from..to]).for_each(add),
+    }
+}
+
 impl<'a> Run<'a> {
     /// Hand over each record with its value, if it has one; the bits tell which have become one.
     #[inline(always)]
@@ -339,9 +348,11 @@ impl<'a> Run<'a> {
             Role::Offers => values::offers(text, self.separator).iter().for_each(|item| items.text(item.as_bytes())),
             Role::Texts if text.is_empty() => {}
             _ if self.is_plain(source, span) => {
-                for (from, to) in split(text, self.separator.as_bytes()) {
-                    items.part(source.view.bytes, span.start() + from, to - from);
-                }
+                let mut at = span.start();
+                parts(text, self.separator, |part| {
+                    items.part(source.view.bytes, at, part.len());
+                    at += part.len() + self.separator.len();
+                });
             }
             _ => values::texts(text, self.separator, self.escape).for_each(|item| items.text(item.as_bytes())),
         }
@@ -381,10 +392,8 @@ impl Column {
                 span.is_some()
             }),
             Values::Ints(items, present, ends) => run.each(|source, span| {
-                let numbers = span.map(|span| values::numbers(source.view.text(span), run.separator));
-                for number in numbers.into_iter().flatten() {
-                    let is_present = put(items, number.as_deref().and_then(integer));
-                    present.add(u64::from(is_present), 1);
+                if let Some(text) = span.map(|span| source.view.text(span)).filter(|text| !text.is_empty()) {
+                    parts(text, run.separator, |part| present.add(put(items, integer(part)).into(), 1));
                 }
                 ends.push(items.len());
                 span.is_some()

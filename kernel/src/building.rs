@@ -206,7 +206,7 @@ const MOST_STEPS: usize = 64;
 const MOST_KNOWN: usize = 16 << 10;
 const MOST_BYTES: usize = 768 << 10;
 /// Whether texts repeat is asked from so many different ones on.
-const MANY: usize = 256;
+const MANY: usize = 2048;
 
 impl Place {
     #[inline(always)]
