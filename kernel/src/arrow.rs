@@ -9,7 +9,7 @@ use arrow_schema::{Field, Fields};
 use crate::block::{Block, Row, Span, TimeSource, View};
 use crate::building::{Bits, Ends, Form, RUN, Text, Texts, floats, integers, list, moments};
 use crate::cells::split;
-use crate::fast::{Hot, at_best};
+use crate::fast::{Cpu, Hot, at_best};
 use crate::ids::Ids;
 use crate::lending::Growing;
 use crate::ndjson::invalid_json;
@@ -218,7 +218,7 @@ impl Hot for Adding<'_, '_> {
     type Output = ();
 
     #[inline(always)]
-    fn run(self) {
+    fn run<C: Cpu>(self, _cpu: C) {
         let format = self.table.format;
         let slots: Vec<usize> = self.table.layouts.iter().map(|filling| filling.slots).collect();
         let wanted = |row: &&Row| row.layout.format == format && day_of(row) == self.day;
@@ -247,7 +247,10 @@ impl Own {
     fn add(&mut self, sources: &[Source<'_>], block: &Block, plan: &Plan) {
         let is_usual = |source: &Source<'_>| {
             let row = source.row;
-            row.time_source == TimeSource::Own && !row.truncated && row.invalid.0 == row.invalid.1 && row.extra.0 == row.extra.1
+            row.time_source == TimeSource::Own
+                && !row.truncated
+                && row.invalid.0 == row.invalid.1
+                && row.extra.0 == row.extra.1
         };
         if sources.iter().all(is_usual) {
             for column in [&mut self.time_source, &mut self.invalid, &mut self.extra] {
@@ -302,7 +305,7 @@ impl<'a> Run<'a> {
     /// Whether the value needs no more than copying.
     #[inline(always)]
     fn is_plain(self, source: &Source<'_>, span: Span) -> bool {
-        source.row.is_plain || source.view.is_plain(span, self.escape)
+        source.view.is_plain(span, self.escape)
     }
 
     #[inline(always)]
@@ -330,14 +333,12 @@ impl<'a> Run<'a> {
             texts.text(values::decoded(view, span, self.escape).as_bytes());
             return true;
         }
-        match values::raw_if_changed(view, span, self.escape) {
+        let raw = values::raw_if_changed(view, span, self.escape);
+        match &raw {
             Some(raw) => texts.text(raw.as_bytes()),
-            None => {
-                texts.none();
-                return false;
-            }
+            None => texts.none(),
         }
-        true
+        raw.is_some()
     }
 
     /// Add the items of a list of texts.
@@ -380,8 +381,12 @@ impl Column {
                 Form::Dense(texts) => run.add_to(texts),
                 Form::Dictionary(texts) => run.add_to(texts),
             },
-            Values::Int(values) => run.each(|source, span| put(values, span.and_then(|span| integer(source.view.text(span))))),
-            Values::Float(values) => run.each(|source, span| put(values, span.and_then(|span| float(source.view.text(span))))),
+            Values::Int(values) => {
+                run.each(|source, span| put(values, span.and_then(|span| integer(source.view.text(span)))))
+            }
+            Values::Float(values) => {
+                run.each(|source, span| put(values, span.and_then(|span| float(source.view.text(span)))))
+            }
             Values::Time(values) => {
                 run.each(|source, span| put(values, span.and_then(|span| times.read(source.view.text(span)))))
             }

@@ -3,7 +3,7 @@
 //! A record's line lies in a segment: the chunk that was fed, or a copy of what stood across two chunks or was joined
 //! from several lines. Values that the bytes do not hold as they are to be written (a converted time) lie in the arena.
 
-use crate::fast::{Bits, Mask};
+use crate::fast::{Bits, Cut, Mask, WINDOW};
 use crate::pool;
 use crate::spec::{Escape, LayoutAt};
 
@@ -13,6 +13,7 @@ impl<T: AsRef<[u8]> + Send + Sync> Bytes for T {}
 
 /// A piece of a segment or of the arena; absent values have a span of their own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(C)]
 pub struct Span {
     start: u32,
     len: u32,
@@ -126,8 +127,8 @@ pub struct Row {
     pub time_source: TimeSource,
     /// Cut at `HAProxy`'s length limit.
     pub truncated: bool,
-    /// All its values stand in its segment, and none of them needs more than copying.
-    pub is_plain: bool,
+    /// If all its values stand in its segment: a bit for each field that holds a byte which needs more than copying.
+    pub odd: Option<u64>,
     /// Its first slot; it has one for each column that its layout fills.
     pub slots: usize,
     /// Its part of the words without a column.
@@ -216,7 +217,6 @@ impl Block {
     pub fn slots(&self, row: &Row, columns: usize) -> &[Span] {
         &self.slots[row.slots..row.slots + columns]
     }
-
 }
 
 impl Drop for Block {
@@ -228,25 +228,17 @@ impl Drop for Block {
     }
 }
 
-/// A text to be read, and the bits that tell its structure.
+/// A text to be read.
 #[derive(Clone, Copy)]
 pub struct Line<'a> {
     /// The bytes it lies in.
     pub bytes: &'a [u8],
-    /// Where they hold spaces.
-    pub spaces: Bits<'a>,
-    /// Where they hold quotes.
-    pub quotes: Bits<'a>,
-    /// Where they hold what needs more than copying.
-    pub specials: Bits<'a>,
-    /// Where they hold decimal digits.
-    pub digits: Bits<'a>,
-    /// Where they hold points and colons.
-    pub points: Bits<'a>,
     /// Where it begins.
     pub start: usize,
     /// Where it ends.
     pub end: usize,
+    /// How it is cut into fields, if that is known.
+    pub cut: Option<Cut<'a>>,
 }
 
 impl<'a> Line<'a> {
@@ -255,5 +247,26 @@ impl<'a> Line<'a> {
     #[must_use]
     pub fn text(self) -> &'a [u8] {
         &self.bytes[self.start..self.end]
+    }
+
+    /// All of some bytes.
+    #[must_use]
+    pub fn whole(bytes: &'a [u8]) -> Self {
+        Self { bytes, start: 0, end: bytes.len(), cut: None }
+    }
+
+    /// The first place of a byte from `from` on, or the line's end.
+    #[inline]
+    #[must_use]
+    pub fn next(self, byte: u8, from: usize) -> usize {
+        let rest = self.bytes.get(from..self.end).unwrap_or_default();
+        memchr::memchr(byte, rest).map_or(self.end, |place| from + place)
+    }
+
+    /// The bytes from a place on, to be asked at once; they may go on behind the line.
+    #[inline(always)]
+    #[must_use]
+    pub fn window(self, at: usize) -> Option<&'a [u8; WINDOW]> {
+        self.bytes.get(at..)?.first_chunk()
     }
 }

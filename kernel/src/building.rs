@@ -1,11 +1,13 @@
 //! Arrow arrays that grow run by run. Texts that repeat become dictionaries: whoever writes Parquet from them need not
 //! hash each value again.
+#![allow(clippy::cast_possible_wrap, clippy::cast_sign_loss)] // Arrow's offsets and keys are 31 bits, and no row group larger
 
 use std::sync::Arc;
 
 use arrow_array::types::Int32Type;
 use arrow_array::{
-    Array, ArrayRef, DictionaryArray, Float64Array, Int32Array, Int64Array, ListArray, StringArray, TimestampMicrosecondArray,
+    Array, ArrayRef, DictionaryArray, Float64Array, Int32Array, Int64Array, ListArray, StringArray,
+    TimestampMicrosecondArray,
 };
 use arrow_buffer::{BooleanBuffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::Field;
@@ -338,7 +340,7 @@ impl Dictionary {
     }
 
     fn memory(&self) -> usize {
-        self.known.memory() + self.numbers.memory() + self.places.capacity() * size_of::<Place>()
+        self.known.memory() + self.numbers.memory() + self.places.len() * size_of::<Place>()
     }
 
     fn take(&mut self, nulls: Option<NullBuffer>) -> DictionaryArray<Int32Type> {

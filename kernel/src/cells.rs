@@ -1,7 +1,7 @@
 //! From a field's text to the slots of its columns, and what does not fit.
 
 use crate::block::{Block, Line, Span, keep};
-use crate::fast::Checked;
+use crate::fast::Cpu;
 use crate::spec::{Columns, Field, Kind, Zone};
 use crate::times::{self, Days, Moment};
 
@@ -97,6 +97,7 @@ impl Cells<'_> {
 #[inline]
 pub fn fill(field: &Field, text: &[u8], span: Span, zone: &Zone, cells: &mut Cells<'_>) {
     if text == b"-"
+        || (field.bare && text == b"\"-\"")
         || (field.minus_one_absent && text == b"-1")
         || (text.is_empty() && field.empty_absent && field.kind != Kind::Captures)
     {
@@ -126,31 +127,15 @@ pub fn fill(field: &Field, text: &[u8], span: Span, zone: &Zone, cells: &mut Cel
 
 /// Give all columns of a line their values; the texts of its fields are in the first slots by then.
 #[inline(always)]
-pub fn look_at(layout: &Columns, line: Line<'_>, days: &mut Days, cells: &mut Cells<'_>) {
+pub fn look_at<C: Cpu>(cpu: C, layout: &Columns, line: Line<'_>, days: &mut Days, cells: &mut Cells<'_>) {
     let steps = &layout.steps;
-    let (digits, points) = (line.digits.up_to(line.end), line.points.up_to(line.end));
     for &(text, raw) in &steps.raws {
         cells.slots[raw] = cells.slots[text];
     }
-    for &(slot, field) in &steps.integers {
-        let span = cells.slots[slot];
-        if span.is_present() && !is_usual_number(line, digits, span) {
-            cells.refill(&layout.fields[field], line);
-        }
-    }
-    for &(slot, field, minus_one_absent) in &steps.decimals {
-        let span = cells.slots[slot];
-        if span.is_present() && !is_usual_decimal(line, digits, span) {
-            if minus_one_absent && line.bytes[span.start()..span.end()] == *b"-1" {
-                cells.slots[slot] = Span::ABSENT;
-            } else {
-                cells.refill(&layout.fields[field], line);
-            }
-        }
-    }
+    look_at_numbers(cpu, layout, line, cells);
     for &(slot, field, is_own) in &steps.times {
         let span = cells.slots[slot];
-        match if span.len() == 27 { days.read(line, digits, span.start()) } else { None } {
+        match if span.len() == 27 { days.read(cpu, line, span.start()) } else { None } {
             Some(us) if is_own => cells.moment = Some(us),
             Some(_) => {}
             None => cells.refill(&layout.fields[field], line),
@@ -161,7 +146,7 @@ pub fn look_at(layout: &Columns, line: Line<'_>, days: &mut Days, cells: &mut Ce
         if !span.is_present() {
             continue;
         }
-        match usual_endpoint(line, digits, points, span) {
+        match usual_endpoint(cpu, line, span) {
             Some(colon) => {
                 cells.slots[ip] = Span::new(span.start(), colon);
                 cells.slots[port] = Span::new(colon + 1, span.end());
@@ -174,7 +159,7 @@ pub fn look_at(layout: &Columns, line: Line<'_>, days: &mut Days, cells: &mut Ce
         if !span.is_present() {
             continue;
         }
-        match usual_request(line, span.start(), span.end()) {
+        match usual_request(cpu, line, span) {
             Some(parts) => {
                 for (slot, (from, to)) in [method, url, version].into_iter().zip(parts) {
                     cells.slots[slot] = Span::new(from, to);
@@ -188,65 +173,115 @@ pub fn look_at(layout: &Columns, line: Line<'_>, days: &mut Days, cells: &mut Ce
     }
 }
 
+/// Numbers that are written as they stand, which is asked of all without a branch; or a closer look at each.
+#[inline(always)]
+fn look_at_numbers<C: Cpu>(cpu: C, layout: &Columns, line: Line<'_>, cells: &mut Cells<'_>) {
+    let steps = &layout.steps;
+    let mut are_usual = true;
+    for &(slot, _) in &steps.integers {
+        let span = cells.slots[slot];
+        are_usual &= !span.is_present() | is_usual_number(cpu, line, span);
+    }
+    for &(slot, _, minus_one_absent) in &steps.decimals {
+        let span = cells.slots[slot];
+        let is_minus_one = minus_one_absent & (span.len() == 2) & is_minus_one(line, span);
+        are_usual &= !span.is_present() | is_minus_one | is_usual_decimal(cpu, line, span);
+        cells.slots[slot] = if is_minus_one { Span::ABSENT } else { span };
+    }
+    if !are_usual {
+        look_closer_at_numbers(layout, line, cells);
+    }
+}
+
+#[inline(never)]
+fn look_closer_at_numbers(layout: &Columns, line: Line<'_>, cells: &mut Cells<'_>) {
+    let (integers, decimals) = (layout.steps.integers.iter(), layout.steps.decimals.iter());
+    for field in integers.map(|step| step.1).chain(decimals.map(|step| step.1)) {
+        cells.refill(&layout.fields[field], line);
+    }
+}
+
 /// UTC, for layouts whose times are.
 const UTC: &Zone = &Zone::utc();
 
 /// Up to 18 digits without a zero in front, but for zero itself.
 #[inline(always)]
-fn is_usual_number(line: Line<'_>, digits: Checked<'_>, span: Span) -> bool {
-    let (from, len) = (span.start(), span.len());
-    (1..=18).contains(&len) && digits.all(from, from + len) && (line.bytes[from] != b'0' || len == 1)
+fn is_usual_number<C: Cpu>(cpu: C, line: Line<'_>, span: Span) -> bool {
+    let Some(window) = line.window(span.start()) else { return false };
+    let len = span.len() as u32;
+    let all = low_bits(len);
+    (len.wrapping_sub(1) < 18) & (cpu.digits(window) & all == all) & ((window[0] != b'0') | (len == 1))
 }
 
 /// One digit, a point, and digits.
 #[inline(always)]
-fn is_usual_decimal(line: Line<'_>, digits: Checked<'_>, span: Span) -> bool {
-    let (from, len) = (span.start(), span.len());
-    (3..20).contains(&len) && line.bytes[from + 1] == b'.' && digits.within(from, from + len) == ((1 << len) - 1) ^ 2
+fn is_usual_decimal<C: Cpu>(cpu: C, line: Line<'_>, span: Span) -> bool {
+    let Some(window) = line.window(span.start()) else { return false };
+    let len = span.len() as u32;
+    let all = low_bits(len);
+    (len.wrapping_sub(3) < 17) & (window[1] == b'.') & (cpu.digits(window) & all == all ^ 2)
 }
 
-/// Where the colon stands in an IPv4 address with a port.
 #[inline(always)]
-fn usual_endpoint(line: Line<'_>, digits: Checked<'_>, points: Checked<'_>, span: Span) -> Option<usize> {
-    let (from, len) = (span.start(), span.len());
-    // One byte more, so that four can be read at the last octet.
-    let text = line.bytes.get(from..from + 22)?.first_chunk::<22>()?;
+fn is_minus_one(line: Line<'_>, span: Span) -> bool {
+    line.window(span.start()).is_some_and(|window| window[..2] == *b"-1")
+}
+
+/// So many bits from the lowest on, up to 31.
+#[inline(always)]
+fn low_bits(count: u32) -> u32 {
+    (1 << (count & 31)) - 1
+}
+
+/// Where the colon stands in an IPv4 address with a port. Each bit of what is asked stands for a byte of the text.
+#[inline(always)]
+fn usual_endpoint<C: Cpu>(cpu: C, line: Line<'_>, span: Span) -> Option<usize> {
+    let window = line.window(span.start())?;
+    let len = span.len() as u32;
     if !(9..=21).contains(&len) {
         return None;
     }
-    let mut marks = points.within(from, from + len);
-    if marks.count_ones() != 4 || digits.within(from, from + len) ^ marks != (1 << len) - 1 {
-        return None;
-    }
-    let (mut begin, mut unfit) = (0, false);
-    for mark in *b"...:" {
-        let end = marks.trailing_zeros() as usize;
-        marks &= marks - 1;
-        let octet = text.get(begin..begin + 4)?.first_chunk::<4>()?;
-        let len = end - begin;
-        let first_three = u32::from_be_bytes(*octet) >> 8;
-        unfit |= len.wrapping_sub(1) > 2
-            || (len == 3 && first_three > u32::from_be_bytes(*b"\0255"))
-            || (len > 1 && octet[0] == b'0')
-            || text[end] != mark;
-        begin = end + 1;
-    }
-    (!unfit && begin < len && (text[begin] != b'0' || begin + 1 == len)).then_some(from + begin - 1)
+    let all = low_bits(len);
+    let [digits, points] = [cpu.digits(window) & all, cpu.equal(window, b'.') & all];
+    let colon = all & !digits & !points;
+    let zeros = cpu.equal(window, b'0');
+    let twos = cpu.equal(window, b'2');
+    let fives = cpu.equal(window, b'5');
+    // The colon is one byte, and it is one; the points are three, before it.
+    let marks = points | colon;
+    let mut is_usual = (colon.count_ones() == 1) & (points.count_ones() == 3) & (points < colon);
+    is_usual &= window[(colon.trailing_zeros() & 31) as usize] == b':';
+    // Each begins with a digit behind which no zero stands before another, and an octet has three at most.
+    let begins = marks << 1 | 1;
+    is_usual &= begins & digits == begins;
+    is_usual &= begins & zeros & digits >> 1 == 0;
+    let three = digits & digits >> 1 & digits >> 2 & (colon.wrapping_sub(1));
+    is_usual &= three & digits >> 3 == 0;
+    // No octet is above 255.
+    let above_two = digits & cpu.above(window, b'2');
+    let above_five = digits & cpu.above(window, b'5');
+    let too_much = above_two | twos & (above_five >> 1 | fives >> 1 & above_five >> 2);
+    is_usual &= three & begins & too_much == 0;
+    is_usual.then(|| span.start() + colon.trailing_zeros() as usize)
 }
 
 type Place = (usize, usize);
 
 /// Method, URL and version where the line ends with ` HTTP/1.1` or its like, and none of them is a dash.
 #[inline(always)]
-fn usual_request(line: Line<'_>, from: usize, to: usize) -> Option<[Place; 3]> {
+fn usual_request<C: Cpu>(cpu: C, line: Line<'_>, span: Span) -> Option<[Place; 3]> {
+    let (from, to) = (span.start(), span.end());
+    let window = line.window(from)?;
     let version = to.checked_sub(8).filter(|&version| version > from + 1)?;
-    let method = line.spaces.next(from, to);
-    let is_usual = line.bytes[version - 1] == b' '
-        && method + 1 < version - 1
-        && is_version(&line.bytes[version..to])
-        && (line.bytes[from] != b'-' || method > from + 1)
-        && method > from
-        && (line.bytes[method + 1] != b'-' || method + 2 < version - 1);
+    let method = from + cpu.equal(window, b' ').trailing_zeros() as usize;
+    // Without a space the method is taken for 32 bytes long, and what stands behind them is none.
+    let is_usual = (method + 1 < version - 1)
+        & (method > from)
+        & (line.bytes.get(method) == Some(&b' '))
+        & (line.bytes[version - 1] == b' ')
+        & is_version(&line.bytes[version..to])
+        & ((window[0] != b'-') | (method > from + 1))
+        & ((line.bytes.get(method + 1) != Some(&b'-')) | (method + 2 < version - 1));
     is_usual.then_some([(from, method), (method + 1, version - 1), (version, to)])
 }
 
@@ -410,7 +445,8 @@ pub fn is_version(text: &[u8]) -> bool {
 }
 
 fn ints_fit(text: &[u8], separator: &[u8]) -> bool {
-    text.is_empty() || split(text, separator).all(|(from, to)| &text[from..to] == b"-" || integer(&text[from..to]).is_some())
+    text.is_empty()
+        || split(text, separator).all(|(from, to)| &text[from..to] == b"-" || integer(&text[from..to]).is_some())
 }
 
 /// The parts between separators, as places; an empty text has one empty part.

@@ -3,7 +3,7 @@
 
 use crate::block::{Line, Span};
 use crate::cells;
-use crate::fast::Cutter;
+use crate::fast::{Cpu, MOST_FIELDS};
 use crate::spec::{Columns, Field, Kind, Token};
 use crate::words::looks_like;
 
@@ -29,30 +29,33 @@ impl<'a> Cursor<'a> {
         Self { line, layout, at: line.start, count: 0, open_at: None }
     }
 
-    /// Cut the fields that the layout knows, each into the slot of its number; a dash is none. Tells whether no text of
-    /// the line needs more than copying; false if that is not known.
+    /// Cut the fields that the layout knows, each into the slot of its number; a dash is none. Tells which of them hold
+    /// a byte that needs more than copying, if that is known.
     #[inline(always)]
-    pub fn cut_known(&mut self, cutter: &mut Cutter, slots: &mut [Span]) -> bool {
+    pub fn cut_known<C: Cpu>(&mut self, cpu: C, spans: &mut [Span; MOST_FIELDS], slots: &mut [Span]) -> Option<u64> {
         let steps = &self.layout.steps;
-        let known = self.layout.fields.len();
-        let mut is_plain = false;
-        match cutter.cut(self.line, &mut slots[..known]) {
-            Some(cut) if steps.bare.iter().all(|&number| !self.is_quoted(slots[number])) => {
-                (self.count, self.at) = (cut.known, cut.rest);
-                is_plain = cut.is_plain;
+        let slots = &mut slots[..self.layout.fields.len()];
+        let (empty, odd) = match self.line.cut {
+            Some(cut) if cut.quoted & steps.bare == 0 => {
+                let known = cut.fields.min(slots.len());
+                let empty = cpu.spans(&cut, spans);
+                slots[..known].copy_from_slice(&spans[..known]);
+                (self.count, self.at) = (known, (cut.ends[known] as usize).wrapping_add(1).min(self.line.end));
+                (empty, Some(cut.odd))
             }
-            _ => self.cut_one_by_one(&mut slots[..known]),
-        }
-        for &number in &steps.empty_absent {
-            if slots[number].is_empty() {
-                slots[number] = Span::ABSENT;
+            _ => {
+                self.cut_one_by_one(slots);
+                (u64::MAX, None)
+            }
+        };
+        if empty & steps.empty_absent != 0 {
+            for (slot, _) in slots.iter_mut().zip(&self.layout.fields).filter(|(_, field)| field.is_empty_absent()) {
+                if slot.is_empty() {
+                    *slot = Span::ABSENT;
+                }
             }
         }
-        is_plain
-    }
-
-    fn is_quoted(&self, span: Span) -> bool {
-        span.is_present() && span.start() > self.line.start && self.line.bytes[span.start() - 1] == b'"'
+        odd
     }
 
     #[inline(never)]
@@ -60,7 +63,8 @@ impl<'a> Cursor<'a> {
         slots.fill(Span::ABSENT);
         for (slot, field) in slots.iter_mut().zip(&self.layout.fields) {
             let Some((from, to)) = self.next(field.bare) else { return };
-            if &self.line.bytes[from..to] != b"-" {
+            let text = &self.line.bytes[from..to];
+            if text != b"-" && !(field.bare && text == b"\"-\"") {
                 *slot = Span::new(from, to);
             }
         }
@@ -74,12 +78,12 @@ impl<'a> Cursor<'a> {
             return None;
         }
         if line.bytes[at] != b'"' || bare {
-            let end = line.spaces.next(at, line.end);
+            let end = line.next(b' ', at);
             self.at = end + 1;
             self.count += 1;
             return Some((at, end));
         }
-        let mut end = line.quotes.next(at + 1, line.end);
+        let mut end = line.next(b'"', at + 1);
         if end >= line.end || !is_followed(line, end) || line.bytes[end - 1] == b'\\' {
             let Some(closing) = closing(line, at, self.layout, self.count) else {
                 self.open_at = Some(at);
@@ -98,8 +102,8 @@ impl<'a> Cursor<'a> {
 #[inline]
 #[must_use]
 pub fn is_tabbed(line: Line<'_>) -> bool {
-    let first = line.spaces.next(line.start, line.end);
-    line.bytes[line.start..first].contains(&b'\t')
+    let may_be = line.cut.is_none_or(|cut| cut.odd & 1 == 1);
+    may_be && line.bytes[line.start..line.next(b' ', line.start)].contains(&b'\t')
 }
 
 /// The places of the fields of a line that are separated by tabs, without their quotes.
@@ -122,7 +126,7 @@ fn is_followed(line: Line<'_>, quote: usize) -> bool {
 fn closing(line: Line<'_>, start: usize, layout: &Columns, number: usize) -> Option<usize> {
     let mut clean = None;
     let mut behind_backslash = Vec::new();
-    let mut at = line.quotes.next(start + 1, line.end);
+    let mut at = line.next(b'"', start + 1);
     while at < line.end {
         if backslashes(line, start, at) % 2 == 1 {
             if is_followed(line, at) {
@@ -134,7 +138,7 @@ fn closing(line: Line<'_>, start: usize, layout: &Columns, number: usize) -> Opt
         } else if fits_glued(line, at + 1, layout, number + 1) {
             return Some(at);
         }
-        at = line.quotes.next(at + 1, line.end);
+        at = line.next(b'"', at + 1);
     }
     if layout.backslash_escapes || behind_backslash.is_empty() {
         return clean;
@@ -142,10 +146,7 @@ fn closing(line: Line<'_>, start: usize, layout: &Columns, number: usize) -> Opt
     if clean.is_some_and(|quote| is_followed_by_rest(line, quote + 1, layout, number + 1)) {
         return clean;
     }
-    behind_backslash
-        .into_iter()
-        .find(|&quote| is_followed_by_rest(line, quote + 1, layout, number + 1))
-        .or(clean)
+    behind_backslash.into_iter().find(|&quote| is_followed_by_rest(line, quote + 1, layout, number + 1)).or(clean)
 }
 
 /// How many backslashes stand directly before the quote, inside the field.
@@ -159,7 +160,7 @@ fn fits_glued(line: Line<'_>, at: usize, layout: &Columns, number: usize) -> boo
     if field.quoted {
         return line.bytes.get(at).is_some_and(|&byte| at < line.end && byte == b'"');
     }
-    let end = line.spaces.next(at, line.end).min(at + GLUED);
+    let end = line.next(b' ', at).min(at + GLUED);
     fits(field, &line.bytes[at..end]) == Some(true)
 }
 
@@ -187,7 +188,7 @@ fn is_followed_by_rest(line: Line<'_>, mut at: usize, layout: &Columns, number: 
         if field.quoted || (begins_quoted && !field.bare) {
             return begins_quoted && field.quoted;
         }
-        let end = if at + 1 < line.end { line.spaces.next(at + 1, line.end) } else { line.end };
+        let end = if at + 1 < line.end { line.next(b' ', at + 1) } else { line.end };
         let word = &line.bytes[at + 1..end];
         if word.is_empty() || !(word == b"-" || fits(field, word) != Some(false)) {
             return false;

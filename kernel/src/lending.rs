@@ -50,10 +50,10 @@ impl<T: ArrowNativeType> Growing<T> {
         }
     }
 
-    /// Bytes of memory.
+    /// Bytes of values. The memory that came back may be larger; it is there anyway.
     #[must_use]
     pub fn memory(&self) -> usize {
-        self.values.capacity() * size_of::<T>()
+        self.values.len() * size_of::<T>()
     }
 }
 

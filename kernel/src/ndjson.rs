@@ -3,7 +3,7 @@
 use crate::block::{Block, Row, Span, TimeSource, View};
 use crate::cells::find;
 use crate::escapes::{Read, decode, has_escape, reading};
-use crate::fast::{Hot, Key, Out, at_best};
+use crate::fast::{Cpu, Hot, Key, Out, at_best};
 use crate::ids::Ids;
 use crate::pool;
 use crate::spec::{Column, Escape, Format, Plan, Role, Writing, writings};
@@ -80,9 +80,10 @@ impl FormatKeys {
         let head = format!("{}:{}", json(name), json(&format.name)).into_bytes();
         let layouts = format.layouts.iter().map(|layout| {
             let (writings, separators) = writings(format, layout);
-            let pairs = writings.into_iter().zip(&format.columns).enumerate().filter_map(|(number, (writing, column))| {
-                Some(Pair::new(layout.slot_of(number)?, writing, column, schema))
-            });
+            let pairs =
+                writings.into_iter().zip(&format.columns).enumerate().filter_map(|(number, (writing, column))| {
+                    Some(Pair::new(layout.slot_of(number)?, writing, column, schema))
+                });
             LayoutKeys { pairs: pairs.collect(), separators, slots: layout.slots(format.columns.len()) }
         });
         let width = format.columns.iter().map(|column| column.names[schema].len() + 8).sum::<usize>() + head.len();
@@ -135,7 +136,7 @@ impl Hot for All<'_, '_> {
     type Output = ();
 
     #[inline(always)]
-    fn run(self) {
+    fn run<C: Cpu>(self, _cpu: C) {
         for row in &self.writer.block.rows {
             self.writer.record(row, self.ids);
         }
@@ -167,7 +168,7 @@ impl Writer<'_> {
             self.values::<false>(view, slots, &layout.pairs[..1], layout);
             self.time_source(row);
             self.values::<false>(view, slots, &layout.pairs[1..], layout);
-        } else if row.is_plain {
+        } else if row.odd == Some(0) {
             self.values::<true>(view, slots, &layout.pairs, layout);
         } else {
             self.values::<false>(view, slots, &layout.pairs, layout);

@@ -28,7 +28,9 @@ pub fn integer(text: &[u8]) -> Option<i64> {
 pub fn float(text: &[u8]) -> Option<f64> {
     let point = text.iter().position(|&byte| byte == b'.').unwrap_or(text.len());
     let places = text.len().saturating_sub(point + 1);
-    if point > 0 && places > 0 && text.len() <= EXACT_DIGITS
+    if point > 0
+        && places > 0
+        && text.len() <= EXACT_DIGITS
         && let Some(value) = digits(&text[..point], 0).and_then(|whole| digits(&text[point + 1..], whole))
     {
         return Some(value as f64 / TENS[places]);
@@ -108,10 +110,25 @@ mod tests {
 
     #[test]
     fn numbers_are_what_the_standard_library_reads() {
-        for text in ["0", "7", "-1", "200", "999999999999999999", "9223372036854775807", "-9223372036854775808", "", "x"] {
+        for text in
+            ["0", "7", "-1", "200", "999999999999999999", "9223372036854775807", "-9223372036854775808", "", "x"]
+        {
             assert_eq!(integer(text.as_bytes()), text.parse().ok(), "{text}");
         }
-        let floats = ["0.001", "0.1", "12.3456789", "1234567.8901234", "12345678.90123456789", "-0.5", "5", "0.0", ".5", "1e3", "1.2.3", ""];
+        let floats = [
+            "0.001",
+            "0.1",
+            "12.3456789",
+            "1234567.8901234",
+            "12345678.90123456789",
+            "-0.5",
+            "5",
+            "0.0",
+            ".5",
+            "1e3",
+            "1.2.3",
+            "",
+        ];
         for text in floats {
             assert_eq!(float(text.as_bytes()).map(f64::to_bits), text.parse().ok().map(f64::to_bits), "{text}");
         }
@@ -136,7 +153,11 @@ mod tests {
             "nothing",
         ] {
             for _ in 0..2 {
-                assert_eq!(all.read(text.as_bytes()), times::read(text.as_bytes(), UTC).map(|moment| moment.us), "{text}");
+                assert_eq!(
+                    all.read(text.as_bytes()),
+                    times::read(text.as_bytes(), UTC).map(|moment| moment.us),
+                    "{text}"
+                );
             }
         }
     }

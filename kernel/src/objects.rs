@@ -134,7 +134,8 @@ impl<'a> Reader<'a> {
 
 /// RFC 8259, 6: how long the number is that the text begins with.
 fn number_len(text: &[u8]) -> Option<usize> {
-    let digits = |from: usize| text.get(from..).unwrap_or_default().iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let digits =
+        |from: usize| text.get(from..).unwrap_or_default().iter().take_while(|byte| byte.is_ascii_digit()).count();
     let sign = usize::from(text.first() == Some(&b'-'));
     let mut len = sign + if text.get(sign) == Some(&b'0') { 1 } else { digits(sign) };
     if len == sign {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::block::{Block, Bytes, Line, Row, Segment};
-use crate::fast::{self, Hot, Mask, Masks};
+use crate::fast::{self, Cpu, Hot, Mask, Scalar, Scanner};
 use crate::pool;
 use crate::reading::{Reader, Reason};
 use crate::spec::{Layout, LayoutAt, Plan};
@@ -93,7 +93,7 @@ pub struct Parser {
     offset: u64,
     long: Option<Long>,
     open: Option<Open>,
-    masks: Masks,
+    scanner: Option<Scanner>,
 }
 
 impl Parser {
@@ -101,7 +101,7 @@ impl Parser {
     #[must_use]
     pub fn new(plan: Arc<Plan>, item: Item) -> Self {
         let offset = item.offset;
-        Self { plan, item, rest: Vec::new(), offset, long: None, open: None, masks: Masks::default() }
+        Self { plan, item, rest: Vec::new(), offset, long: None, open: None, scanner: None }
     }
 
     /// Take the next bytes; the batch holds what can be told by now.
@@ -193,8 +193,8 @@ impl Hot for Chunk<'_, '_> {
     type Output = Option<(usize, Mask)>;
 
     #[inline(always)]
-    fn run(self) -> Self::Output {
-        self.work.chunk(self.bytes, self.start, self.end)
+    fn run<C: Cpu>(self, cpu: C) -> Self::Output {
+        self.work.chunk(cpu, self.bytes, self.start, self.end)
     }
 }
 
@@ -220,32 +220,31 @@ impl<'a> Work<'a> {
 
     /// The whole lines in `start..end` of a chunk. Gives the segment's number and its mask if it holds records.
     #[inline(always)]
-    fn chunk(&mut self, bytes: &[u8], start: usize, end: usize) -> Option<(usize, Mask)> {
+    fn chunk<C: Cpu>(&mut self, cpu: C, bytes: &[u8], start: usize, end: usize) -> Option<(usize, Mask)> {
         if start == end {
             return None;
         }
-        let mut masks = std::mem::take(&mut self.parser.masks);
-        masks.special = Mask::within(pool::mask());
-        masks.build(&bytes[..end]);
+        let mut scanner = self.parser.scanner.take().unwrap_or_default();
+        let mut special = Mask::within(pool::mask(), end);
         let segment = self.batch.block.segments.len();
         self.batch.block.segments.push(Segment { bytes: Box::new(Vec::new()), special: Mask::default() });
         let rows = self.batch.block.rows.len();
-        let whole = masks.line(bytes);
-        let newlines = masks.newline.bits();
         let mut at = start;
-        while at < end {
-            let stop = newlines.next(at, end);
-            if stop - at > self.parser.plan.max_line {
-                self.too_long(bytes[at..stop].to_vec());
-            } else {
-                self.line(Line { start: at, end: stop, ..whole }, segment as u32);
+        scanner.begin(start);
+        while let Some(count) = scanner.next(cpu, &bytes[..end], start, &mut special) {
+            for found in (0..count).filter_map(|number| scanner.line(number)) {
+                if found.end - at > self.parser.plan.max_line {
+                    self.too_long(bytes[at..found.end].to_vec());
+                } else {
+                    let line = Line { bytes, start: at, end: found.end, cut: scanner.cut(found) };
+                    self.line(cpu, line, segment as u32);
+                }
+                self.parser.offset += (found.end - at + 1) as u64;
+                at = found.end + 1;
             }
-            self.parser.offset += (stop - at + 1) as u64;
-            at = stop + 1;
         }
+        self.parser.scanner = Some(scanner);
         let used = self.batch.block.rows[rows..].iter().any(|row| row.segment as usize == segment);
-        let special = std::mem::take(&mut masks.special);
-        self.parser.masks = masks;
         used.then_some((segment, special))
     }
 
@@ -255,7 +254,14 @@ impl<'a> Work<'a> {
         let length = if self.parser.long.is_some() {
             self.close_open(Reason::UnclosedQuote);
             let (payload, length, sha256) = self.parser.partial();
-            self.reject(Reject { offset: self.parser.offset, lines: 1, reason: Reason::LineTooLong, payload, length, sha256 });
+            self.reject(Reject {
+                offset: self.parser.offset,
+                lines: 1,
+                reason: Reason::LineTooLong,
+                payload,
+                length,
+                sha256,
+            });
             length
         } else {
             let line = std::mem::take(&mut self.parser.rest);
@@ -269,28 +275,36 @@ impl<'a> Work<'a> {
     fn too_long(&mut self, line: Vec<u8>) {
         self.close_open(Reason::UnclosedQuote);
         let (payload, length, sha256) = kept(line);
-        self.reject(Reject { offset: self.parser.offset, lines: 1, reason: Reason::LineTooLong, payload, length, sha256 });
+        self.reject(Reject {
+            offset: self.parser.offset,
+            lines: 1,
+            reason: Reason::LineTooLong,
+            payload,
+            length,
+            sha256,
+        });
     }
 
     /// A line in bytes of its own.
     fn copied(&mut self, text: Vec<u8>) {
-        let mut masks = Masks::default();
-        masks.build(&text);
         let segment = self.batch.block.segments.len();
         self.batch.block.segments.push(Segment { bytes: Box::new(Vec::new()), special: Mask::default() });
-        self.any_line(masks.line(&text), segment as u32);
-        self.batch.block.segments[segment] = Segment { bytes: Box::new(text), special: masks.special };
+        self.any_line(Line::whole(&text), segment as u32);
+        let special = Mask::special(&text);
+        self.batch.block.segments[segment] = Segment { bytes: Box::new(text), special };
     }
 
     #[inline(never)]
     fn any_line(&mut self, raw: Line<'_>, segment: u32) {
-        self.line(raw, segment);
+        self.line(Scalar, raw, segment);
     }
 
     #[inline(always)]
-    fn line(&mut self, raw: Line<'_>, segment: u32) {
-        let end = raw.end - usize::from(raw.text().last() == Some(&b'\r'));
-        let line = Line { end, ..raw };
+    fn line<C: Cpu>(&mut self, cpu: C, raw: Line<'_>, segment: u32) {
+        let mut line = raw;
+        if raw.text().last() == Some(&b'\r') {
+            line = Line { end: raw.end - 1, cut: None, ..raw };
+        }
         let text = line.text();
         if self.parser.open.is_some() && self.joined(text) {
             return;
@@ -305,13 +319,13 @@ impl<'a> Work<'a> {
             self.batch.counts.lines += 1;
             self.batch.counts.control += 1;
         } else {
-            self.single(line, raw, segment);
+            self.single(cpu, line, raw, segment);
         }
     }
 
     #[inline(always)]
-    fn single(&mut self, line: Line<'_>, raw: Line<'_>, segment: u32) {
-        match self.reader.read(line, segment, &mut self.batch.block) {
+    fn single<C: Cpu>(&mut self, cpu: C, line: Line<'_>, raw: Line<'_>, segment: u32) {
+        match self.reader.read(cpu, line, segment, &mut self.batch.block) {
             Ok(row) => self.record(row, self.parser.offset, 1),
             Err(failure) => match failure.open_in {
                 Some(layout) => {
@@ -350,14 +364,12 @@ impl<'a> Work<'a> {
     #[inline(never)]
     fn try_to_close(&mut self) {
         let Some(open) = self.parser.open.take() else { return };
-        let mut masks = Masks::default();
-        masks.build(&open.text);
         let segment = self.batch.block.segments.len();
-        let line = masks.line(&open.text);
-        match self.reader.read_joined(line, open.layout, segment as u32, &mut self.batch.block) {
+        match self.reader.read_joined(Line::whole(&open.text), open.layout, segment as u32, &mut self.batch.block) {
             Ok(row) => {
                 self.record(row, open.offset, open.lines);
-                self.batch.block.segments.push(Segment { bytes: Box::new(open.text), special: masks.special });
+                let special = Mask::special(&open.text);
+                self.batch.block.segments.push(Segment { bytes: Box::new(open.text), special });
             }
             Err(_) => self.parser.open = Some(open),
         }

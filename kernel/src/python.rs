@@ -136,7 +136,10 @@ impl Records {
     /// Text of all records, ends of each (u64), times in ms (i64, the smallest number for none).
     fn raw<'py>(&self, py: Python<'py>) -> PyResult<[Bound<'py, PyMemoryView>; 3]> {
         let (text, ends, times) = py.detach(|| raw(&self.block));
-        let view = |bytes: Vec<u8>| { let len = bytes.len(); Buffer::view(py, (bytes, len)) };
+        let view = |bytes: Vec<u8>| {
+            let len = bytes.len();
+            Buffer::view(py, (bytes, len))
+        };
         Ok([view(text)?, view(ends)?, view(times)?])
     }
 
@@ -203,10 +206,11 @@ impl Columns {
 
     /// An empty table for these records and others of their format.
     fn table(&self) -> Table {
-        let found = spare().extract_if(.., |(plan, format, _)| Arc::ptr_eq(plan, &self.plan) && *format == self.format).next();
+        let found =
+            spare().extract_if(.., |(plan, format, _)| Arc::ptr_eq(plan, &self.plan) && *format == self.format).next();
         let (plan, format) = (Arc::clone(&self.plan), self.format);
         let table = found.map_or_else(|| arrow::Table::new(&plan, format, true), |(_, _, table)| table);
-        Table { table: Some(table), plan, format }
+        Table { inner: Some(table), plan, format }
     }
 }
 
@@ -214,7 +218,7 @@ impl Columns {
 #[pyclass(module = "tailrace_kernel")]
 struct Table {
     /// None only while it is dropped.
-    table: Option<arrow::Table>,
+    inner: Option<arrow::Table>,
     plan: Arc<spec::Plan>,
     format: usize,
 }
@@ -232,7 +236,7 @@ fn spare() -> MutexGuard<'static, Spare> {
 
 impl Drop for Table {
     fn drop(&mut self) {
-        let Some(mut table) = self.table.take() else { return };
+        let Some(mut table) = self.inner.take() else { return };
         table.clear();
         let mut spare = spare();
         if spare.len() >= SPARE {
@@ -246,19 +250,19 @@ impl Drop for Table {
 impl Table {
     #[getter]
     fn rows(&self) -> usize {
-        self.table.as_ref().map_or(0, arrow::Table::rows)
+        self.inner.as_ref().map_or(0, arrow::Table::rows)
     }
 
     #[getter]
     fn memory(&self) -> usize {
-        self.table.as_ref().map_or(0, arrow::Table::memory)
+        self.inner.as_ref().map_or(0, arrow::Table::memory)
     }
 
     fn add(&mut self, py: Python<'_>, columns: &Columns) -> PyResult<()> {
         if columns.format != self.format || !Arc::ptr_eq(&columns.plan, &self.plan) {
             return Err(PyValueError::new_err("columns of another format or plan"));
         }
-        if let Some(table) = &mut self.table {
+        if let Some(table) = &mut self.inner {
             py.detach(|| table.add(&columns.block, &columns.plan, columns.day, &columns.ids));
         }
         Ok(())
@@ -266,7 +270,7 @@ impl Table {
 
     /// Each column with its name. They are apart because whoever keeps a part of an array keeps all that came with it.
     fn take(&mut self, py: Python<'_>) -> Vec<(String, Taken)> {
-        let Some(table) = &mut self.table else { return Vec::new() };
+        let Some(table) = &mut self.inner else { return Vec::new() };
         let (fields, arrays, _) = py.detach(|| table.take()).into_parts();
         let names = fields.iter().map(|field| field.name().clone());
         names.zip(arrays.into_iter().map(|array| Taken { array })).collect()

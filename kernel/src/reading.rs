@@ -4,7 +4,7 @@
 use crate::block::{Block, Line, Row, Span, TimeSource, keep};
 use crate::cells::{Begun, Cells, fill, look_at, put_time};
 use crate::columns::{self, Cursor};
-use crate::fast::Cutter;
+use crate::fast::{Cpu, Hot, MOST_FIELDS, Scalar, at_best};
 use crate::objects::{self, Object};
 use crate::spec::{Columns, Format, Kind, Layout, LayoutAt, Objects, Plan, Token, Zone};
 use crate::syslog::{self, Header};
@@ -70,26 +70,27 @@ pub struct Reader<'p> {
     reference: i64,
     utc: Zone,
     days: Days,
-    cutter: Cutter,
+    spans: [Span; MOST_FIELDS],
 }
 
 impl<'p> Reader<'p> {
     /// A reader for an item whose key promises the format `expected`, with a time shortly after its last line.
     #[must_use]
     pub fn new(plan: &'p Plan, expected: Option<usize>, reference: i64) -> Self {
-        Self { plan, expected, reference, utc: Zone::utc(), days: Days::default(), cutter: Cutter::default() }
+        Self { plan, expected, reference, utc: Zone::utc(), days: Days::default(), spans: [Span::ABSENT; MOST_FIELDS] }
     }
 
     /// The record that the line is, or why it is none.
     #[inline(always)]
-    pub fn read(&mut self, line: Line<'_>, segment: u32, block: &mut Block) -> Reading {
+    pub fn read<C: Cpu>(&mut self, cpu: C, line: Line<'_>, segment: u32, block: &mut Block) -> Reading {
         let first = if self.plan.explicit { Some(0) } else { self.expected };
         if let Some(format) = first
             && let Some(Layout::Columns(layout)) = self.plan.formats[format].layouts.first()
             && line.bytes[line.start] != b'{'
         {
             let starts = if self.plan.explicit { &[] } else { layout.starts.as_slice() };
-            let reading = self.columns_at_once(line, LayoutAt { format, layout: 0 }, (layout, starts), segment, block);
+            let at = LayoutAt { format, layout: 0 };
+            let reading = self.columns_at_once(cpu, line, at, (layout, starts), segment, block);
             match reading {
                 Err(failure) if failure.open_in.is_none() && !self.plan.explicit => {}
                 _ => return reading,
@@ -156,22 +157,20 @@ impl<'p> Reader<'p> {
                 _ => {}
             }
         }
-        [true, false]
-            .into_iter()
-            .find_map(|whole| self.as_template(format, asked, whole, block))
-            .ok_or(failure)
+        [true, false].into_iter().find_map(|whole| self.as_template(format, asked, whole, block)).ok_or(failure)
     }
 
     /// The line read by position.
     #[inline(never)]
     fn columns(&mut self, line: Line<'_>, at: LayoutAt, layout: &Columns, segment: u32, block: &mut Block) -> Reading {
-        self.columns_at_once(line, at, (layout, &[]), segment, block)
+        at_best(Closer { reader: self, line, at, layout, segment, block })
     }
 
     /// The line read by position. It fails at once if its first fields do not look like `starts`.
     #[inline(always)]
-    fn columns_at_once(
+    fn columns_at_once<C: Cpu>(
         &mut self,
+        cpu: C,
         line: Line<'_>,
         at: LayoutAt,
         (layout, starts): (&Columns, &[Token]),
@@ -185,8 +184,8 @@ impl<'p> Reader<'p> {
         let begun = Begun::new(block, layout.steps.slots);
         let mut cells = begun.cells(block);
         let mut cursor = Cursor::new(line, layout);
-        let is_plain = cursor.cut_known(&mut self.cutter, cells.slots);
-        look_at(layout, line, &mut self.days, &mut cells);
+        let odd = cursor.cut_known(cpu, &mut self.spans, cells.slots);
+        look_at(cpu, layout, line, &mut self.days, &mut cells);
         if !starts.is_empty() && !begins(line, layout, starts, &cells) {
             begun.discard(block);
             return Err(Failure::new(Reason::NoMatch));
@@ -213,7 +212,7 @@ impl<'p> Reader<'p> {
             }
         }
         let mut row = row(at, segment, line, moment, begun, block);
-        row.is_plain = is_plain && arena == block.arena.len();
+        row.odd = odd.filter(|_| arena == block.arena.len());
         Ok(row)
     }
 
@@ -230,7 +229,7 @@ impl<'p> Reader<'p> {
             }
             count += 1;
         }
-        look_at(layout, line, &mut self.days, &mut cells);
+        look_at(Scalar, layout, line, &mut self.days, &mut cells);
         let moment = cells.moment;
         if count < layout.required || moment.is_none() {
             begun.discard(block);
@@ -334,6 +333,25 @@ impl<'p> Reader<'p> {
     }
 }
 
+/// A line read by position that did not come that way at once.
+struct Closer<'r, 'p> {
+    reader: &'r mut Reader<'p>,
+    line: Line<'r>,
+    at: LayoutAt,
+    layout: &'r Columns,
+    segment: u32,
+    block: &'r mut Block,
+}
+
+impl Hot for Closer<'_, '_> {
+    type Output = Reading;
+
+    #[inline(always)]
+    fn run<C: Cpu>(self, cpu: C) -> Reading {
+        self.reader.columns_at_once(cpu, self.line, self.at, (self.layout, &[]), self.segment, self.block)
+    }
+}
+
 /// Whether the first fields, looked at by now, are what a line of this layout begins with; false as well where that
 /// needs a closer look.
 #[inline(always)]
@@ -347,12 +365,12 @@ fn begins(line: Line<'_>, layout: &Columns, starts: &[Token], cells: &Cells<'_>)
             Token::Time if field.columns[0] == 0 => cells.moment.is_some() && line.bytes[at + 4] == b'-',
             Token::Name => !matches!(line.bytes[at], b'{' | b'<'),
             Token::Path if line.bytes.get(at + 3) == Some(&b'/') && span.len() > 3 => true,
-            _ => words::looks_like(token, &line.bytes[at..line.spaces.next(at, line.end)]),
+            _ => words::looks_like(token, &line.bytes[at..line.next(b' ', at)]),
         };
         if !is_as_told {
             return false;
         }
-        at = if span.len() == 0 || field.kind == Kind::Endpoint { line.spaces.next(at, line.end) } else { span.end() } + 1;
+        at = if span.len() == 0 || field.kind == Kind::Endpoint { line.next(b' ', at) } else { span.end() } + 1;
     }
     true
 }
@@ -417,7 +435,7 @@ fn row(at: LayoutAt, segment: u32, line: Line<'_>, moment: Option<i64>, begun: B
         time: moment.unwrap_or_default(),
         time_source: TimeSource::Own,
         truncated: false,
-        is_plain: false,
+        odd: None,
         slots: begun.slots,
         extra: (begun.extra, block.extra.len()),
         invalid: (begun.invalid, block.invalid.len()),

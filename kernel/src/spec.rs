@@ -2,7 +2,6 @@
 
 use serde::Deserialize;
 
-
 /// What a parser is told once, before any bytes.
 #[derive(Deserialize)]
 pub struct Plan {
@@ -29,7 +28,9 @@ impl Plan {
         let mut plan: Self = serde_json::from_slice(json).map_err(|error| format!("not a plan: {error}"))?;
         for format in &mut plan.formats {
             for layout in &mut format.layouts {
-                layout.place(format.columns.len()).ok_or_else(|| format!("not a plan: {} fills a column twice", format.name))?;
+                layout
+                    .place(format.columns.len())
+                    .ok_or_else(|| format!("not a plan: {} fills a column twice", format.name))?;
             }
         }
         Ok(plan)
@@ -191,6 +192,14 @@ pub struct Field {
     pub slots: Vec<usize>,
 }
 
+impl Field {
+    /// Whether `""` is no value.
+    #[must_use]
+    pub fn is_empty_absent(&self) -> bool {
+        self.empty_absent && self.kind != Kind::Captures
+    }
+}
+
 /// What one of a line's first words looks like.
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
 #[serde(rename_all = "lowercase")]
@@ -292,10 +301,10 @@ pub struct Steps {
     pub slots: usize,
     /// For each column its slot.
     pub slot_of: Vec<Option<usize>>,
-    /// Fields in which a quote at the start is part of the text.
-    pub bare: Vec<usize>,
-    /// Fields whose `""` is no value.
-    pub empty_absent: Vec<usize>,
+    /// A bit for each of the first fields in which a quote at the start is part of the text.
+    pub bare: u64,
+    /// A bit for each field whose `""` is no value; the last stands for all that follow too.
+    pub empty_absent: u64,
     /// Slots that hold the text of another one as well, to be written raw.
     pub raws: Vec<(usize, usize)>,
     /// Integers and lists of them.
@@ -331,12 +340,8 @@ impl Steps {
     }
 
     fn add(&mut self, number: usize, field: &Field) {
-        if field.bare {
-            self.bare.push(number);
-        }
-        if field.empty_absent && field.kind != Kind::Captures {
-            self.empty_absent.push(number);
-        }
+        self.bare |= u64::from(field.bare).checked_shl(number as u32).unwrap_or(0);
+        self.empty_absent |= u64::from(field.is_empty_absent()) << number.min(63);
         match (field.kind, field.slots.as_slice()) {
             (Kind::Text, &[text, raw]) => self.raws.push((text, raw)),
             (Kind::Text | Kind::Texts | Kind::Captures | Kind::Offers, _) => {}

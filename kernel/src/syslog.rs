@@ -109,11 +109,8 @@ fn modern(line: &[u8], mut at: usize, priority: Option<Place>) -> Option<Header>
         at = end + 1;
     }
     let (from, to) = fields[0];
-    let moment = if &line[from..to] == b"-" {
-        None
-    } else {
-        Some((times::read_whole(&line[from..to], &Zone::utc())?, from))
-    };
+    let moment =
+        if &line[from..to] == b"-" { None } else { Some((times::read_whole(&line[from..to], &Zone::utc())?, from)) };
     let mut text_at = structured(line, at)?;
     text_at += usize::from(line.get(text_at) == Some(&b' '));
     if line[text_at..].starts_with(b"\xef\xbb\xbf") {

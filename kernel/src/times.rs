@@ -1,7 +1,7 @@
 //! Times of day: ISO 8601, Apache's notation, seconds since 1970, and syslog's (RFC 3164). All in µs since 1970 UTC.
 
 use crate::block::Line;
-use crate::fast::Checked;
+use crate::fast::Cpu;
 use crate::spec::Zone;
 
 const SECOND: i64 = 1_000_000;
@@ -111,10 +111,11 @@ pub struct Days {
 impl Days {
     /// The time in a line from `at` on, if it is `YYYY-MM-DDTHH:MM:SS.ffffffZ`, in µs since 1970.
     #[inline(always)]
-    pub fn read(&mut self, line: Line<'_>, digits: Checked<'_>, at: usize) -> Option<i64> {
-        const DIGITS: u64 = 0b011_1111_0110_1101_1011_0110_1111;
-        let text: &[u8; 27] = line.bytes.get(at..at + 27)?.first_chunk()?;
-        if digits.within(at, at + 27) != DIGITS || text[19] != b'.' || text[26] != b'Z' {
+    pub fn read<C: Cpu>(&mut self, cpu: C, line: Line<'_>, at: usize) -> Option<i64> {
+        const DIGITS: u32 = 0b011_1111_0110_1101_1011_0110_1111;
+        let window = line.window(at)?;
+        let text: &[u8; 27] = window.first_chunk()?;
+        if cpu.digits(window) & ((1 << 27) - 1) != DIGITS || text[19] != b'.' || text[26] != b'Z' {
             return None;
         }
         if [text[10], text[13], text[16]] != *b"T::" {

@@ -31,11 +31,7 @@ pub fn raw_if_changed(view: View<'_>, span: Span, escape: Escape) -> Option<Cow<
 }
 
 /// The items of a list of texts.
-pub fn texts<'a>(
-    text: &'a [u8],
-    separator: &'a str,
-    escape: Escape,
-) -> impl Iterator<Item = Cow<'a, str>> + 'a {
+pub fn texts<'a>(text: &'a [u8], separator: &'a str, escape: Escape) -> impl Iterator<Item = Cow<'a, str>> + 'a {
     split(text, separator.as_bytes()).map(move |(from, to)| match decode(&text[from..to], escape) {
         Cow::Borrowed(text) => lossy(text),
         Cow::Owned(text) => Cow::Owned(lossy(&text).into_owned()),
@@ -63,9 +59,7 @@ pub fn offers(text: &[u8], separator: &str) -> Vec<String> {
         plain.push(text[at]);
         at += 1;
     }
-    split(&plain, separator.as_bytes())
-        .map(|(from, to)| lossy(trim_quotes(&plain[from..to])).into_owned())
-        .collect()
+    split(&plain, separator.as_bytes()).map(|(from, to)| lossy(trim_quotes(&plain[from..to])).into_owned()).collect()
 }
 
 fn trim_quotes(mut text: &[u8]) -> &[u8] {

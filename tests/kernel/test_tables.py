@@ -162,22 +162,25 @@ def test_texts_that_repeat_are_a_dictionary_and_others_are_not() -> None:
     assert pa.types.is_dictionary(kinds["actions_executed"].value_type)
     assert kinds["elb"] == kinds["_id"] == pa.string()
     dictionary = array.field("user_agent").dictionary
-    assert len(dictionary) == len(dictionary.unique()) == len({column for each in columns for column in each.field("user_agent").to_pylist()})
+    assert (
+        len(dictionary)
+        == len(dictionary.unique())
+        == len({column for each in columns for column in each.field("user_agent").to_pylist()})
+    )
 
 
 @pytest.mark.parametrize("length", [0, 1, 3, 4, 7, 8, 9, 16, 17, 30])
 def test_texts_of_any_length_are_told_apart(length: int) -> None:
     array, columns = grown(
-        alb(number % 500, agent=shake_128(b"%d" % (number % 90)).hexdigest(20)[:length] or "-") for number in range(1500)
+        alb(number % 500, agent=shake_128(b"%d" % (number % 90)).hexdigest(20)[:length] or "-")
+        for number in range(1500)
     )
     assert without_dictionaries(array).equals(pa.concat_arrays(columns))
 
 
 def test_texts_that_are_looked_for_in_one_place_make_no_dictionary() -> None:
     """Equal at both ends and equally long: whoever sends them must not make the kernel slow."""
-    array, columns = grown(
-        alb(1, agent=f"prefix  {number % 200:03}  postfix") for number in range(2000)
-    )
+    array, columns = grown(alb(1, agent=f"prefix  {number % 200:03}  postfix") for number in range(2000))
     assert without_dictionaries(array).equals(pa.concat_arrays(columns))
     assert array.field("user_agent").type == pa.string()
 
@@ -190,7 +193,9 @@ def test_a_table_takes_no_columns_of_another_format_or_parser() -> None:
     assert isinstance(columns["alb"], Growing)
     table = columns["alb"].table()
     table.add(columns["alb"])
-    table.add(next(other.records.columns(name, day) for name, day, _rows in other.records.partitions() if name == "alb"))
+    table.add(
+        next(other.records.columns(name, day) for name, day, _rows in other.records.partitions() if name == "alb")
+    )
     with pytest.raises(ValueError, match="another format"):
         table.add(columns["nlb"])
     assert table.rows == 2

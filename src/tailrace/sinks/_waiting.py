@@ -6,6 +6,7 @@ Columns of the native kernel are put together by the kernel itself. All others w
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pyarrow as pa
 
@@ -29,11 +30,11 @@ class Waiting:
         self._small_memory = 0
         self._table: Table | None = None
         self._table_memory = 0
-        self._grown: type | None = None
+        self._growing: Any = Growing
 
     def add(self, columns: ArrowStream) -> None:
         """Take a batch."""
-        if type(columns) is self._grown or isinstance(columns, Growing):  # to ask it of the type takes ten times as long
+        if isinstance(columns, self._growing):
             self._grow(columns)
         else:
             self._end_table()
@@ -41,7 +42,8 @@ class Waiting:
 
     def _grow(self, columns: Growing) -> None:
         if self._table is None:
-            self._table, self._grown = columns.table(), type(columns)
+            self._table = columns.table()
+            self._growing = type(columns)  # to ask for the protocol takes ten times as long
         before = self._table.rows
         self._table.add(columns)
         self.rows += self._table.rows - before

@@ -9,13 +9,16 @@ has further ones, `…-<part>-1.parquet` and so on.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tailrace.disk import publish, writing
 from tailrace.errors import MissingExtra
+from tailrace.kinds import NoSettings, SinkKind, Surroundings
 from tailrace.model import Batch, Identity, Item, StoredFile
+from tailrace.settings import Settings
 
 if TYPE_CHECKING:
     from tailrace.sinks._partitions import Finished, Partitions
@@ -105,3 +108,19 @@ class StoreSink:
 def store_name(directory: Path) -> str:
     """The name under which a store's receipts are kept."""
     return f"store:{directory.absolute()}"
+
+
+def _home(address: str, settings: Settings) -> Path:
+    return Path(address or settings.store)
+
+
+def _opened(address: str, _own: NoSettings, given: Surroundings) -> partial[StoreSink]:
+    return partial(StoreSink, _home(address, given.settings), memory=MEMORY // given.settings.workers)
+
+
+SINK = SinkKind(
+    form="store:DIR",
+    about="the local store: Parquet files, which `tailrace query` reads; DIR is --store if it is left out",
+    open=_opened,
+    home=_home,
+)

@@ -1,0 +1,110 @@
+//! One bit for each byte of a chunk.
+
+use super::WORD;
+
+/// One bit for each byte of a chunk, the first in the lowest place.
+#[derive(Default, Clone)]
+pub struct Mask {
+    /// As bytes, with some more behind, so that 8 can be read at any place.
+    bytes: Vec<u8>,
+}
+
+impl Mask {
+    /// A mask for so many bytes, in the memory of another, whose bits it keeps until they are set.
+    #[must_use]
+    pub fn within(mut bytes: Vec<u8>, len: usize) -> Self {
+        bytes.resize(len / WORD * 8 + 24, 0);
+        Self { bytes }
+    }
+
+    /// The mask of a text: which of its bytes JSON cannot hold as they are, or may not be ASCII.
+    #[must_use]
+    pub fn special(text: &[u8]) -> Self {
+        let mut mask = Self::within(Vec::new(), text.len());
+        for (number, word) in text.chunks(WORD).enumerate() {
+            let bits = word.iter().rev().fold(0, |bits, &byte| bits << 1 | u64::from(super::scalar::is_special(byte)));
+            mask.set(number, bits);
+        }
+        mask
+    }
+
+    /// The memory of the mask.
+    #[must_use]
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
+    /// Set a word's bits.
+    #[inline(always)]
+    pub fn set(&mut self, word: usize, bits: u64) {
+        if let Some(place) = self.bytes.as_chunks_mut::<8>().0.get_mut(word) {
+            *place = bits.to_le_bytes();
+        }
+    }
+
+    /// The bits, to be asked.
+    #[inline]
+    #[must_use]
+    pub fn bits(&self) -> Bits<'_> {
+        Bits { bytes: &self.bytes }
+    }
+}
+
+/// The bits of a mask.
+#[derive(Clone, Copy)]
+pub struct Bits<'a> {
+    bytes: &'a [u8],
+}
+
+impl Bits<'_> {
+    /// The bits from `at` on; at least 57 of them are there.
+    #[inline(always)]
+    fn window(self, at: usize) -> u64 {
+        match self.bytes.get(at / 8..).and_then(|rest| rest.first_chunk()) {
+            Some(bytes) => u64::from_le_bytes(*bytes) >> (at % 8),
+            None => 0,
+        }
+    }
+
+    /// Whether any bit is set in `from..to`.
+    #[inline(always)]
+    #[must_use]
+    pub fn any(self, from: usize, to: usize) -> bool {
+        let len = to - from;
+        if len <= 56 {
+            return self.window(from) & ((1 << len) - 1) != 0;
+        }
+        if len <= 112 {
+            return self.window(from) & ((1 << 56) - 1) | self.window(from + 56) & ((1 << (len - 56)) - 1) != 0;
+        }
+        self.any_of_many(from, to)
+    }
+
+    #[inline(never)]
+    fn any_of_many(self, mut from: usize, to: usize) -> bool {
+        while from + 56 < to {
+            if self.window(from) & ((1 << 56) - 1) != 0 {
+                return true;
+            }
+            from += 56;
+        }
+        self.window(from) & ((1 << (to - from)) - 1) != 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_finds_what_a_search_finds() {
+        let bytes: Vec<u8> = (0..700_u32).map(|at| if at * at % 97 == 3 { b'\\' } else { b'x' }).collect();
+        let mask = Mask::special(&bytes);
+        for from in 0..=bytes.len() {
+            for to in [from, from + 1, from + 56, from + 57, from + 70, from + 113, bytes.len()] {
+                let to = to.clamp(from, bytes.len());
+                assert_eq!(mask.bits().any(from, to), bytes[from..to].contains(&b'\\'), "{from} {to}");
+            }
+        }
+    }
+}

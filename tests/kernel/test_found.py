@@ -1,0 +1,25 @@
+"""What generated and fuzzed input has found, each in its smallest form."""
+
+from __future__ import annotations
+
+from fuzzing.plans import log_format
+from parsing import Kernel, only, read
+from tailrace.registry import formats
+
+NLB = formats()["nlb"].example.encode()
+
+
+def test_a_dash_in_quotes_is_no_list_of_offers(kernel: Kernel) -> None:
+    """In plain lines and in those that need a closer look."""
+    line = NLB.replace(b'"h2","http/1.1"', b'"-"')
+    for text in (line, line.replace(b" web.example.com ", b' we"b '), line.replace(b" ", b"\t")):
+        record = read(kernel, text, plan=only("nlb")).record
+        assert "alpn_client_preference_list" not in record
+        assert record["tls_connection_creation_time"] == "2026-10-03T22:14:58Z"
+
+
+def test_a_number_at_the_end_of_a_cut_line_has_no_value_although_no_headers_follow(kernel: Kernel) -> None:
+    known = log_format("%ci %{+Q}CC %B%hr/%ST")
+    record = read(kernel, b'192.0.2.7 "a" 12', plan=only(known)).record
+    assert record["truncated"] is True
+    assert "bytes_read" not in record
