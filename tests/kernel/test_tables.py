@@ -155,7 +155,7 @@ def grown(lines: Iterator[bytes]) -> tuple[pa.StructArray, list[pa.StructArray]]
 def test_texts_that_repeat_are_a_dictionary_and_others_are_not() -> None:
     dice = random.Random(3)
     agents = [f"agent/{number}{'x' * (number % 30)}" for number in range(200)]
-    array, columns = grown(alb(number, agent=dice.choice(agents)) for number in range(2000))
+    array, columns = grown(alb(number, agent=dice.choice(agents)) for number in range(4000))
     assert without_dictionaries(array).equals(pa.concat_arrays(columns))
     kinds = {field.name: field.type for field in array.type}
     assert pa.types.is_dictionary(kinds["user_agent"])
