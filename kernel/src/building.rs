@@ -29,7 +29,7 @@ impl Bits {
     #[inline]
     pub fn add(&mut self, bits: u64, count: usize) {
         let place = self.len % RUN;
-        if place == 0 {
+        if place == 0 && count > 0 {
             self.words.push(bits);
         } else {
             if let Some(last) = self.words.last_mut() {
@@ -470,4 +470,79 @@ pub fn moments(values: &mut Growing<i64>, nulls: Option<NullBuffer>) -> Timestam
 pub fn list(items: ArrayRef, ends: &mut Ends, nulls: Option<NullBuffer>) -> ArrayRef {
     let field = Arc::new(Field::new_list_field(items.data_type().clone(), true));
     Arc::new(ListArray::new(field, ends.take(), items, nulls))
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::cast::AsArray;
+
+    use super::*;
+
+    fn texts(array: &dyn Array) -> Vec<String> {
+        match array.as_dictionary_opt::<Int32Type>() {
+            Some(dictionary) => {
+                let known = dictionary.values().as_string::<i32>();
+                dictionary.keys().values().iter().map(|&key| known.value(key as usize).to_owned()).collect()
+            }
+            None => array.as_string::<i32>().iter().map(|text| text.unwrap_or_default().to_owned()).collect(),
+        }
+    }
+
+    #[test]
+    fn bits_keep_their_order_across_words() {
+        let (mut bits, mut expected) = (Bits::default(), Vec::new());
+        for (number, count) in [3, 64, 1, 60, 64, 0, 63, 7].into_iter().enumerate() {
+            let word =
+                0xF0F3_5A96_C33C_1248_u64.rotate_left(number as u32) & u64::MAX.checked_shr(64 - count).unwrap_or(0);
+            bits.add(word, count as usize);
+            expected.extend((0..count).map(|place| word >> place & 1 == 1));
+        }
+        assert_eq!(bits.take().iter().collect::<Vec<_>>(), expected);
+        assert_eq!(bits.take().len(), 0);
+    }
+
+    #[test]
+    fn a_dictionary_gives_back_what_went_in_also_once_it_is_of_no_use() {
+        for (different, is_dictionary) in [(10, true), (MANY + 500, false), (3 * MANY, false)] {
+            let mut column = Text::new(true);
+            let expected: Vec<String> =
+                (0..4000).map(|number| format!("{:0>1$}", number % different, number % 40)).collect();
+            for text in &expected {
+                column.text(text.as_bytes());
+                column.look();
+            }
+            assert_eq!(column.len(), expected.len());
+            let array = column.take(None);
+            assert_eq!(array.as_dictionary_opt::<Int32Type>().is_some(), is_dictionary, "{different}");
+            assert_eq!(texts(&array), expected);
+            assert!(column.is_empty());
+        }
+    }
+
+    #[test]
+    fn texts_that_differ_only_where_nobody_looks_first_are_told_apart() {
+        let mut column = Text::new(true);
+        let expected: Vec<String> = (0..500).map(|number| format!("01234567{number:04}01234567")).collect();
+        for text in &expected {
+            column.text(text.as_bytes());
+        }
+        assert_eq!(texts(&column.take(None)), expected);
+        for text in &expected {
+            column.text(text.as_bytes());
+            column.look();
+        }
+        let array = column.take(None);
+        assert!(array.as_dictionary_opt::<Int32Type>().is_none());
+        assert_eq!(texts(&array), expected);
+    }
+
+    #[test]
+    fn a_column_without_any_text_becomes_dense_too() {
+        let mut column = Text::new(true);
+        (0..5).for_each(|_| column.none());
+        let Form::Dictionary(dictionary) = column.form() else { unreachable!("it began as one") };
+        dictionary.crowded = true;
+        column.look();
+        assert_eq!(texts(&column.take(None)), [""; 5]);
+    }
 }
