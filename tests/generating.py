@@ -20,7 +20,7 @@ from tailrace.registry import formats
 
 ZONES = ("UTC", "Europe/Zurich", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu")
 TOKENS = (
-    *tuple(word.encode("latin-1") for word in WORDS),
+    *(word.encode("latin-1") for word in WORDS),
     b"-",
     b'"',
     b"\\",
@@ -43,14 +43,22 @@ VALUES = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Case:
-    """An item, how it is read, and in which pieces."""
+    """An item, how it is read, and in which pieces. `about` says what the format's name does not."""
 
     way: Way
     data: bytes
     cuts: tuple[int, ...] = ()
     truncated: bool = False
+    about: str = ""
+
+    def __repr__(self) -> str:
+        """Short, for a plan is long."""
+        plan, item = self.way
+        names = ",".join(known.name for known in plan.formats) + (" explicit" if plan.explicit else "")
+        told = f"{self.about} [{names}] captures={plan.captures} max_line={plan.max_line} zone={len(plan.zone.begins)} {item}"
+        return f"{told}\n  {self.data!r} cut at {self.cuts}{' truncated' if self.truncated else ''}"
 
     @property
     def pieces(self) -> list[bytes]:
@@ -62,6 +70,8 @@ def known_lines() -> tuple[bytes, ...]:
     """Lines to begin with, and their inner parts where several stand together."""
     return tuple({part: None for _, text in texts() for part in (text, *text.split(b"\n")) if part})
 
+
+known_ways = cache(ways)
 
 Change = tuple[int, int, int, bytes]
 CHANGES: tuple[Callable[[bytes, int, int, bytes], bytes], ...] = (
@@ -130,10 +140,11 @@ def items() -> st.SearchStrategy[bytes]:
 
 def any_way() -> st.SearchStrategy[Way]:
     """The ways in which fuzzing reads, and others with any zone, kind, captures, limit, reference time and offset."""
-    known = tuple(formats().values())
+    every = list(formats())
+    names = st.just(every) | st.permutations(every) | st.sampled_from(every).map(lambda name: [name])
     plan = st.builds(
         Plan,
-        formats=st.just(known) | st.permutations(known).map(tuple) | st.sampled_from(known).map(lambda one: (one,)),
+        formats=names.map(lambda chosen: tuple(formats()[name] for name in chosen)),
         explicit=st.booleans(),
         zone=st.sampled_from(ZONES).map(zone),
         captures=st.none() | st.tuples(st.integers(0, 2), st.integers(0, 2)),
@@ -146,7 +157,7 @@ def any_way() -> st.SearchStrategy[Way]:
         identity=st.just(IDENTITY),
         offset=st.sampled_from((0, 1 << 40)),
     )
-    return st.sampled_from(ways()) | st.tuples(plan, item)
+    return st.integers(0, len(known_ways()) - 1).map(lambda number: known_ways()[number]) | st.tuples(plan, item)
 
 
 def cases() -> st.SearchStrategy[Case]:
@@ -175,7 +186,7 @@ def log_format_cases(draw: st.DrawFn) -> Case:
     plan = Plan(
         formats=(known,), explicit=True, captures=draw(st.none() | st.tuples(st.integers(0, 2), st.integers(0, 2)))
     )
-    return Case((plan, ItemPlan(reference_us=REFERENCE_US, identity=IDENTITY)), line + b"\n")
+    return Case((plan, ItemPlan(reference_us=REFERENCE_US, identity=IDENTITY)), line + b"\n", about=repr(text))
 
 
 def log_format_strings() -> st.SearchStrategy[str]:

@@ -125,20 +125,32 @@ pub fn fill(field: &Field, text: &[u8], span: Span, zone: &Zone, cells: &mut Cel
     }
 }
 
-/// Give all columns of a line their values; the texts of its fields are in the first slots by then.
+/// Give all columns of a line their values; the texts of its fields are in the first slots by then. Gives a bit for each
+/// field whose texts are written otherwise than they stand, for other reasons than their bytes.
 #[inline(always)]
-pub fn look_at<C: Cpu>(cpu: C, layout: &Columns, line: Line<'_>, days: &mut Days, cells: &mut Cells<'_>) {
+pub fn look_at<C: Cpu>(cpu: C, layout: &Columns, line: Line<'_>, days: &mut Days, cells: &mut Cells<'_>) -> u64 {
     let steps = &layout.steps;
+    let mut odd = 0;
     for &(text, raw) in &steps.raws {
         cells.slots[raw] = cells.slots[text];
     }
-    look_at_numbers(cpu, layout, line, cells);
+    if !are_usual_numbers(cpu, layout, line, cells) {
+        look_closer_at_numbers(layout, line, cells);
+        odd |= steps.integer_lists;
+    }
+    for &(slot, separator) in &steps.text_lists {
+        let span = cells.slots[slot];
+        odd |= u64::from(span.is_present() & !is_single(cpu, line, span, separator)) << slot.min(63);
+    }
     for &(slot, field, is_own) in &steps.times {
         let span = cells.slots[slot];
         match if span.len() == 27 { days.read(cpu, line, span.start()) } else { None } {
             Some(us) if is_own => cells.moment = Some(us),
             Some(_) => {}
-            None => cells.refill(&layout.fields[field], line),
+            None => {
+                odd |= 1 << field.min(63);
+                cells.refill(&layout.fields[field], line);
+            }
         }
     }
     for &([ip, port], field) in &steps.endpoints {
@@ -171,11 +183,12 @@ pub fn look_at<C: Cpu>(cpu: C, layout: &Columns, line: Line<'_>, days: &mut Days
     for &(_, field) in &steps.others {
         cells.refill(&layout.fields[field], line);
     }
+    odd
 }
 
-/// Numbers that are written as they stand, which is asked of all without a branch; or a closer look at each.
+/// Whether all numbers are written as they stand, which is asked without a branch for each; a `-1` may be none.
 #[inline(always)]
-fn look_at_numbers<C: Cpu>(cpu: C, layout: &Columns, line: Line<'_>, cells: &mut Cells<'_>) {
+fn are_usual_numbers<C: Cpu>(cpu: C, layout: &Columns, line: Line<'_>, cells: &mut Cells<'_>) -> bool {
     let steps = &layout.steps;
     let mut are_usual = true;
     for &(slot, _) in &steps.integers {
@@ -188,9 +201,7 @@ fn look_at_numbers<C: Cpu>(cpu: C, layout: &Columns, line: Line<'_>, cells: &mut
         are_usual &= !span.is_present() | is_minus_one | is_usual_decimal(cpu, line, span);
         cells.slots[slot] = if is_minus_one { Span::ABSENT } else { span };
     }
-    if !are_usual {
-        look_closer_at_numbers(layout, line, cells);
-    }
+    are_usual
 }
 
 #[inline(never)]
@@ -220,6 +231,14 @@ fn is_usual_decimal<C: Cpu>(cpu: C, line: Line<'_>, span: Span) -> bool {
     let len = span.len() as u32;
     let all = low_bits(len);
     (len.wrapping_sub(3) < 17) & (window[1] == b'.') & (cpu.digits(window) & all == all ^ 2)
+}
+
+/// Whether a list has one item.
+#[inline(always)]
+fn is_single<C: Cpu>(cpu: C, line: Line<'_>, span: Span, separator: u8) -> bool {
+    let Some(window) = line.window(span.start()) else { return false };
+    let len = span.len() as u32;
+    (len.wrapping_sub(1) < 31) & (cpu.equal(window, separator) & low_bits(len) == 0)
 }
 
 #[inline(always)]

@@ -1,9 +1,11 @@
 //! Records as NDJSON: one object a line, without nulls.
 
+use std::ops::Range;
+
 use crate::block::{Block, Row, Span, TimeSource, View};
 use crate::cells::find;
 use crate::escapes::{Read, decode, has_escape, reading};
-use crate::fast::{Cpu, Hot, Key, Out, at_best};
+use crate::fast::{Cpu, Hot, Key, Out, WINDOW, at_best};
 use crate::ids::Ids;
 use crate::pool;
 use crate::spec::{Column, Escape, Format, Plan, Role, Writing, writings};
@@ -20,7 +22,7 @@ pub struct Schema {
 }
 
 struct FormatKeys {
-    /// `"format":"alb"`
+    /// `{"format":"alb"`
     head: Vec<u8>,
     layouts: Vec<LayoutKeys>,
     /// How long all keys are together.
@@ -29,16 +31,22 @@ struct FormatKeys {
 
 /// How the columns of a layout's records are written.
 struct LayoutKeys {
+    /// For each pair its key, for values that are copied as they stand; none if that cannot be.
+    keys: Vec<Key>,
+    /// Those that are written if the record is plain.
+    plain: Vec<Key>,
     pairs: Vec<Pair>,
+    /// A bit for each field some of whose values are never simply copied.
+    always: u64,
     separators: Vec<String>,
     /// How many slots a record has.
     slots: usize,
 }
 
 struct Pair {
-    /// For values that are copied as they stand.
-    key: Key,
     slot: usize,
+    /// The number of its field, where fields are told by position.
+    field: u32,
     what: What,
     writing: Writing,
     /// `,"name":`
@@ -51,8 +59,10 @@ struct Pair {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum What {
     Copied,
-    /// Copied if it ends with its zone.
+    /// Copied; if it does not end with its zone, that is added.
     Time,
+    /// Copied as the only item, if there is but one.
+    Single,
     /// Nothing: it is written as another column.
     Raw,
     Other,
@@ -77,38 +87,80 @@ impl Schema {
 
 impl FormatKeys {
     fn new(format: &Format, name: &str, schema: usize) -> Self {
-        let head = format!("{}:{}", json(name), json(&format.name)).into_bytes();
+        let head = format!("{{{}:{}", json(name), json(&format.name)).into_bytes();
         let layouts = format.layouts.iter().map(|layout| {
             let (writings, separators) = writings(format, layout);
             let pairs =
                 writings.into_iter().zip(&format.columns).enumerate().filter_map(|(number, (writing, column))| {
-                    Some(Pair::new(layout.slot_of(number)?, writing, column, schema))
+                    let slot = layout.slot_of(number)?;
+                    let field = layout.fields().position(|field| field.columns.contains(&number)).unwrap_or(0);
+                    Some(Pair::new((slot, field as u32), writing, (column, &separators), schema))
                 });
-            LayoutKeys { pairs: pairs.collect(), separators, slots: layout.slots(format.columns.len()) }
+            let (keys, pairs): (Vec<Key>, Vec<Pair>) = pairs.unzip();
+            let plain = keys.iter().zip(&pairs).filter(|(_, pair)| pair.what != What::Raw).map(|(key, _)| key.clone());
+            let never_copied = pairs.iter().filter(|pair| pair.what == What::Other || pair.field > LAST_BIT);
+            let always = never_copied.fold(0, |bits, pair| bits | pair.bit());
+            let slots = layout.slots(format.columns.len());
+            LayoutKeys { plain: plain.collect(), keys, pairs, always, separators, slots }
         });
         let width = format.columns.iter().map(|column| column.names[schema].len() + 8).sum::<usize>() + head.len();
         Self { head, layouts: layouts.collect(), width }
     }
 }
 
-impl Pair {
-    fn new(slot: usize, writing: Writing, column: &Column, schema: usize) -> Self {
-        let name = key_of(&column.names[schema]);
-        let prefix = if schema == 0 { String::new() } else { column.drop_prefix.clone() };
-        let is_text = writing.role != Role::Number;
-        let text = if is_text { [name.as_slice(), b"\""].concat() } else { name.clone() };
-        let key = Key::new(&text, is_text);
-        let what = match writing.role {
-            _ if key.is_none() => What::Other,
-            Role::Text if prefix.is_empty() => What::Copied,
-            Role::Number | Role::Plain => What::Copied,
-            Role::Time => What::Time,
-            Role::Raw => What::Raw,
-            _ => What::Other,
-        };
-        Self { key: key.unwrap_or_default(), slot, what, writing, name, prefix }
+impl LayoutKeys {
+    /// The number that a plain pair has among all.
+    #[cold]
+    fn place_of_plain(&self, number: usize) -> usize {
+        let plain = self.pairs.iter().enumerate().filter(|(_, pair)| pair.what != What::Raw);
+        plain.map(|(place, _)| place).nth(number).unwrap_or(self.pairs.len())
     }
 }
+
+impl Pair {
+    fn new(
+        (slot, field): (usize, u32),
+        writing: Writing,
+        (column, separators): (&Column, &[String]),
+        schema: usize,
+    ) -> (Key, Self) {
+        let name = key_of(&column.names[schema]);
+        let prefix = if schema == 0 { String::new() } else { column.drop_prefix.clone() };
+        let what = match writing.role {
+            Role::Text if !prefix.is_empty() => What::Other,
+            Role::Number | Role::Plain | Role::Text => What::Copied,
+            Role::Time => What::Time,
+            Role::Raw => What::Raw,
+            Role::Numbers => What::Single,
+            Role::Texts if separators[writing.separator].len() == 1 => What::Single,
+            _ => What::Other,
+        };
+        let (opening, closing): (&[u8], &[u8]) = match (what, writing.role) {
+            (_, Role::Number) => (b"", b""),
+            (What::Single, Role::Texts) => (b"[\"", b"\"]"),
+            (What::Single, _) => (b"[", b"]"),
+            _ => (b"\"", b"\""),
+        };
+        let before = [name.as_slice(), opening].concat();
+        let stop = (field.min(LAST_BIT) as u8, what == What::Raw);
+        let (key, what) = match Key::new(&before, closing, slot, stop) {
+            Some(key) => (key, what),
+            None => {
+                let never = Key::new(b"", b"", slot, (stop.0, true)).unwrap_or_default();
+                (never, if what == What::Raw { what } else { What::Other })
+            }
+        };
+        (key, Self { slot, field, what, writing, name, prefix })
+    }
+
+    /// The bit of its field, among those that tell which fields need more than copying.
+    fn bit(&self) -> u64 {
+        1 << self.field.min(LAST_BIT)
+    }
+}
+
+/// It stands for all fields that follow too.
+const LAST_BIT: u32 = 63;
 
 fn key_of(name: &str) -> Vec<u8> {
     format!(",{}:", json(name)).into_bytes()
@@ -121,65 +173,160 @@ fn json(text: &str) -> String {
 /// Write all records of a block; with `ids` each begins with its id. Gives memory, and how much of it is the text.
 #[must_use]
 pub fn write(block: &Block, plan: &Plan, schema: &Schema, ids: Option<&Ids>) -> (Vec<u8>, usize) {
-    let mut writer = Writer { block, plan, schema, out: Out::new(pool::text()) };
-    at_best(All { writer: &mut writer, ids });
-    writer.out.into_parts()
+    at_best(All { block, plan, schema, ids })
 }
 
-/// All records of a writer's block.
-struct All<'w, 'a> {
-    writer: &'w mut Writer<'a>,
-    ids: Option<&'w Ids>,
+/// All records of a block.
+struct All<'a> {
+    block: &'a Block,
+    plan: &'a Plan,
+    schema: &'a Schema,
+    ids: Option<&'a Ids>,
 }
 
-impl Hot for All<'_, '_> {
-    type Output = ();
+impl Hot for All<'_> {
+    type Output = (Vec<u8>, usize);
 
     #[inline(always)]
-    fn run<C: Cpu>(self, _cpu: C) {
-        for row in &self.writer.block.rows {
-            self.writer.record(row, self.ids);
+    fn run<C: Cpu>(self, cpu: C) -> Self::Output {
+        let Self { block, plan, schema, ids } = self;
+        let mut writer = Writer { cpu, block, plan, schema, out: Out::new(pool::text()) };
+        let mut last = None;
+        for row in &block.rows {
+            let view = match last {
+                Some((segment, view)) if segment == row.segment => view,
+                _ => block.view(row),
+            };
+            last = Some((row.segment, view));
+            writer.record(row, view, ids);
         }
+        writer.out.into_parts()
     }
 }
 
-struct Writer<'a> {
+/// A JSON string that is written.
+struct Decoded<'w, 'a, C> {
+    writer: &'w mut Writer<'a, C>,
+    source: &'w [u8],
+    span: Span,
+    escape: Escape,
+}
+
+impl<K: Cpu> Hot for Decoded<'_, '_, K> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<C: Cpu>(self, cpu: C) {
+        let Self { writer, source, span, escape } = self;
+        let reading = reading(escape);
+        let mark = reading.map_or(b'\\', |(mark, _)| mark);
+        let (mut at, end) = (span.start(), span.end());
+        writer.out.byte(b'"');
+        while at < end {
+            let window = match source[at..].first_chunk() {
+                Some(window) => *window,
+                None => {
+                    let mut window = [0; WINDOW];
+                    window[..end - at].copy_from_slice(&source[at..end]);
+                    window
+                }
+            };
+            let plain = (cpu.odd(&window, mark).trailing_zeros() as usize).min(end - at);
+            writer.out.window(&window, plain);
+            at += plain;
+            if plain < WINDOW && at < end {
+                at += writer.odd(&source[at..end], reading);
+            }
+        }
+        writer.out.byte(b'"');
+    }
+}
+
+struct Writer<'a, C> {
+    cpu: C,
     block: &'a Block,
     plan: &'a Plan,
     schema: &'a Schema,
     out: Out,
 }
 
-impl Writer<'_> {
+impl<C: Cpu> Writer<'_, C> {
     #[inline(always)]
-    fn record(&mut self, row: &Row, ids: Option<&Ids>) {
+    fn record(&mut self, row: &Row, view: View<'_>, ids: Option<&Ids>) {
         let schema = self.schema;
         let keys = &schema.formats[row.layout.format];
         let layout = &keys.layouts[row.layout.layout];
         self.out.reserve(keys.width + 3 * row.text.len());
-        self.out.byte(b'{');
-        if let Some(ids) = ids {
-            self.id(ids, row.offset);
+        match ids {
+            Some(ids) => {
+                self.id(ids, row.offset);
+                self.out.slice(&keys.head[1..]);
+            }
+            None => self.out.slice(&keys.head),
         }
-        self.out.slice(&keys.head);
-        let view = self.block.view(row);
         let slots = self.block.slots(row, layout.slots);
-        if row.time_source != TimeSource::Own {
-            self.values::<false>(view, slots, &layout.pairs[..1], layout);
-            self.time_source(row);
-            self.values::<false>(view, slots, &layout.pairs[1..], layout);
-        } else if row.odd == Some(0) {
-            self.values::<true>(view, slots, &layout.pairs, layout);
-        } else {
-            self.values::<false>(view, slots, &layout.pairs, layout);
+        match row.odd {
+            Some(odd) => self.copied(view, slots, odd, layout),
+            None => self.looked_at(row, view, slots, layout),
         }
         if row.truncated || row.invalid.0 < row.invalid.1 || row.extra.0 < row.extra.1 {
             self.rest(row, view);
         }
-        self.out.slice(b"}\n");
+        self.out.byte(b'}');
+        self.out.byte(b'\n');
+    }
+
+    /// The values of a record whose fields were told by position, and which of them need more than copying.
+    #[inline(always)]
+    fn copied(&mut self, view: View<'_>, slots: &[Span], odd: u64, layout: &LayoutKeys) {
+        let mut at = 0;
+        if odd | layout.always == 0 {
+            let written = self.out.pairs::<true>(&layout.plain, view.bytes, slots, 0);
+            if written == layout.plain.len() {
+                return;
+            }
+            at = layout.place_of_plain(written);
+        }
+        while let Some(keys) = layout.keys.get(at..) {
+            at += self.out.pairs::<false>(keys, view.bytes, slots, odd | layout.always);
+            let (Some(key), Some(pair)) = (layout.keys.get(at), layout.pairs.get(at)) else { return };
+            at += 1;
+            let span = slots[pair.slot];
+            if span.is_present() {
+                self.stopped(view, span, (key, pair), odd, layout);
+            }
+        }
+    }
+
+    /// A value at which simple copying has stopped.
+    #[inline(always)]
+    fn stopped(&mut self, view: View<'_>, span: Span, (key, pair): (&Key, &Pair), odd: u64, layout: &LayoutKeys) {
+        let is_odd = odd & pair.bit() != 0;
+        match pair.what {
+            What::Time if view.bytes[span.end() - 1] != b'Z' => {
+                self.out.pair(key, view.bytes, span);
+                self.out.add_zone();
+            }
+            What::Copied | What::Single if !is_odd => self.out.pair(key, view.bytes, span),
+            What::Time => self.out.pair(key, view.bytes, span),
+            What::Raw if !is_odd => {}
+            _ => self.value(view, span, pair, layout),
+        }
+    }
+
+    /// The values of any record.
+    #[inline(never)]
+    fn looked_at(&mut self, row: &Row, view: View<'_>, slots: &[Span], layout: &LayoutKeys) {
+        let time = 1.min(layout.pairs.len());
+        self.values(view, slots, 0..time, layout);
+        if row.time_source != TimeSource::Own {
+            self.time_source(row);
+        }
+        self.values(view, slots, time..layout.pairs.len(), layout);
     }
 
     fn id(&mut self, ids: &Ids, offset: u64) {
+        self.out.byte(b'{');
         self.out.slice(&self.schema.id);
         self.out.slice(&ids.hex(offset));
         self.out.slice(b"\",");
@@ -209,9 +356,8 @@ impl Writer<'_> {
         }
     }
 
-    #[inline(always)]
-    fn values<const PLAIN: bool>(&mut self, view: View<'_>, slots: &[Span], pairs: &[Pair], layout: &LayoutKeys) {
-        for pair in pairs {
+    fn values(&mut self, view: View<'_>, slots: &[Span], numbers: Range<usize>, layout: &LayoutKeys) {
+        for (key, pair) in layout.keys[numbers.clone()].iter().zip(&layout.pairs[numbers]) {
             let span = slots[pair.slot];
             if !span.is_present() {
                 continue;
@@ -219,11 +365,11 @@ impl Writer<'_> {
             let is_copied = match pair.what {
                 What::Copied => true,
                 What::Time => view.source(span)[span.end() - 1] == b'Z',
-                What::Raw if PLAIN || view.is_plain(span, pair.writing.escape) => continue,
-                What::Raw | What::Other => false,
+                What::Raw if view.is_plain(span, pair.writing.escape) => continue,
+                _ => false,
             };
-            if is_copied && (PLAIN || view.is_plain(span, pair.writing.escape)) {
-                self.out.pair(&pair.key, view.bytes, span.start(), span.len());
+            if is_copied && view.is_plain(span, pair.writing.escape) {
+                self.out.pair(key, view.bytes, span);
             } else {
                 self.value(view, span, pair, layout);
             }
@@ -245,13 +391,13 @@ impl Writer<'_> {
                 self.out.slice(text);
                 self.out.slice(if text.last() == Some(&b'Z') { b"\"" } else { b"Z\"" });
             }
-            Role::Text if pair.prefix.is_empty() => self.decoded(text, escape),
+            Role::Text if pair.prefix.is_empty() => self.decoded(view.source(span), span, escape),
             Role::Text => {
                 let decoded = decode(text, escape);
                 let decoded = values::lossy(&decoded);
                 self.text(decoded.strip_prefix(pair.prefix.as_str()).unwrap_or(&decoded));
             }
-            Role::Plain | Role::Raw | Role::Unused => self.decoded(text, Escape::None),
+            Role::Plain | Role::Raw | Role::Unused => self.decoded(view.source(span), span, Escape::None),
             Role::Texts if !text.is_empty() && view.is_plain(span, escape) => {
                 self.plain_texts(text, layout.separators[pair.writing.separator].as_bytes());
             }
@@ -273,23 +419,8 @@ impl Writer<'_> {
     }
 
     /// A JSON string for a text, decoded; bytes that are no UTF-8 are replaced.
-    fn decoded(&mut self, text: &[u8], escape: Escape) {
-        let reading = reading(escape);
-        self.out.byte(b'"');
-        let (mut at, mut copied) = (0, 0);
-        while at < text.len() {
-            let byte = text[at];
-            let is_mark = reading.is_some_and(|(mark, _)| mark == byte);
-            if byte < 0x80 && !is_mark && !NEEDS_ESCAPE[usize::from(byte)] {
-                at += 1;
-                continue;
-            }
-            self.out.part(text, copied, at - copied);
-            at += self.odd(&text[at..], reading);
-            copied = at;
-        }
-        self.out.part(text, copied, text.len() - copied);
-        self.out.byte(b'"');
+    fn decoded(&mut self, source: &[u8], span: Span, escape: Escape) {
+        self.cpu.run(Decoded { writer: self, source, span, escape });
     }
 
     /// What stands at the beginning of a text and is more than a copy: an escape, a byte that JSON wants escaped, or a
@@ -299,6 +430,11 @@ impl Writer<'_> {
             (Some(&byte), Some((mark, read))) if byte == mark => read(&text[at..]).or(Some((byte, 1))),
             (byte, _) => byte.map(|&byte| (byte, 1)),
         };
+        let (byte, width) = next(0).unwrap_or((0, 1));
+        if byte < 0x80 {
+            self.out.ascii(byte);
+            return width;
+        }
         let mut run = [0; RUN];
         let (mut len, mut at) = (0, 0);
         while let Some((byte, width)) = next(at)
@@ -311,13 +447,8 @@ impl Writer<'_> {
             run[len] = byte;
             (len, at) = (len + 1, at + width);
         }
-        if len > 0 {
-            self.out.slice(values::lossy(&run[..len]).as_bytes());
-            return at;
-        }
-        let (byte, width) = next(0).unwrap_or((0, 1));
-        self.escaped_byte(byte);
-        width
+        self.out.slice(values::lossy(&run[..len]).as_bytes());
+        at
     }
 
     #[cold]
@@ -336,21 +467,6 @@ impl Writer<'_> {
         }
         self.out.slice(values::lossy(&run).as_bytes());
         at
-    }
-
-    /// One ASCII byte of a JSON string.
-    fn escaped_byte(&mut self, byte: u8) {
-        match byte {
-            b'"' => self.out.slice(b"\\\""),
-            b'\\' => self.out.slice(b"\\\\"),
-            8 => self.out.slice(b"\\b"),
-            b'\t' => self.out.slice(b"\\t"),
-            b'\n' => self.out.slice(b"\\n"),
-            12 => self.out.slice(b"\\f"),
-            b'\r' => self.out.slice(b"\\r"),
-            0..0x20 => self.out.slice(format!("\\u{byte:04x}").as_bytes()),
-            _ => self.out.byte(byte),
-        }
     }
 
     fn text(&mut self, text: &str) {
@@ -396,7 +512,7 @@ impl Writer<'_> {
         for (at, &byte) in bytes.iter().enumerate() {
             if NEEDS_ESCAPE[usize::from(byte)] {
                 self.out.part(bytes, written, at - written);
-                self.escaped_byte(byte);
+                self.out.ascii(byte);
                 written = at + 1;
             }
         }

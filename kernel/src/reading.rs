@@ -185,7 +185,7 @@ impl<'p> Reader<'p> {
         let mut cells = begun.cells(block);
         let mut cursor = Cursor::new(line, layout);
         let odd = cursor.cut_known(cpu, &mut self.spans, cells.slots);
-        look_at(cpu, layout, line, &mut self.days, &mut cells);
+        let also_odd = look_at(cpu, layout, line, &mut self.days, &mut cells);
         if !starts.is_empty() && !begins(line, layout, starts, &cells) {
             begun.discard(block);
             return Err(Failure::new(Reason::NoMatch));
@@ -212,7 +212,7 @@ impl<'p> Reader<'p> {
             }
         }
         let mut row = row(at, segment, line, moment, begun, block);
-        row.odd = odd.filter(|_| arena == block.arena.len());
+        row.odd = odd.filter(|_| arena == block.arena.len()).map(|odd| odd | also_odd);
         Ok(row)
     }
 

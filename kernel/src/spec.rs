@@ -309,6 +309,10 @@ pub struct Steps {
     pub raws: Vec<(usize, usize)>,
     /// Integers and lists of them.
     pub integers: Vec<(usize, usize)>,
+    /// A bit for each field that is a list of integers.
+    pub integer_lists: u64,
+    /// Lists of texts, and what stands between two.
+    pub text_lists: Vec<(usize, u8)>,
     /// Decimal numbers, and whether `-1` is none.
     pub decimals: Vec<(usize, usize, bool)>,
     /// Times, and whether one is the record's.
@@ -342,8 +346,12 @@ impl Steps {
     fn add(&mut self, number: usize, field: &Field) {
         self.bare |= u64::from(field.bare).checked_shl(number as u32).unwrap_or(0);
         self.empty_absent |= u64::from(field.is_empty_absent()) << number.min(63);
+        self.integer_lists |= u64::from(field.kind == Kind::Ints) << number.min(63);
         match (field.kind, field.slots.as_slice()) {
             (Kind::Text, &[text, raw]) => self.raws.push((text, raw)),
+            (Kind::Texts, _) if field.separator.len() == 1 => {
+                self.text_lists.push((number, field.separator.as_bytes()[0]));
+            }
             (Kind::Text | Kind::Texts | Kind::Captures | Kind::Offers, _) => {}
             (Kind::Int | Kind::Ints, _) => self.integers.push((number, number)),
             (Kind::Float, _) => self.decimals.push((number, number, field.minus_one_absent)),

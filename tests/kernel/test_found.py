@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
+
 from fuzzing.plans import log_format
 from parsing import Kernel, only, read
 from tailrace.registry import formats
@@ -23,3 +25,12 @@ def test_a_number_at_the_end_of_a_cut_line_has_no_value_although_no_headers_foll
     record = read(kernel, b'192.0.2.7 "a" 12', plan=only(known)).record
     assert record["truncated"] is True
     assert "bytes_read" not in record
+
+
+def test_a_decimal_number_without_a_fraction_may_be_larger_than_an_integer(kernel: Kernel) -> None:
+    line = formats()["alb"].example.replace(" 0.001 ", " 99999999999999999999 ")
+    told = read(kernel, line.encode(), plan=only("alb"))
+    (batch,) = (batch for batch in told.batches if len(batch.records))
+    (row,) = pa.array(batch.records.columns("alb", "2026-09-23")).to_pylist()
+    assert told.record["request_processing_time"] == 99999999999999999999
+    assert row["request_processing_time"] == 1e20

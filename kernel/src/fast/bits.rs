@@ -23,7 +23,7 @@ impl Mask {
         let mut mask = Self::within(Vec::new(), text.len());
         for (number, word) in text.chunks(WORD).enumerate() {
             let bits = word.iter().rev().fold(0, |bits, &byte| bits << 1 | u64::from(super::scalar::is_special(byte)));
-            mask.set(number, bits);
+            mask.words(number, 1)[0] = u64::to_le_bytes(bits);
         }
         mask
     }
@@ -34,12 +34,12 @@ impl Mask {
         self.bytes
     }
 
-    /// Set a word's bits.
-    #[inline(always)]
-    pub fn set(&mut self, word: usize, bits: u64) {
-        if let Some(place) = self.bytes.as_chunks_mut::<8>().0.get_mut(word) {
-            *place = bits.to_le_bytes();
-        }
+    /// So many words, to be set; fewer if the mask ends before.
+    #[inline]
+    pub fn words(&mut self, from: usize, count: usize) -> &mut [[u8; 8]] {
+        let words = self.bytes.as_chunks_mut().0;
+        let end = words.len().min(from + count);
+        words.get_mut(from..end).unwrap_or_default()
     }
 
     /// The bits, to be asked.

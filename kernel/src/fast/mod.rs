@@ -40,6 +40,8 @@ pub struct Masks {
 /// What a processor can do at once. Those that need instructions which not every processor has are values of private
 /// types, made only where the processor was asked.
 pub trait Cpu: Copy {
+    /// Do work as code for this processor; for what is called by something that is not.
+    fn run<W: Hot>(self, work: W) -> W::Output;
     /// The masks of a word.
     fn masks(self, bytes: &[u8; WORD]) -> Masks;
     /// For each bit whether an odd number of bits is set up to it.
@@ -56,6 +58,8 @@ pub trait Cpu: Copy {
     fn equal(self, bytes: &[u8; WINDOW], byte: u8) -> u32;
     /// Which bytes are above this one.
     fn above(self, bytes: &[u8; WINDOW], byte: u8) -> u32;
+    /// Which bytes JSON cannot hold as they are, may not be ASCII, or are this one.
+    fn odd(self, bytes: &[u8; WINDOW], byte: u8) -> u32;
 }
 
 /// Work that is worth being compiled for newer processors too. `run` must be inlined always: a closure is not.

@@ -1,35 +1,87 @@
 //! A growing text that is made of many short pieces.
 
+use crate::block::Span;
+
 /// A short copy moves so many bytes whatever the length, which compiles to two moves.
 pub const SHORT: usize = 32;
 
-/// The beginning of a pair of an object, as often as it is written.
-#[derive(Clone)]
-pub struct Key {
-    bytes: [u8; KEY],
-    len: usize,
-    /// The value is a text: its quote is closed behind it.
-    quoted: bool,
+/// Copy so many bytes.
+///
+/// # Safety
+/// `from` may be read and `to` may be written so far, and they do not overlap.
+#[inline(always)]
+unsafe fn copy_short(from: *const u8, to: *mut u8) {
+    // SAFETY: as the caller promises; neither needs to be aligned.
+    unsafe { std::ptr::copy_nonoverlapping(from, to, SHORT) }
 }
 
+/// So much more than the value's length may be read of it.
+const LONG: usize = 3 * SHORT;
+/// So much more than a value's length may be written with it.
+const ROOM: usize = KEY + LONG + 2;
+
 /// Longer beginnings are written another way.
-const KEY: usize = 64;
+const KEY: usize = 48;
+
+/// What stands around a value in an object, as often as it is written, and where the value is found.
+#[derive(Clone)]
+#[repr(align(64))]
+pub struct Key {
+    bytes: [u8; KEY],
+    /// What stands behind the value, and how long that is.
+    after: [u8; 2],
+    after_len: u8,
+    len: u8,
+    /// The value's slot.
+    slot: u32,
+    /// The bit at which it is not simply written.
+    stop: u8,
+    /// It is written only there.
+    is_silent: bool,
+}
 
 impl Default for Key {
     fn default() -> Self {
-        Self { bytes: [0; KEY], len: 0, quoted: false }
+        Self { bytes: [0; KEY], after: [0; 2], after_len: 0, len: 0, slot: 0, stop: 0, is_silent: true }
     }
 }
 
 impl Key {
-    /// A beginning, up to the value's first byte; None if it is too long.
+    /// What stands before a value and behind it, which is found in that slot; None if it is too long. `stop`: the bit at
+    /// which it is not simply written; a silent one is only written there.
     #[must_use]
-    pub fn new(text: &[u8], quoted: bool) -> Option<Self> {
-        let mut bytes = [0; KEY];
-        bytes.get_mut(..text.len())?.copy_from_slice(text);
-        Some(Self { bytes, len: text.len(), quoted })
+    pub fn new(before: &[u8], behind: &[u8], slot: usize, (stop, is_silent): (u8, bool)) -> Option<Self> {
+        let (len, after_len) = (before.len() as u8, behind.len() as u8);
+        let slot = u32::try_from(slot).ok()?;
+        let mut key = Self { bytes: [0; KEY], after: [0; 2], after_len, len, slot, stop, is_silent };
+        key.bytes.get_mut(..before.len())?.copy_from_slice(before);
+        key.after.get_mut(..behind.len())?.copy_from_slice(behind);
+        Some(key)
     }
 }
+
+/// How an ASCII byte stands in a JSON string, and how long that is.
+static IN_STRING: [([u8; 8], usize); 128] = {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    const SHORT_ONES: [(u8, u8); 7] =
+        [(b'"', b'"'), (b'\\', b'\\'), (8, b'b'), (b'\t', b't'), (b'\n', b'n'), (12, b'f'), (b'\r', b'r')];
+    let mut table = [([0; 8], 1); 128];
+    let mut byte = 0;
+    while byte < 128 {
+        table[byte].0[0] = byte as u8;
+        if byte < 0x20 {
+            table[byte] = ([b'\\', b'u', b'0', b'0', HEX[byte >> 4], HEX[byte & 15], 0, 0], 6);
+        }
+        byte += 1;
+    }
+    let mut number = 0;
+    while number < SHORT_ONES.len() {
+        let (byte, letter) = SHORT_ONES[number];
+        table[byte as usize] = ([b'\\', letter, 0, 0, 0, 0, 0, 0], 2);
+        number += 1;
+    }
+    table
+};
 
 /// A growing text that is made of many short pieces.
 ///
@@ -55,7 +107,7 @@ impl Out {
     /// Make room for so many bytes, and for what short copies write too much.
     #[inline]
     pub fn reserve(&mut self, bytes: usize) {
-        let needed = self.len + bytes + 2 * SHORT;
+        let needed = self.len + bytes + ROOM;
         if needed > self.bytes.len() {
             self.grow(needed);
         }
@@ -86,44 +138,89 @@ impl Out {
         self.len += 1;
     }
 
-    /// Append a key and `len` bytes of `source` from `at` on as its value.
+    /// Append the parts of `source` in `slots` with their keys, up to a key at whose bit it is to stop, and which has a
+    /// value; tells how many keys that were. It does not wait to know whether there is a value: what is written behind
+    /// the text has no meaning. With `PLAIN` there is no bit.
     #[inline(always)]
-    pub fn pair(&mut self, key: &Key, source: &[u8], at: usize, len: usize) {
-        let read = len.next_multiple_of(SHORT).max(SHORT);
-        if self.bytes.len() - self.len < KEY + read + 1 || at + read > source.len() {
-            return self.pair_with_care(key, source, at, len);
-        }
-        // SAFETY: there is room for the longest key, for what is read from `source`, and for a quote (asked above); the
-        // key's text is no longer than the longest, and `source` holds what is read (asked above). What is written lies
-        // within memory that this owns and that is initialised, so nothing overlaps and any of it may become text.
-        unsafe {
-            let mut to = self.bytes.as_mut_ptr().add(self.len);
-            let bytes = key.bytes.as_ptr();
-            to.cast::<[u8; SHORT]>().write_unaligned(bytes.cast::<[u8; SHORT]>().read_unaligned());
-            if key.len > SHORT {
-                let rest = bytes.add(SHORT).cast::<[u8; SHORT]>().read_unaligned();
-                to.add(SHORT).cast::<[u8; SHORT]>().write_unaligned(rest);
+    pub fn pairs<const PLAIN: bool>(&mut self, keys: &[Key], source: &[u8], slots: &[Span], stops: u64) -> usize {
+        let (mut to, text) = (self.len, self.bytes.as_mut_ptr());
+        // A value is copied up to whole short copies.
+        let (Some(room), Some(last)) = (self.bytes.len().checked_sub(ROOM), source.len().checked_sub(LONG)) else {
+            return 0;
+        };
+        for (number, key) in keys.iter().enumerate() {
+            let Some(&span) = slots.get(key.slot as usize) else { return number };
+            let is_present = span.is_present() & (PLAIN || !key.is_silent);
+            let (at, len) = (span.start(), if is_present { span.len() } else { 0 });
+            let is_stop = !PLAIN && span.is_present() && stops >> (key.stop & 63) & 1 == 1;
+            if is_stop || to + len > room || at + len > last {
+                self.len = to;
+                return number;
             }
-            to = to.add(key.len);
-            let from = source.as_ptr().add(at);
-            let mut copied = 0;
-            while copied < read {
-                let piece = from.add(copied).cast::<[u8; SHORT]>().read_unaligned();
-                to.add(copied).cast::<[u8; SHORT]>().write_unaligned(piece);
-                copied += SHORT;
+            let (before, behind) = (usize::from(key.len), usize::from(key.after_len));
+            // SAFETY: there is room for the longest key, for the value up to whole short copies, and for what stands
+            // behind (asked above); the key's text is no longer than the longest, and `source` holds what is read, up
+            // to whole short copies (asked above). What is written lies within memory that this owns and that is
+            // initialised, so nothing overlaps and any of it may become text. Nothing in this loop moves that memory.
+            unsafe {
+                let place = text.add(to);
+                copy_short(key.bytes.as_ptr(), place);
+                if before > SHORT {
+                    // Up to the longest key's last byte.
+                    copy_short(key.bytes.as_ptr().add(KEY - SHORT), place.add(KEY - SHORT));
+                }
+                let (from, place) = (source.as_ptr().add(at), place.add(before));
+                copy_short(from, place);
+                if len > SHORT {
+                    copy_short(from.add(SHORT), place.add(SHORT));
+                    copy_short(from.add(2 * SHORT), place.add(2 * SHORT));
+                    if len > 3 * SHORT {
+                        std::ptr::copy_nonoverlapping(from.add(3 * SHORT), place.add(3 * SHORT), len - 3 * SHORT);
+                    }
+                }
+                place.add(len).cast::<[u8; 2]>().write_unaligned(key.after);
             }
-            to.add(len).write(b'"');
+            to += if is_present { before + len + behind } else { 0 };
         }
-        self.len += key.len + len + usize::from(key.quoted);
+        self.len = to;
+        keys.len()
     }
 
-    #[cold]
-    fn pair_with_care(&mut self, key: &Key, source: &[u8], at: usize, len: usize) {
-        self.slice(&key.bytes[..key.len]);
-        self.slice(&source[at..at + len]);
-        if key.quoted {
-            self.byte(b'"');
+    /// Append a part of `source` with its key.
+    #[inline(always)]
+    pub fn pair(&mut self, key: &Key, source: &[u8], span: Span) {
+        self.slice(&key.bytes[..usize::from(key.len)]);
+        self.part(source, span.start(), span.len());
+        self.slice(&key.after[..usize::from(key.after_len)]);
+    }
+
+    /// Append the first bytes of a window.
+    #[inline(always)]
+    pub fn window(&mut self, bytes: &[u8; SHORT], len: usize) {
+        match self.bytes.get_mut(self.len..).and_then(|rest| rest.first_chunk_mut()) {
+            Some(place) => *place = *bytes,
+            None => return self.slice(&bytes[..len]),
         }
+        self.len += len.min(SHORT);
+    }
+
+    /// Append an ASCII byte as it stands in a JSON string.
+    #[inline(always)]
+    pub fn ascii(&mut self, byte: u8) {
+        let (text, len) = &IN_STRING[usize::from(byte & 0x7f)];
+        match self.bytes.get_mut(self.len..).and_then(|rest| rest.first_chunk_mut()) {
+            Some(place) => *place = *text,
+            None => return self.slice(&text[..*len]),
+        }
+        self.len += len;
+    }
+
+    /// Put UTC's sign behind a time whose quote is written already.
+    #[inline(always)]
+    pub fn add_zone(&mut self) {
+        self.len -= 1;
+        self.byte(b'Z');
+        self.byte(b'"');
     }
 
     /// Append `len` bytes of `source` from `at` on.
@@ -170,9 +267,11 @@ mod tests {
             out.part(&source, at, len);
             expected.extend_from_slice(&source[at..at + len]);
         }
-        let key = Key::new(b",\"key\":\"", true).expect("short");
+        let key = Key::new(b",\"key\":\"", b"\"", 0, (0, false)).expect("short");
         for (at, len) in [(0, 0), (5, 7), (0, 80), (95, 5)] {
-            out.pair(&key, &source, at, len);
+            out.pair(&key, &source, Span::new(at, at + len));
+            let keys = [key.clone()];
+            assert_eq!(out.pairs::<true>(&keys, &source, &[Span::ABSENT], 0), 1);
             expected.extend_from_slice(b",\"key\":\"");
             expected.extend_from_slice(&source[at..at + len]);
             expected.push(b'"');

@@ -1,6 +1,6 @@
 //! The twin for any processor, and what the others are tested against.
 
-use super::{Cpu, Cut, MOST_FIELDS, Masks, WINDOW, WORD};
+use super::{Cpu, Cut, Hot, MOST_FIELDS, Masks, WINDOW, WORD};
 use crate::block::Span;
 
 /// Any processor.
@@ -58,6 +58,11 @@ fn by_eight(bytes: &[u8; WINDOW], ask: impl Fn(u64) -> u64) -> u32 {
 }
 
 impl Cpu for Scalar {
+    #[inline(always)]
+    fn run<W: Hot>(self, work: W) -> W::Output {
+        work.run(self)
+    }
+
     #[inline(always)]
     fn masks(self, bytes: &[u8; WORD]) -> Masks {
         let mut masks = Masks { space: 0, quote: 0, newline: 0, dash: 0, special: 0 };
@@ -133,5 +138,13 @@ impl Cpu for Scalar {
     #[inline(always)]
     fn above(self, bytes: &[u8; WINDOW], byte: u8) -> u32 {
         by_eight(bytes, |eight| !below(eight, byte + 1) & (ONES << 7))
+    }
+
+    #[inline(always)]
+    fn odd(self, bytes: &[u8; WINDOW], byte: u8) -> u32 {
+        by_eight(bytes, |eight| {
+            let is = |byte: u8| below(eight ^ (ONES * u64::from(byte)), 1);
+            below(eight, b' ') | is(b'"') | is(b'\\') | is(byte) | eight & (ONES << 7)
+        })
     }
 }

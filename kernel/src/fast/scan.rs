@@ -6,7 +6,7 @@ use super::{Cpu, Mask, Masks, WORD};
 /// So many fields of a line are told; one with more is cut field by field.
 pub const MOST_FIELDS: usize = 64;
 /// Words that are scanned at once: what is found in them stays in the nearest cache.
-const WORDS: usize = 256;
+const WORDS: usize = 128;
 /// Places that may be kept: those of an unfinished line with the end of the line before, those of the words, and what
 /// is written or read too much.
 const PLACES: usize = 1 + MOST_FIELDS + WORDS * WORD + 1 + MOST_FIELDS;
@@ -43,6 +43,23 @@ pub struct Cut<'a> {
     pub odd: u64,
 }
 
+/// What a word tells of the fields that end in it, each in the place where the field ends, or the line.
+#[derive(Clone, Copy, Default)]
+struct Word {
+    ends: u64,
+    newline: u64,
+    /// The field stands in quotes.
+    quoted: u64,
+    /// It ends with a dash.
+    dashes: u64,
+    /// It holds a byte that needs more than copying.
+    odd: u64,
+    /// The newline ends no field, because it stands behind a separator.
+    bare: u64,
+    /// Here, a quote neither opens nor closes a field.
+    wrong: u64,
+}
+
 /// What is carried from word to word.
 #[derive(Clone, Copy, Default)]
 struct Carried {
@@ -56,14 +73,8 @@ struct Carried {
     odd: u64,
     /// Which of the two bytes before are dashes.
     dashes: u64,
-    /// The field that is not finished holds an odd byte.
-    is_odd: bool,
-    /// What is known of the unfinished line's fields.
-    line: Fields,
-    /// How many ends there are.
-    count: usize,
-    /// Where the ends of the unfinished line begin.
-    first: usize,
+    /// One if the field that is not finished holds an odd byte.
+    is_odd: u64,
 }
 
 /// What is known of some fields.
@@ -77,30 +88,48 @@ struct Fields {
     wrong: u64,
 }
 
+/// The line that is not finished.
+#[derive(Clone, Copy)]
+struct Unfinished {
+    /// What is known of its fields.
+    fields: Fields,
+    /// How many ends there are.
+    count: usize,
+    /// Where its ends begin.
+    first: usize,
+}
+
 /// Finds lines and the ends of their fields.
 pub struct Scanner {
-    masks: Box<[Masks; WORDS]>,
+    words: Box<[Word; WORDS]>,
     ends: Box<[u32; PLACES]>,
     lines: Vec<Found>,
     carried: Carried,
+    unfinished: Unfinished,
     /// The next word.
-    word: usize,
+    next: usize,
 }
 
 impl Default for Scanner {
     fn default() -> Self {
-        let ends = vec![0; PLACES].into_boxed_slice().try_into().unwrap_or_else(|_| Box::new([0; PLACES]));
-        let masks = Box::new([Masks::default(); WORDS]);
-        Self { masks, ends, lines: Vec::new(), carried: Carried::default(), word: 0 }
+        Self {
+            words: Box::new([Word::default(); WORDS]),
+            ends: Box::new([0; PLACES]),
+            lines: Vec::new(),
+            carried: Carried::default(),
+            unfinished: Unfinished { fields: Fields::default(), count: 1, first: 1 },
+            next: 0,
+        }
     }
 }
 
 impl Scanner {
     /// Begin with a chunk, whose first line begins at `start`.
     pub fn begin(&mut self, start: usize) {
-        self.carried = Carried { separated: 1, count: 1, first: 1, ..Carried::default() };
+        self.carried = Carried { separated: 1, ..Carried::default() };
+        self.unfinished = Unfinished { fields: Fields::default(), count: 1, first: 1 };
         self.ends[0] = (start as u32).wrapping_sub(1);
-        self.word = start / WORD;
+        self.next = start / WORD;
         self.lines.clear();
     }
 
@@ -108,39 +137,67 @@ impl Scanner {
     /// the next ones, and forgets these. None if nothing is left.
     #[inline(always)]
     pub fn next<C: Cpu>(&mut self, cpu: C, bytes: &[u8], start: usize, special: &mut Mask) -> Option<usize> {
-        let base = self.word * WORD;
+        let base = self.next * WORD;
         let rest = bytes.get(base..).filter(|rest| !rest.is_empty())?;
-        self.turn();
         let rest = &rest[..rest.len().min(WORDS * WORD)];
+        self.turn();
         let (whole, cut_off) = rest.as_chunks::<WORD>();
-        for ((number, word), masks) in whole.iter().enumerate().zip(self.masks.iter_mut()) {
-            *masks = cpu.masks(word);
-            special.set(self.word + number, masks.special);
-        }
-        let Self { masks, ends, lines, .. } = self;
-        let mut group = Group { ends, lines };
         let mut carried = self.carried;
-        for (number, masks) in masks[..whole.len()].iter().enumerate() {
-            let at = base + number * WORD;
+        let specials = special.words(self.next, rest.len().div_ceil(WORD));
+        // The first word of all may begin before the first line.
+        let skipped = start.saturating_sub(base);
+        let mut present = u64::MAX << skipped.min(WORD - 1);
+        for ((bytes, word), special) in whole.iter().zip(self.words.iter_mut()).zip(specials.iter_mut()) {
+            let masks = cpu.masks(bytes);
+            *special = masks.special.to_le_bytes();
             let quoted = cpu.up_to_each(masks.quote) ^ carried.inside;
-            if masks.newline & quoted == 0 && at >= start {
-                group.part(cpu, &mut carried, masks, [quoted, u64::MAX], at);
+            if present == u64::MAX && masks.newline & quoted == 0 {
+                *word = carried.word(&masks, [quoted, u64::MAX]);
                 carried.inside = spread_highest(quoted);
             } else {
-                carried = group.parts(cpu, carried, *masks, u64::MAX << start.saturating_sub(at), at);
+                (*word, carried) = carried.in_parts(cpu, masks, present);
+                present = u64::MAX;
             }
         }
         if !cut_off.is_empty() {
-            let mut word = [0; WORD];
-            word[..cut_off.len()].copy_from_slice(cut_off);
-            let (masks, at) = (cpu.masks(&word), base + whole.len() * WORD);
-            special.set(at / WORD, masks.special);
-            let present = ((1 << cut_off.len()) - 1) & u64::MAX << start.saturating_sub(at);
-            carried = group.parts(cpu, carried, masks, present, at);
+            let mut bytes = [0; WORD];
+            bytes[..cut_off.len()].copy_from_slice(cut_off);
+            let masks = cpu.masks(&bytes);
+            specials[whole.len()] = masks.special.to_le_bytes();
+            present &= (1 << cut_off.len()) - 1;
+            (self.words[whole.len()], carried) = carried.in_parts(cpu, masks, present);
         }
         self.carried = carried;
-        self.word += WORDS;
+        self.find_lines(cpu, base, rest.len().div_ceil(WORD));
+        self.next += WORDS;
         Some(self.lines.len())
+    }
+
+    /// Find the lines that end in the first words, which begin at `base`.
+    #[inline(always)]
+    fn find_lines<C: Cpu>(&mut self, cpu: C, base: usize, words: usize) {
+        let Self { words: all, ends, lines, .. } = self;
+        let mut unfinished = self.unfinished;
+        for (number, word) in all[..words].iter().enumerate() {
+            let base = base + number * WORD;
+            if let Some(places) = ends.get_mut(unfinished.count..).and_then(|rest| rest.first_chunk_mut()) {
+                cpu.put_places(word.ends, base as u32, places);
+            }
+            let found = Fields {
+                count: word.ends.count_ones(),
+                quoted: cpu.pick(word.quoted, word.ends),
+                dashes: cpu.pick(word.dashes, word.ends),
+                odd: cpu.pick(word.odd, word.ends),
+                wrong: word.wrong,
+            };
+            if word.newline == 0 {
+                unfinished.fields.add(found);
+            } else {
+                unfinished.finish(word, found, base, lines);
+            }
+            unfinished.count += found.count as usize;
+        }
+        self.unfinished = unfinished;
     }
 
     /// A line that was found.
@@ -162,25 +219,20 @@ impl Scanner {
     /// Forget the lines but for the one that is not finished, whose ends are moved to the front.
     fn turn(&mut self) {
         self.lines.clear();
-        let Carried { count, first, .. } = self.carried;
+        let Unfinished { count, first, .. } = self.unfinished;
         let kept = (count - first).min(MOST_FIELDS);
         self.ends.copy_within(first - 1..first + kept, 0);
-        (self.carried.first, self.carried.count) = (1, 1 + kept);
+        (self.unfinished.first, self.unfinished.count) = (1, 1 + kept);
     }
 }
 
-/// Where it is put what the words tell that are scanned at once.
-struct Group<'s> {
-    ends: &'s mut [u32; PLACES],
-    lines: &'s mut Vec<Found>,
-}
-
-impl Group<'_> {
+impl Carried {
     /// The bytes of a word that are `present`, up to each newline inside of quotes: behind it, nothing is quoted.
     #[inline(never)]
-    fn parts<C: Cpu>(&mut self, cpu: C, mut carried: Carried, masks: Masks, mut present: u64, base: usize) -> Carried {
+    fn in_parts<C: Cpu>(mut self, cpu: C, masks: Masks, mut present: u64) -> (Word, Self) {
+        let mut whole = Word::default();
         while present != 0 {
-            let quoted = cpu.up_to_each(masks.quote & present) ^ carried.inside;
+            let quoted = cpu.up_to_each(masks.quote & present) ^ self.inside;
             let broken = masks.newline & present & quoted;
             let now = if broken == 0 { present } else { present & (broken ^ (broken - 1)) };
             let only = Masks {
@@ -190,99 +242,88 @@ impl Group<'_> {
                 dash: masks.dash & now,
                 special: masks.special & now,
             };
-            self.part(cpu, &mut carried, &only, [quoted, now], base);
-            carried.inside = if broken == 0 { spread_highest(quoted) } else { 0 };
+            let part = self.word(&only, [quoted, now]);
+            whole.ends |= part.ends;
+            whole.newline |= part.newline;
+            whole.quoted |= part.quoted & part.ends;
+            whole.dashes |= part.dashes & part.ends;
+            whole.odd |= part.odd & part.ends;
+            whole.bare |= part.bare;
+            whole.wrong |= part.wrong & now;
+            self.inside = if broken == 0 { spread_highest(quoted) } else { 0 };
             present &= !now;
         }
-        carried
+        (whole, self)
     }
 
-    /// What stands in a word, of which only the bytes `now` are there.
+    /// What a word tells, of which only the bytes `now` are there.
     #[inline(always)]
-    fn part<C: Cpu>(
-        &mut self,
-        cpu: C,
-        carried: &mut Carried,
-        &Masks { space, quote, newline, dash, special }: &Masks,
-        [quoted, now]: [u64; 2],
-        base: usize,
-    ) {
+    fn word(&mut self, &Masks { space, quote, newline, dash, special }: &Masks, [quoted, now]: [u64; 2]) -> Word {
         let ends = (space & !quoted) | newline;
         // What is around the bytes counts as separators.
         let separator = ends | !now;
         let (opening, closing) = (quote & quoted, quote & !quoted);
         let odd = special & !(quote | newline);
-        let behind_separator = (separator << 1) + carried.separated;
-        let behind_closing = (closing << 1) + carried.closed;
+        let behind_separator = (separator << 1) + self.separated;
+        let behind_closing = (closing << 1) + self.closed;
         // An opening quote stands behind a separator; a closing one before, and behind neither a backslash nor another
         // byte that wants a closer look. All are closed when the line ends.
         let wrong = (opening & !behind_separator)
             | (behind_closing & !separator)
-            | (closing & ((odd << 1) + carried.odd))
+            | (closing & ((odd << 1) + self.odd))
             | (newline & quoted);
-        let two_before = (dash << 2) + carried.dashes;
-        let before = (dash << 1) + (carried.dashes >> 1);
-        let dash_at_end = (two_before & behind_closing) | (before & !behind_closing);
+        let two_before = (dash << 2) + self.dashes;
+        let before = (dash << 1) + (self.dashes >> 1);
         // The sum carries a bit of a field on to the bit that ends it.
         let (sum, over) = odd.overflowing_add(!ends);
-        let (sum, over_too) = sum.overflowing_add(u64::from(carried.is_odd));
-        if let Some(places) = self.ends.get_mut(carried.count..).and_then(|rest| rest.first_chunk_mut()) {
-            cpu.put_places(ends, base as u32, places);
-        }
-        let found = Fields {
-            count: ends.count_ones(),
-            quoted: cpu.pick(behind_closing, ends),
-            dashes: cpu.pick(dash_at_end, ends),
-            odd: cpu.pick(sum, ends),
-            wrong,
+        let (sum, over_too) = sum.overflowing_add(self.is_odd);
+        *self = Self {
+            inside: self.inside,
+            separated: separator >> 63,
+            closed: closing >> 63,
+            odd: odd >> 63,
+            dashes: dash >> 62,
+            is_odd: u64::from(over | over_too),
         };
-        carried.separated = separator >> 63;
-        carried.closed = closing >> 63;
-        carried.odd = odd >> 63;
-        carried.dashes = dash >> 62;
-        carried.is_odd = over | over_too;
-        if newline == 0 {
-            carried.line.add(found);
-        } else {
-            self.finish_lines(carried, found, [newline, ends, behind_separator], base);
+        Word {
+            ends,
+            newline,
+            quoted: behind_closing,
+            dashes: (two_before & behind_closing) | (before & !behind_closing),
+            odd: sum,
+            bare: newline & behind_separator,
+            wrong,
         }
-        carried.count += found.count as usize;
     }
+}
 
-    /// Finish the lines whose newlines are here, and begin the next.
+impl Unfinished {
+    /// Finish the lines whose newlines stand in a word, and begin the next.
     #[inline(always)]
-    fn finish_lines(
-        &mut self,
-        carried: &mut Carried,
-        mut found: Fields,
-        [mut newline, ends, behind_separator]: [u64; 3],
-        base: usize,
-    ) {
-        let mut before = 0;
+    fn finish(&mut self, word: &Word, mut found: Fields, base: usize, lines: &mut Vec<Found>) {
+        let (mut newline, mut before) = (word.newline, 0);
         while newline != 0 {
             let bit = newline & newline.wrapping_neg();
             let up_to = bit | (bit - 1);
-            let count = (ends & up_to).count_ones() - before;
-            carried.line.add(found.first(count, up_to));
-            let line = carried.line;
-            // Behind a separator the newline ends no field.
-            let fields = line.count - u32::from(behind_separator & bit != 0);
-            self.lines.push(Found {
+            let count = (word.ends & up_to).count_ones() - before;
+            self.fields.add(found.first(count, up_to));
+            let line = self.fields;
+            lines.push(Found {
                 end: base + bit.trailing_zeros() as usize,
-                place: carried.first,
-                fields: fields as usize,
+                place: self.first,
+                fields: (line.count - u32::from(word.bare & bit != 0)) as usize,
                 quoted: line.quoted,
                 dashes: line.dashes,
                 odd: line.odd,
                 is_sound: line.wrong == 0 && line.count as usize <= MOST_FIELDS,
             });
             before += count;
-            carried.first = carried.count + before as usize;
+            self.first = self.count + before as usize;
             found = found.behind(count, up_to);
-            carried.line = Fields::default();
+            self.fields = Fields::default();
             newline ^= bit;
         }
-        carried.line = found;
+        self.fields = found;
     }
 }
 

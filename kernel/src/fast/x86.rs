@@ -5,12 +5,13 @@ use std::arch::x86_64::{
     __m256i, _mm_clmulepi64_si128, _mm_cvtsi64_si128, _mm_cvtsi128_si64, _mm_set1_epi8, _mm256_add_epi32,
     _mm256_and_si256, _mm256_blendv_epi8, _mm256_castsi256_ps, _mm256_cmpeq_epi8, _mm256_cmpeq_epi32,
     _mm256_cmpgt_epi8, _mm256_loadu_si256, _mm256_max_epu8, _mm256_min_epu8, _mm256_movemask_epi8, _mm256_movemask_ps,
-    _mm256_permute2x128_si256, _mm256_set1_epi8, _mm256_set1_epi32, _mm256_setr_epi32, _mm256_setzero_si256,
-    _mm256_storeu_si256, _mm256_sub_epi8, _mm256_sub_epi32, _mm256_unpackhi_epi32, _mm256_unpacklo_epi32,
-    _mm512_add_epi32, _mm512_castsi512_si128, _mm512_cmpeq_epi8_mask, _mm512_cmpeq_epi32_mask, _mm512_cmplt_epu8_mask,
-    _mm512_cvtepu8_epi32, _mm512_loadu_si512, _mm512_mask_add_epi32, _mm512_mask_mov_epi32, _mm512_mask_sub_epi32,
-    _mm512_maskz_compress_epi8, _mm512_movepi8_mask, _mm512_permutex2var_epi32, _mm512_set1_epi8, _mm512_set1_epi32,
-    _mm512_setzero_si512, _mm512_shuffle_i32x4, _mm512_storeu_si512, _mm512_sub_epi32, _pext_u64,
+    _mm256_or_si256, _mm256_permute2x128_si256, _mm256_set1_epi8, _mm256_set1_epi32, _mm256_setr_epi32,
+    _mm256_setzero_si256, _mm256_storeu_si256, _mm256_sub_epi8, _mm256_sub_epi32, _mm256_unpackhi_epi32,
+    _mm256_unpacklo_epi32, _mm512_add_epi32, _mm512_castsi512_si128, _mm512_cmpeq_epi8_mask, _mm512_cmpeq_epi32_mask,
+    _mm512_cmplt_epu8_mask, _mm512_cvtepu8_epi32, _mm512_loadu_si512, _mm512_mask_add_epi32, _mm512_mask_mov_epi32,
+    _mm512_mask_sub_epi32, _mm512_maskz_compress_epi8, _mm512_movepi8_mask, _mm512_permutex2var_epi32,
+    _mm512_set1_epi8, _mm512_set1_epi32, _mm512_setzero_si512, _mm512_shuffle_i32x4, _mm512_storeu_si512,
+    _mm512_sub_epi32, _pext_u64,
 };
 
 use super::{Cpu, Cut, Hot, MOST_FIELDS, Masks, WINDOW, WORD};
@@ -36,17 +37,6 @@ impl Avx2 {
             && is_x86_feature_detected!("popcnt");
         is_one.then_some(Self(()))
     }
-
-    /// Do the work with all that the processor has.
-    #[inline]
-    pub fn run<W: Hot>(self, work: W) -> W::Output {
-        #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,pclmulqdq,popcnt")]
-        fn run<W: Hot>(cpu: Avx2, work: W) -> W::Output {
-            work.run(cpu)
-        }
-        // SAFETY: see the head of this file.
-        unsafe { run(self, work) }
-    }
 }
 
 impl Avx512 {
@@ -60,10 +50,11 @@ impl Avx512 {
             && is_x86_feature_detected!("avx512vbmi2");
         is_one.then_some(Self(()))
     }
+}
 
-    /// Do the work with all that the processor has.
+impl Cpu for Avx512 {
     #[inline]
-    pub fn run<W: Hot>(self, work: W) -> W::Output {
+    fn run<W: Hot>(self, work: W) -> W::Output {
         #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,pclmulqdq,popcnt,avx512f,avx512bw,avx512vl,avx512vbmi2")]
         fn run<W: Hot>(cpu: Avx512, work: W) -> W::Output {
             work.run(cpu)
@@ -71,9 +62,7 @@ impl Avx512 {
         // SAFETY: see the head of this file.
         unsafe { run(self, work) }
     }
-}
 
-impl Cpu for Avx512 {
     #[inline(always)]
     fn masks(self, bytes: &[u8; WORD]) -> Masks {
         // SAFETY: see the head of this file.
@@ -121,9 +110,25 @@ impl Cpu for Avx512 {
         // SAFETY: see the head of this file.
         unsafe { above(bytes, byte) }
     }
+
+    #[inline(always)]
+    fn odd(self, bytes: &[u8; WINDOW], byte: u8) -> u32 {
+        // SAFETY: see the head of this file.
+        unsafe { odd(bytes, byte) }
+    }
 }
 
 impl Cpu for Avx2 {
+    #[inline]
+    fn run<W: Hot>(self, work: W) -> W::Output {
+        #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,pclmulqdq,popcnt")]
+        fn run<W: Hot>(cpu: Avx2, work: W) -> W::Output {
+            work.run(cpu)
+        }
+        // SAFETY: see the head of this file.
+        unsafe { run(self, work) }
+    }
+
     #[inline(always)]
     fn masks(self, bytes: &[u8; WORD]) -> Masks {
         // SAFETY: see the head of this file.
@@ -169,6 +174,12 @@ impl Cpu for Avx2 {
     fn above(self, bytes: &[u8; WINDOW], byte: u8) -> u32 {
         // SAFETY: see the head of this file.
         unsafe { above(bytes, byte) }
+    }
+
+    #[inline(always)]
+    fn odd(self, bytes: &[u8; WINDOW], byte: u8) -> u32 {
+        // SAFETY: see the head of this file.
+        unsafe { odd(bytes, byte) }
     }
 }
 
@@ -345,4 +356,15 @@ fn equal(bytes: &[u8; WINDOW], byte: u8) -> u32 {
 fn above(bytes: &[u8; WINDOW], byte: u8) -> u32 {
     let (word, limit) = (window(bytes), _mm256_set1_epi8((byte + 1).cast_signed()));
     _mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_max_epu8(word, limit), word)).cast_unsigned()
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn odd(bytes: &[u8; WINDOW], byte: u8) -> u32 {
+    let word = window(bytes);
+    let equal = |byte: u8| _mm256_cmpeq_epi8(word, _mm256_set1_epi8(byte.cast_signed()));
+    // Signed: bytes above 0x7f are negative, so they are below 0x20 as well.
+    let outside = _mm256_cmpgt_epi8(_mm256_set1_epi8(0x20), word);
+    let marks = _mm256_or_si256(equal(b'"'), _mm256_or_si256(equal(b'\\'), equal(byte)));
+    _mm256_movemask_epi8(_mm256_or_si256(outside, marks)).cast_unsigned()
 }

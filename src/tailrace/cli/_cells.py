@@ -28,6 +28,8 @@ def _column(column: pa.Array) -> list[Any]:
 
     if pa.types.is_timestamp(column.type):
         return [None if text is None else rfc3339(text) for text in column.cast(pa.string()).to_pylist()]
+    if pa.types.is_interval(column.type):
+        return [None if span is None else iso_duration(*span) for span in column.to_pylist()]
     return list(column.to_pylist(maps_as_pydicts="lossy"))
 
 
@@ -36,6 +38,14 @@ def rfc3339(text: str) -> str:
     zone = "Z" if text.endswith("Z") else ""
     clock = text.removesuffix("Z").replace(" ", "T", 1)
     return (clock.rstrip("0").rstrip(".") if "." in clock else clock) + zone
+
+
+def iso_duration(months: int, days: int, nanoseconds: int) -> str:
+    """An interval as ISO 8601 writes durations; the parts may have different signs."""
+    seconds, rest = divmod(abs(nanoseconds), 10**9)
+    fraction = f".{rest:09}".rstrip("0") if rest else ""
+    clock = f"T{'-' if nanoseconds < 0 else ''}{seconds}{fraction}S" if nanoseconds or not (months or days) else ""
+    return f"P{f'{months}M' if months else ''}{f'{days}D' if days else ''}{clock}"
 
 
 def is_number(kind: pa.DataType) -> bool:

@@ -29,12 +29,7 @@ def _eighths(value: float | None, highest: float, height: int) -> int:
 
 def spread(count: int, width: int) -> list[int]:
     """How wide each of so many columns is, so that together they fill the width: they differ by one at most."""
-    if not count:
-        return []
-    edges = [
-        max(1, width // count) * number if width < count else round(width * number / count)
-        for number in range(count + 1)
-    ]
+    edges = [round(width * number / count) for number in range(count + 1)] if count else []
     return [right - left for left, right in pairwise(edges)]
 
 

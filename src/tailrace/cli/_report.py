@@ -25,7 +25,7 @@ from tailrace.store.report import Bucket, Figures, Named, Report, Scope, load_ba
 _HEIGHT = 5
 _MARGIN = 10
 """Room for the numbers at the left of a chart."""
-_WIDEST = 160
+_NARROWEST, _WIDEST = 80, 160
 _KIB = 1024
 _DAY = 86400
 
@@ -63,7 +63,7 @@ def run(store: str, asked: Asked, *, as_json: bool, clock: Clock | None = None) 
 def _console() -> Console:
     """A console as wide as the terminal; where there is none, COLUMNS or 100."""
     width = shutil.get_terminal_size((100, 24)).columns
-    return Console(highlight=False, width=max(40, min(width, _WIDEST)))
+    return Console(highlight=False, width=max(_NARROWEST, min(width, _WIDEST)))
 
 
 def scope_of(asked: Asked, now: float) -> Scope:
@@ -155,7 +155,7 @@ def _ranking(title: str, rows: Sequence[Named], total: int) -> Table:
 
 def _table(first: str, numbers: Sequence[str]) -> Table:
     table = Table(box=None, pad_edge=False, show_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    table.add_column(first, overflow="fold", ratio=1)
+    table.add_column(first, overflow="fold", ratio=1, min_width=12)
     for number in numbers:
         table.add_column(number, justify="right", no_wrap=True)
     table.expand = True

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from rich import box
 from rich.cells import cell_len
-from rich.console import Console
+from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
 from tailrace.cli._cells import columns, is_number, is_rigid, json_of, text_of, visible
-from tailrace.store.session import Answer
+from tailrace.store.session import BATCH_ROWS, Answer
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -68,7 +68,7 @@ def _csv_cell(value: Any, show: Callable[[str], str]) -> str:
 
 
 def write_plain(answer: Answer, out: BinaryIO) -> int:
-    """A table for a file or a pipe: nothing is cut off. Columns are as wide as the first batch needs."""
+    """A table for a file or a pipe: nothing is cut off. Columns are as wide as the first rows need."""
     numbers = [is_number(field.type) for field in answer.schema]
     widths: list[int] = []
     written = 0
@@ -85,13 +85,17 @@ def write_plain(answer: Answer, out: BinaryIO) -> int:
 
 
 def _text_batches(answer: Answer) -> Iterator[list[list[str]]]:
-    """The rows of each batch as text; one empty batch, if there is none."""
-    some = False
+    """The rows as text, many at a time: widths are chosen by the first of them. An empty list, if there are none."""
+    waiting: list[list[str]] = []
+    given = False
     for batch in answer.batches:
-        some = True
-        yield [[_shown(value) for value in row] for row in zip(*columns(batch), strict=True)]
-    if not some:
-        yield []
+        waiting += [[_shown(value) for value in row] for row in zip(*columns(batch), strict=True)]
+        if len(waiting) >= BATCH_ROWS:
+            given = True
+            yield waiting
+            waiting = []
+    if waiting or not given:
+        yield waiting
 
 
 def _plain_line(cells: Sequence[str], widths: Sequence[int], numbers: Sequence[bool]) -> bytes:
@@ -139,16 +143,14 @@ def _table(names: Sequence[str], rows: Iterable[Sequence[Any]], schema: pa.Schem
     return table
 
 
-def _below_one_another(names: Sequence[str], row: Sequence[Any], number: int, width: int) -> Table:
+def _below_one_another(names: Sequence[str], row: Sequence[Any], number: int, width: int) -> Group:
     longest = max(map(cell_len, names), default=0)
-    table = Table.grid(padding=(0, 2), expand=False)
-    table.title = Text(f"{f'── row {number:,} ':─<{max(width, 0)}}", style="dim")
-    table.title_justify = "left"
+    table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", min_width=min(longest, width // 2), overflow="fold")
     table.add_column(overflow="fold")
     for name, value in zip(names, row, strict=True):
         table.add_row(Text(name), _cell(value))
-    return table
+    return Group(Text(f"── row {number:,} {'─' * width}"[:width], style="dim"), table)
 
 
 def _cell(value: Any) -> Text:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from tailrace.clock import Clock
-from tailrace.errors import Fatal, MissingExtra
+from tailrace.errors import Fatal, MissingExtra, TailraceError
 from tailrace.kernel.names import ID
 from tailrace.model import StoredFile
 from tailrace.registry import formats
@@ -100,19 +100,20 @@ class Queries:
                 with session.errors(sql):
                     self._create_views(session, sql)
                     return session, work(session)
-            except Fatal:
+            except BaseException as error:
                 session.close()
-                if attempt == ATTEMPTS or not self._changed():
+                missing = self._missing() if isinstance(error, TailraceError) else ""
+                if not missing or (attempt == ATTEMPTS and Path(missing).name not in str(error.__cause__)):
                     raise
-            except BaseException:
-                session.close()
-                raise
+                if attempt == ATTEMPTS:
+                    message = f"{missing} is listed, but missing; see `tailrace receipts --check`"
+                    raise Fatal(message) from error
             self.reload()
         raise AssertionError
 
-    def _changed(self) -> bool:
-        """Whether a file has gone since the list was read."""
-        return not all(Path(path).is_file() for path in self._paths())
+    def _missing(self) -> str:
+        """A file that has gone since the list was read, if there is one."""
+        return next((path for path in self._paths() if not Path(path).is_file()), "")
 
     def _paths(self) -> list[str]:
         return [str(self._directory / file.path) for file in self.files]
