@@ -7,10 +7,11 @@ use arrow_buffer::NullBuffer;
 use arrow_schema::{Field, Fields};
 
 use crate::block::{Block, Row, Span, TimeSource, View};
-use crate::building::{Bits, Dictionary, RUN, Text, Texts, integers, list, moments};
+use crate::building::{Bits, Ends, Form, RUN, Text, Texts, floats, integers, list, moments};
 use crate::cells::split;
 use crate::fast::{Cpu, Hot, at_best};
 use crate::ids::Ids;
+use crate::lending::Growing;
 use crate::ndjson::invalid_json;
 use crate::numbers::{Times, float, integer};
 use crate::spec::{Escape, Format, Layout, Plan, Role, Type, Writing, writings};
@@ -54,6 +55,7 @@ pub struct Table {
     own: Own,
     times: Times,
     rows: usize,
+    dictionaries: bool,
 }
 
 /// How the records of a layout fill the columns.
@@ -78,14 +80,14 @@ struct Column {
 
 enum Values {
     Text(Text),
-    Int(Vec<i64>),
-    Float(Vec<f64>),
-    Time(Vec<i64>),
+    Int(Growing<i64>),
+    Float(Growing<f64>),
+    Time(Growing<i64>),
     /// The record's own time, which it knows already.
-    OwnTime(Vec<i64>),
+    OwnTime(Growing<i64>),
     /// Items, and where each list ends.
-    Texts(Text, Vec<i32>),
-    Ints(Vec<i64>, Bits, Vec<i32>),
+    Texts(Text, Ends),
+    Ints(Growing<i64>, Bits, Ends),
 }
 
 /// A record and what its spans stand for.
@@ -115,7 +117,7 @@ impl Table {
         let names = std::iter::once(&names.id).chain(known.columns.iter().map(|column| &column.names[0])).chain(own);
         let column = |r#type| Column { present: Bits::default(), values: Values::new(r#type, dictionaries) };
         let mut columns: Vec<_> = known.columns.iter().map(|declared| column(declared.r#type)).collect();
-        columns[0].values = Values::OwnTime(Vec::new());
+        columns[0].values = Values::OwnTime(Growing::default());
         Self {
             format,
             layouts: known.layouts.iter().map(|layout| Filling::new(known, layout)).collect(),
@@ -130,6 +132,7 @@ impl Table {
             },
             times: Times::default(),
             rows: 0,
+            dictionaries,
         }
     }
 
@@ -148,6 +151,11 @@ impl Table {
 
     /// Add the records of the table's format and of that day.
     pub fn add(&mut self, block: &Block, plan: &Plan, day: Option<i64>, ids: &Ids) {
+        if self.rows == 0 {
+            let own = [&mut self.ids, &mut self.own.time_source, &mut self.own.invalid, &mut self.own.extra];
+            self.columns.iter_mut().chain(own).for_each(Column::reuse);
+            self.own.truncated.reuse();
+        }
         at_best(Adding { table: self, block, plan, day, ids });
     }
 
@@ -165,6 +173,17 @@ impl Table {
         let typed = self.names.iter().zip(&arrays);
         let fields: Fields = typed.map(|(name, array)| Field::new(name, array.data_type().clone(), true)).collect();
         StructArray::new(fields, arrays, None)
+    }
+
+    /// Forget all records, and what their texts have taught.
+    pub fn clear(&mut self) {
+        drop(self.take());
+        let own = [&mut self.own.time_source, &mut self.own.invalid, &mut self.own.extra];
+        for column in self.columns.iter_mut().chain(own) {
+            if let Values::Text(texts) | Values::Texts(texts, _) = &mut column.values {
+                texts.restart(self.dictionaries);
+            }
+        }
     }
 
     /// Add records of one layout.
@@ -264,6 +283,15 @@ fn bits(each: impl Iterator<Item = bool>) -> u64 {
     each.enumerate().fold(0, |bits, (place, bit)| bits | u64::from(bit) << place)
 }
 
+/// The parts between separators. They are short, and separators mostly one byte: a search would be dearer than a look.
+#[inline(always)]
+fn parts<'a>(text: &'a [u8], separator: &str, add: impl FnMut(&'a [u8])) {
+    match *separator.as_bytes() {
+        [separator] => text.split(|&byte| byte == separator).for_each(add),
+        _ => split(text, separator.as_bytes()).map(|(from, to)| &text[from..to]).for_each(add),
+    }
+}
+
 impl<'a> Run<'a> {
     /// Hand over each record with its value, if it has one; the bits tell which have become one.
     #[inline(always)]
@@ -305,14 +333,12 @@ impl<'a> Run<'a> {
             texts.text(values::decoded(view, span, self.escape).as_bytes());
             return true;
         }
-        match values::raw_if_changed(view, span, self.escape) {
+        let raw = values::raw_if_changed(view, span, self.escape);
+        match &raw {
             Some(raw) => texts.text(raw.as_bytes()),
-            None => {
-                texts.none();
-                return false;
-            }
+            None => texts.none(),
         }
-        true
+        raw.is_some()
     }
 
     /// Add the items of a list of texts.
@@ -323,9 +349,11 @@ impl<'a> Run<'a> {
             Role::Offers => values::offers(text, self.separator).iter().for_each(|item| items.text(item.as_bytes())),
             Role::Texts if text.is_empty() => {}
             _ if self.is_plain(source, span) => {
-                for (from, to) in split(text, self.separator.as_bytes()) {
-                    items.part(source.view.bytes, span.start() + from, to - from);
-                }
+                let mut at = span.start();
+                parts(text, self.separator, |part| {
+                    items.part(source.view.bytes, at, part.len());
+                    at += part.len() + self.separator.len();
+                });
             }
             _ => values::texts(text, self.separator, self.escape).for_each(|item| items.text(item.as_bytes())),
         }
@@ -334,14 +362,13 @@ impl<'a> Run<'a> {
 
 impl Values {
     fn new(r#type: Type, dictionaries: bool) -> Self {
-        let text = || if dictionaries { Text::Dictionary(Dictionary::default()) } else { Text::default() };
         match r#type {
-            Type::Text => Self::Text(text()),
-            Type::Int => Self::Int(Vec::new()),
-            Type::Float => Self::Float(Vec::new()),
-            Type::Time => Self::Time(Vec::new()),
-            Type::Texts => Self::Texts(text(), vec![0]),
-            Type::Ints => Self::Ints(Vec::new(), Bits::default(), vec![0]),
+            Type::Text => Self::Text(Text::new(dictionaries)),
+            Type::Int => Self::Int(Growing::default()),
+            Type::Float => Self::Float(Growing::default()),
+            Type::Time => Self::Time(Growing::default()),
+            Type::Texts => Self::Texts(Text::new(dictionaries), Ends::default()),
+            Type::Ints => Self::Ints(Growing::default(), Bits::default(), Ends::default()),
         }
     }
 }
@@ -350,8 +377,10 @@ impl Column {
     #[inline(always)]
     fn add(&mut self, run: Run<'_>, times: &mut Times) {
         let bits = match &mut self.values {
-            Values::Text(Text::Dense(texts)) => run.add_to(texts),
-            Values::Text(Text::Dictionary(texts)) => run.add_to(texts),
+            Values::Text(texts) => match texts.form() {
+                Form::Dense(texts) => run.add_to(texts),
+                Form::Dictionary(texts) => run.add_to(texts),
+            },
             Values::Int(values) => {
                 run.each(|source, span| put(values, span.and_then(|span| integer(source.view.text(span)))))
             }
@@ -364,16 +393,14 @@ impl Column {
             Values::OwnTime(values) => run.each(|source, span| put(values, span.map(|_| source.row.time))),
             Values::Texts(items, ends) => run.each(|source, span| {
                 span.inspect(|&span| run.add_items(source, span, items));
-                ends.push(items.len() as i32);
+                ends.push(items.len());
                 span.is_some()
             }),
             Values::Ints(items, present, ends) => run.each(|source, span| {
-                let numbers = span.map(|span| values::numbers(source.view.text(span), run.separator));
-                for number in numbers.into_iter().flatten() {
-                    let is_present = put(items, number.as_deref().and_then(integer));
-                    present.add(u64::from(is_present), 1);
+                if let Some(text) = span.map(|span| source.view.text(span)).filter(|text| !text.is_empty()) {
+                    parts(text, run.separator, |part| present.add(put(items, integer(part)).into(), 1));
                 }
-                ends.push(items.len() as i32);
+                ends.push(items.len());
                 span.is_some()
             }),
         };
@@ -400,7 +427,7 @@ impl Column {
         if let Values::Texts(items, ends) = &mut self.values {
             let bits = bits(sources.iter().map(|source| {
                 let is_present = add(source, items);
-                ends.push(items.len() as i32);
+                ends.push(items.len());
                 is_present
             }));
             self.present.add(bits, sources.len());
@@ -412,12 +439,10 @@ impl Column {
         match &mut self.values {
             Values::Text(texts) => (0..count).for_each(|_| texts.none()),
             Values::Int(values) | Values::Time(values) | Values::OwnTime(values) => {
-                values.resize(values.len() + count, 0)
+                values.extend(std::iter::repeat_n(0, count));
             }
-            Values::Float(values) => values.resize(values.len() + count, 0.0),
-            Values::Texts(_, ends) | Values::Ints(_, _, ends) => {
-                ends.resize(ends.len() + count, ends.last().copied().unwrap_or_default());
-            }
+            Values::Float(values) => values.extend(std::iter::repeat_n(0.0, count)),
+            Values::Texts(_, ends) | Values::Ints(_, _, ends) => ends.repeat(count),
         }
         self.present.add(0, count);
     }
@@ -434,11 +459,30 @@ impl Column {
         self.present.memory()
             + match &self.values {
                 Values::Text(texts) => texts.memory(),
-                Values::Int(values) | Values::Time(values) | Values::OwnTime(values) => values.capacity() * 8,
-                Values::Float(values) => values.capacity() * 8,
-                Values::Texts(items, ends) => items.memory() + ends.capacity() * 4,
-                Values::Ints(items, present, ends) => items.capacity() * 8 + present.memory() + ends.capacity() * 4,
+                Values::Int(values) | Values::Time(values) | Values::OwnTime(values) => values.memory(),
+                Values::Float(values) => values.memory(),
+                Values::Texts(items, ends) => items.memory() + ends.memory(),
+                Values::Ints(items, present, ends) => items.memory() + present.memory() + ends.memory(),
             }
+    }
+
+    /// Use memory again that has come back.
+    fn reuse(&mut self) {
+        self.present.reuse();
+        match &mut self.values {
+            Values::Text(texts) => texts.reuse(),
+            Values::Int(values) | Values::Time(values) | Values::OwnTime(values) => values.reuse(),
+            Values::Float(values) => values.reuse(),
+            Values::Texts(items, ends) => {
+                items.reuse();
+                ends.reuse();
+            }
+            Values::Ints(items, present, ends) => {
+                items.reuse();
+                present.reuse();
+                ends.reuse();
+            }
+        }
     }
 
     fn take(&mut self) -> ArrayRef {
@@ -446,7 +490,7 @@ impl Column {
         match &mut self.values {
             Values::Text(texts) => texts.take(nulls),
             Values::Int(values) => Arc::new(integers(values, nulls)),
-            Values::Float(values) => Arc::new(arrow_array::Float64Array::new(std::mem::take(values).into(), nulls)),
+            Values::Float(values) => Arc::new(floats(values, nulls)),
             Values::Time(values) | Values::OwnTime(values) => Arc::new(moments(values, nulls)),
             Values::Texts(items, ends) => list(items.take(None), ends, nulls),
             Values::Ints(items, present, ends) => list(Arc::new(integers(items, present.take_nulls())), ends, nulls),

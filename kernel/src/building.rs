@@ -1,14 +1,18 @@
 //! Arrow arrays that grow run by run. Texts that repeat become dictionaries: whoever writes Parquet from them need not
 //! hash each value again.
+#![allow(clippy::cast_possible_wrap, clippy::cast_sign_loss)] // Arrow's offsets and keys are 31 bits, and no row group larger
 
 use std::sync::Arc;
 
 use arrow_array::types::Int32Type;
 use arrow_array::{
-    Array, ArrayRef, DictionaryArray, Int32Array, Int64Array, ListArray, StringArray, TimestampMicrosecondArray,
+    Array, ArrayRef, DictionaryArray, Float64Array, Int32Array, Int64Array, ListArray, StringArray,
+    TimestampMicrosecondArray,
 };
-use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow_buffer::{BooleanBuffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::Field;
+
+use crate::lending::Growing;
 
 /// A run has so many rows at most: one word of bits.
 pub const RUN: usize = 64;
@@ -16,7 +20,7 @@ pub const RUN: usize = 64;
 /// For each row whether it has a value.
 #[derive(Default)]
 pub struct Bits {
-    words: Vec<u64>,
+    words: Growing<u64>,
     len: usize,
 }
 
@@ -25,7 +29,7 @@ impl Bits {
     #[inline]
     pub fn add(&mut self, bits: u64, count: usize) {
         let place = self.len % RUN;
-        if place == 0 {
+        if place == 0 && count > 0 {
             self.words.push(bits);
         } else {
             if let Some(last) = self.words.last_mut() {
@@ -40,11 +44,15 @@ impl Bits {
 
     /// All bits; none are left.
     pub fn take(&mut self) -> BooleanBuffer {
-        let mut words = std::mem::take(&mut self.words);
-        for word in &mut words {
+        for word in self.words.iter_mut() {
             *word = word.to_le();
         }
-        BooleanBuffer::new(Buffer::from_vec(words), 0, std::mem::take(&mut self.len))
+        BooleanBuffer::new(self.words.take(), 0, std::mem::take(&mut self.len))
+    }
+
+    /// Use memory again that has come back.
+    pub fn reuse(&mut self) {
+        self.words.reuse();
     }
 
     /// All bits as Arrow wants them of an array; none are left.
@@ -55,7 +63,7 @@ impl Bits {
     /// Bytes of memory.
     #[must_use]
     pub fn memory(&self) -> usize {
-        self.words.capacity() * 8
+        self.words.memory()
     }
 }
 
@@ -75,15 +83,51 @@ pub trait Texts {
 }
 
 /// Texts, one behind the other.
+#[derive(Default)]
 pub struct Dense {
-    bytes: Vec<u8>,
-    /// Where each begins, and where the last one ends.
-    ends: Vec<i32>,
+    bytes: Growing<u8>,
+    ends: Ends,
 }
 
-impl Default for Dense {
-    fn default() -> Self {
-        Self { bytes: Vec::new(), ends: vec![0] }
+/// Where texts or lists end.
+#[derive(Default)]
+pub struct Ends {
+    ends: Growing<i32>,
+}
+
+impl Ends {
+    /// The next one ends here.
+    #[inline(always)]
+    pub fn push(&mut self, end: usize) {
+        self.ends.push(end as i32);
+    }
+
+    /// The next ones are empty.
+    pub fn repeat(&mut self, count: usize) {
+        let (len, last) = (self.ends.len(), self.ends.last().copied().unwrap_or_default());
+        self.ends.resize(len + count, last);
+    }
+
+    fn get(&self, number: usize) -> std::ops::Range<usize> {
+        let start = number.checked_sub(1).map_or(0, |before| self.ends[before]);
+        start as usize..self.ends[number] as usize
+    }
+
+    /// Bytes of memory.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.ends.memory()
+    }
+
+    /// Use memory again that has come back.
+    pub fn reuse(&mut self) {
+        self.ends.reuse();
+    }
+
+    fn take(&mut self) -> OffsetBuffer<i32> {
+        self.ends.insert(0, 0);
+        let len = self.ends.len();
+        OffsetBuffer::new(ScalarBuffer::new(self.ends.take(), 0, len))
     }
 }
 
@@ -104,31 +148,35 @@ impl Texts for Dense {
             }
             _ => self.bytes.extend_from_slice(&source[at..at + len]),
         }
-        self.ends.push(end as i32);
+        self.ends.push(end);
     }
 
     #[inline(always)]
     fn none(&mut self) {
-        self.ends.push(self.bytes.len() as i32);
+        self.ends.push(self.bytes.len());
     }
 }
 
 impl Dense {
     fn len(&self) -> usize {
-        self.ends.len() - 1
+        self.ends.ends.len()
     }
 
     fn get(&self, number: usize) -> &[u8] {
-        &self.bytes[self.ends[number] as usize..self.ends[number + 1] as usize]
+        &self.bytes[self.ends.get(number)]
     }
 
     fn memory(&self) -> usize {
-        self.bytes.capacity() + self.ends.capacity() * 4
+        self.bytes.memory() + self.ends.memory()
+    }
+
+    fn reuse(&mut self) {
+        self.bytes.reuse();
+        self.ends.reuse();
     }
 
     fn take(&mut self, nulls: Option<NullBuffer>) -> StringArray {
-        let Self { bytes, ends } = std::mem::take(self);
-        StringArray::new(OffsetBuffer::new(ScalarBuffer::from(ends)), Buffer::from_vec(bytes), nulls)
+        StringArray::new(self.ends.take(), self.bytes.take(), nulls)
     }
 }
 
@@ -136,7 +184,7 @@ impl Dense {
 #[derive(Default)]
 pub struct Dictionary {
     known: Dense,
-    numbers: Vec<i32>,
+    numbers: Growing<i32>,
     /// How many numbers stand for a text.
     present: usize,
     places: Vec<Place>,
@@ -160,7 +208,7 @@ const MOST_STEPS: usize = 64;
 const MOST_KNOWN: usize = 16 << 10;
 const MOST_BYTES: usize = 768 << 10;
 /// Whether texts repeat is asked from so many different ones on.
-const MANY: usize = 256;
+const MANY: usize = 2048;
 
 impl Place {
     #[inline(always)]
@@ -211,7 +259,7 @@ impl Dictionary {
     fn number(&mut self, text: &[u8]) -> u32 {
         let wanted = Place::of(text);
         if self.places.is_empty() {
-            self.places = vec![EMPTY; FEWEST_PLACES];
+            self.places.resize(FEWEST_PLACES, EMPTY);
         }
         let mut at = wanted.start(self.places.len());
         for step in 1.. {
@@ -266,81 +314,109 @@ impl Dictionary {
             || self.known.bytes.len() > MOST_BYTES
     }
 
-    fn to_dense(&self) -> Dense {
-        let mut dense = Dense::default();
-        if self.known.len() == 0 {
-            dense.ends.resize(self.numbers.len() + 1, 0);
-        } else {
-            for &number in &self.numbers {
-                // What stands for no text becomes the first one; it is of no meaning here too.
-                let text = self.known.get(number as usize);
-                dense.part(text, 0, text.len());
+    /// Add all texts to `dense`; none are left here.
+    fn pour(&mut self, dense: &mut Dense) {
+        dense.reuse();
+        for &number in self.numbers.iter() {
+            // What stands for no text becomes the first one, if there is any: it is of no meaning there too.
+            match self.known.len() {
+                0 => dense.none(),
+                _ => dense.text(self.known.get(number as usize)),
             }
         }
-        dense
+        self.clear();
+    }
+
+    fn clear(&mut self) {
+        drop((self.numbers.take(), self.known.take(None)));
+        self.places.clear();
+        self.present = 0;
+        self.crowded = false;
+    }
+
+    fn reuse(&mut self) {
+        self.known.reuse();
+        self.numbers.reuse();
     }
 
     fn memory(&self) -> usize {
-        self.known.memory() + self.numbers.capacity() * 4 + self.places.capacity() * size_of::<Place>()
+        self.known.memory() + self.numbers.memory() + self.places.len() * size_of::<Place>()
     }
 
     fn take(&mut self, nulls: Option<NullBuffer>) -> DictionaryArray<Int32Type> {
-        let Self { mut known, numbers, .. } = std::mem::take(self);
-        let numbers = Int32Array::new(ScalarBuffer::from(numbers), nulls);
-        DictionaryArray::new(numbers, Arc::new(known.take(None)))
+        let len = self.numbers.len();
+        let numbers = Int32Array::new(ScalarBuffer::new(self.numbers.take(), 0, len), nulls);
+        let array = DictionaryArray::new(numbers, Arc::new(self.known.take(None)));
+        self.clear();
+        array
     }
 }
 
-/// A column of texts.
-pub enum Text {
+/// A column of texts: dense, or a dictionary until that turns out to be of no use.
+#[derive(Default)]
+pub struct Text {
+    dense: Dense,
+    dictionary: Dictionary,
+    is_dictionary: bool,
+}
+
+/// One of the two forms of a column of texts.
+pub enum Form<'t> {
     /// One behind the other.
-    Dense(Dense),
-    /// Each different one once; it becomes dense when that turns out to be of no use.
-    Dictionary(Dictionary),
-}
-
-impl Default for Text {
-    fn default() -> Self {
-        Self::Dense(Dense::default())
-    }
+    Dense(&'t mut Dense),
+    /// Each different one once.
+    Dictionary(&'t mut Dictionary),
 }
 
 impl Texts for Text {
     #[inline(always)]
     fn part(&mut self, source: &[u8], at: usize, len: usize) {
-        match self {
-            Self::Dense(dense) => dense.part(source, at, len),
-            Self::Dictionary(dictionary) => dictionary.part(source, at, len),
+        match self.form() {
+            Form::Dense(dense) => dense.part(source, at, len),
+            Form::Dictionary(dictionary) => dictionary.part(source, at, len),
         }
     }
 
     #[inline(always)]
     fn none(&mut self) {
-        match self {
-            Self::Dense(dense) => dense.none(),
-            Self::Dictionary(dictionary) => dictionary.none(),
+        match self.form() {
+            Form::Dense(dense) => dense.none(),
+            Form::Dictionary(dictionary) => dictionary.none(),
         }
     }
 }
 
 impl Text {
+    /// An empty column.
+    #[must_use]
+    pub fn new(is_dictionary: bool) -> Self {
+        Self { is_dictionary, ..Self::default() }
+    }
+
+    /// The form in which texts are added now.
+    #[inline(always)]
+    pub fn form(&mut self) -> Form<'_> {
+        if self.is_dictionary { Form::Dictionary(&mut self.dictionary) } else { Form::Dense(&mut self.dense) }
+    }
+
     /// Look whether a dictionary is of use still. A run may be added between two such looks.
     #[inline]
     pub fn look(&mut self) {
-        if let Self::Dictionary(dictionary) = self
-            && dictionary.is_of_no_use()
-        {
-            *self = Self::Dense(dictionary.to_dense());
+        if self.is_dictionary && self.dictionary.is_of_no_use() {
+            self.dictionary.pour(&mut self.dense);
+            self.is_dictionary = false;
         }
+    }
+
+    /// Begin with this form again, where there are no texts.
+    pub fn restart(&mut self, is_dictionary: bool) {
+        self.is_dictionary = is_dictionary;
     }
 
     /// How many texts.
     #[must_use]
     pub fn len(&self) -> usize {
-        match self {
-            Self::Dense(dense) => dense.len(),
-            Self::Dictionary(dictionary) => dictionary.numbers.len(),
-        }
+        if self.is_dictionary { self.dictionary.numbers.len() } else { self.dense.len() }
     }
 
     /// Whether there is none.
@@ -352,34 +428,121 @@ impl Text {
     /// Bytes of memory.
     #[must_use]
     pub fn memory(&self) -> usize {
-        match self {
-            Self::Dense(dense) => dense.memory(),
-            Self::Dictionary(dictionary) => dictionary.memory(),
+        if self.is_dictionary { self.dictionary.memory() } else { self.dense.memory() }
+    }
+
+    /// Use memory again that has come back.
+    pub fn reuse(&mut self) {
+        match self.form() {
+            Form::Dense(dense) => dense.reuse(),
+            Form::Dictionary(dictionary) => dictionary.reuse(),
         }
     }
 
     /// All texts; none are left.
     pub fn take(&mut self, nulls: Option<NullBuffer>) -> ArrayRef {
-        match self {
-            Self::Dense(dense) => Arc::new(dense.take(nulls)),
-            Self::Dictionary(dictionary) => Arc::new(dictionary.take(nulls)),
+        match self.form() {
+            Form::Dense(dense) => Arc::new(dense.take(nulls)),
+            Form::Dictionary(dictionary) => Arc::new(dictionary.take(nulls)),
         }
     }
 }
 
 /// Integers as an array; none are left.
-pub fn integers(values: &mut Vec<i64>, nulls: Option<NullBuffer>) -> Int64Array {
-    Int64Array::new(std::mem::take(values).into(), nulls)
+pub fn integers(values: &mut Growing<i64>, nulls: Option<NullBuffer>) -> Int64Array {
+    let len = values.len();
+    Int64Array::new(ScalarBuffer::new(values.take(), 0, len), nulls)
+}
+
+/// Floats as an array; none are left.
+pub fn floats(values: &mut Growing<f64>, nulls: Option<NullBuffer>) -> Float64Array {
+    let len = values.len();
+    Float64Array::new(ScalarBuffer::new(values.take(), 0, len), nulls)
 }
 
 /// µs since 1970 as an array of times in UTC; none are left.
-pub fn moments(values: &mut Vec<i64>, nulls: Option<NullBuffer>) -> TimestampMicrosecondArray {
-    TimestampMicrosecondArray::new(std::mem::take(values).into(), nulls).with_timezone("UTC")
+pub fn moments(values: &mut Growing<i64>, nulls: Option<NullBuffer>) -> TimestampMicrosecondArray {
+    let len = values.len();
+    TimestampMicrosecondArray::new(ScalarBuffer::new(values.take(), 0, len), nulls).with_timezone("UTC")
 }
 
-/// Lists of items; `ends` tells where each ends, the first being 0. None are left.
-pub fn list(items: ArrayRef, ends: &mut Vec<i32>, nulls: Option<NullBuffer>) -> ArrayRef {
+/// Lists of items; `ends` tells where each ends. None are left.
+pub fn list(items: ArrayRef, ends: &mut Ends, nulls: Option<NullBuffer>) -> ArrayRef {
     let field = Arc::new(Field::new_list_field(items.data_type().clone(), true));
-    let ends = OffsetBuffer::new(std::mem::replace(ends, vec![0]).into());
-    Arc::new(ListArray::new(field, ends, items, nulls))
+    Arc::new(ListArray::new(field, ends.take(), items, nulls))
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::cast::AsArray;
+
+    use super::*;
+
+    fn texts(array: &dyn Array) -> Vec<String> {
+        match array.as_dictionary_opt::<Int32Type>() {
+            Some(dictionary) => {
+                let known = dictionary.values().as_string::<i32>();
+                dictionary.keys().values().iter().map(|&key| known.value(key as usize).to_owned()).collect()
+            }
+            None => array.as_string::<i32>().iter().map(|text| text.unwrap_or_default().to_owned()).collect(),
+        }
+    }
+
+    #[test]
+    fn bits_keep_their_order_across_words() {
+        let (mut bits, mut expected) = (Bits::default(), Vec::new());
+        for (number, count) in [3, 64, 1, 60, 64, 0, 63, 7].into_iter().enumerate() {
+            let word =
+                0xF0F3_5A96_C33C_1248_u64.rotate_left(number as u32) & u64::MAX.checked_shr(64 - count).unwrap_or(0);
+            bits.add(word, count as usize);
+            expected.extend((0..count).map(|place| word >> place & 1 == 1));
+        }
+        assert_eq!(bits.take().iter().collect::<Vec<_>>(), expected);
+        assert_eq!(bits.take().len(), 0);
+    }
+
+    #[test]
+    fn a_dictionary_gives_back_what_went_in_also_once_it_is_of_no_use() {
+        for (different, is_dictionary) in [(10, true), (MANY + 500, false), (3 * MANY, false)] {
+            let mut column = Text::new(true);
+            let expected: Vec<String> =
+                (0..4000).map(|number| format!("{:0>1$}", number % different, number % 40)).collect();
+            for text in &expected {
+                column.text(text.as_bytes());
+                column.look();
+            }
+            assert_eq!(column.len(), expected.len());
+            let array = column.take(None);
+            assert_eq!(array.as_dictionary_opt::<Int32Type>().is_some(), is_dictionary, "{different}");
+            assert_eq!(texts(&array), expected);
+            assert!(column.is_empty());
+        }
+    }
+
+    #[test]
+    fn texts_that_differ_only_where_nobody_looks_first_are_told_apart() {
+        let mut column = Text::new(true);
+        let expected: Vec<String> = (0..500).map(|number| format!("01234567{number:04}01234567")).collect();
+        for text in &expected {
+            column.text(text.as_bytes());
+        }
+        assert_eq!(texts(&column.take(None)), expected);
+        for text in &expected {
+            column.text(text.as_bytes());
+            column.look();
+        }
+        let array = column.take(None);
+        assert!(array.as_dictionary_opt::<Int32Type>().is_none());
+        assert_eq!(texts(&array), expected);
+    }
+
+    #[test]
+    fn a_column_without_any_text_becomes_dense_too() {
+        let mut column = Text::new(true);
+        (0..5).for_each(|_| column.none());
+        let Form::Dictionary(dictionary) = column.form() else { unreachable!("it began as one") };
+        dictionary.crowded = true;
+        column.look();
+        assert_eq!(texts(&column.take(None)), [""; 5]);
+    }
 }

@@ -11,6 +11,7 @@ pub mod columns;
 pub mod escapes;
 pub mod fast;
 pub mod ids;
+pub mod lending;
 pub mod ndjson;
 pub mod numbers;
 pub mod objects;

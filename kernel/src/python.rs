@@ -1,10 +1,11 @@
 //! The kernel's face in Python: `Plan`, `Parser`, `Records`. Work is done without the interpreter's lock.
 
 use std::ffi::c_int;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use arrow_array::Array;
 use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema};
+use arrow_array::{Array, ArrayRef};
+use arrow_data::ArrayData;
 use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -200,56 +201,86 @@ impl Columns {
     ) -> PyResult<Capsules<'py>> {
         drop(requested_schema);
         let array = py.detach(|| arrow::columns(&self.block, &self.plan, self.format, self.day, &self.ids));
-        capsules(py, &array)
+        capsules(py, &array.to_data())
     }
 
     /// An empty table for these records and others of their format.
     fn table(&self) -> Table {
-        Table {
-            table: arrow::Table::new(&self.plan, self.format, true),
-            plan: Arc::clone(&self.plan),
-            format: self.format,
-        }
+        let found =
+            spare().extract_if(.., |(plan, format, _)| Arc::ptr_eq(plan, &self.plan) && *format == self.format).next();
+        let (plan, format) = (Arc::clone(&self.plan), self.format);
+        let table = found.map_or_else(|| arrow::Table::new(&plan, format, true), |(_, _, table)| table);
+        Table { inner: Some(table), plan, format }
     }
 }
 
 /// Columns that grow.
 #[pyclass(module = "tailrace_kernel")]
 struct Table {
-    table: arrow::Table,
+    /// None only while it is dropped.
+    inner: Option<arrow::Table>,
     plan: Arc<spec::Plan>,
     format: usize,
+}
+
+/// So many tables that are used no more wait for the next item, for the sake of their memory.
+const SPARE: usize = 2;
+
+type Spare = Vec<(Arc<spec::Plan>, usize, arrow::Table)>;
+
+fn spare() -> MutexGuard<'static, Spare> {
+    static TABLES: Mutex<Spare> = Mutex::new(Vec::new());
+    // A panic elsewhere leaves the list whole: nothing in here can panic half way.
+    TABLES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Drop for Table {
+    fn drop(&mut self) {
+        let Some(mut table) = self.inner.take() else { return };
+        table.clear();
+        let mut spare = spare();
+        if spare.len() >= SPARE {
+            spare.remove(0);
+        }
+        spare.push((Arc::clone(&self.plan), self.format, table));
+    }
 }
 
 #[pymethods]
 impl Table {
     #[getter]
     fn rows(&self) -> usize {
-        self.table.rows()
+        self.inner.as_ref().map_or(0, arrow::Table::rows)
     }
 
     #[getter]
     fn memory(&self) -> usize {
-        self.table.memory()
+        self.inner.as_ref().map_or(0, arrow::Table::memory)
     }
 
     fn add(&mut self, py: Python<'_>, columns: &Columns) -> PyResult<()> {
         if columns.format != self.format || !Arc::ptr_eq(&columns.plan, &self.plan) {
             return Err(PyValueError::new_err("columns of another format or plan"));
         }
-        py.detach(|| self.table.add(&columns.block, &columns.plan, columns.day, &columns.ids));
+        if let Some(table) = &mut self.inner {
+            py.detach(|| table.add(&columns.block, &columns.plan, columns.day, &columns.ids));
+        }
         Ok(())
     }
 
-    fn take(&mut self, py: Python<'_>) -> Taken {
-        Taken { array: py.detach(|| self.table.take()) }
+    /// Each column with its name. They are apart because whoever keeps a part of an array keeps all that came with it.
+    fn take(&mut self, py: Python<'_>) -> Vec<(String, Taken)> {
+        let Some(table) = &mut self.inner else { return Vec::new() };
+        let (fields, arrays, _) = py.detach(|| table.take()).into_parts();
+        let names = fields.iter().map(|field| field.name().clone());
+        names.zip(arrays.into_iter().map(|array| Taken { array })).collect()
     }
 }
 
-/// Arrow columns, by the `PyCapsule` interface.
+/// A column, by the `PyCapsule` interface.
 #[pyclass(frozen, module = "tailrace_kernel")]
 struct Taken {
-    array: arrow_array::StructArray,
+    array: ArrayRef,
 }
 
 #[pymethods]
@@ -261,17 +292,17 @@ impl Taken {
         requested_schema: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Capsules<'py>> {
         drop(requested_schema);
-        capsules(py, &self.array)
+        capsules(py, &self.array.to_data())
     }
 }
 
 type Capsules<'py> = (Bound<'py, PyCapsule>, Bound<'py, PyCapsule>);
 
 /// Schema and array for Python.
-fn capsules<'py>(py: Python<'py>, array: &arrow_array::StructArray) -> PyResult<Capsules<'py>> {
+fn capsules<'py>(py: Python<'py>, array: &ArrayData) -> PyResult<Capsules<'py>> {
     let schema = FFI_ArrowSchema::try_from(array.data_type());
     let schema = schema.map_err(|error| PyValueError::new_err(error.to_string()))?;
-    let array = FFI_ArrowArray::new(&array.to_data());
+    let array = FFI_ArrowArray::new(array);
     Ok((PyCapsule::new_with_value(py, schema, c"arrow_schema")?, PyCapsule::new_with_value(py, array, c"arrow_array")?))
 }
 

@@ -53,8 +53,8 @@ class Table(Protocol):
     def add(self, columns: Any) -> None:
         """Add records: columns of the same parser and format as those that this table was made by."""
 
-    def take(self) -> ArrowStream:
-        """All records; none are left. Texts that repeat may be a dictionary instead."""
+    def take(self) -> Sequence[tuple[str, ArrowStream]]:
+        """All records, column by column with their names; none are left. Texts that repeat may be a dictionary."""
 
 
 @runtime_checkable

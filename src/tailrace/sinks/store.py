@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from tailrace.disk import publish, writing
 from tailrace.errors import MissingExtra
 from tailrace.kinds import NoSettings, SinkKind, Surroundings
-from tailrace.model import Batch, Item, StoredFile
+from tailrace.model import Batch, Identity, Item, StoredFile
 from tailrace.settings import Settings
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class StoreSink:
         self.name = store_name(directory)
         self._directory = directory.absolute()
         self._memory = memory
+        self._writing: tuple[Identity, int] | None = None
         self._item = ""
         self._partitions: Partitions | None = None
 
@@ -57,20 +58,21 @@ class StoreSink:
         """Take the records of a batch. Raises Fatal if the disk does not take them."""
         from tailrace.sinks._partitions import Partition  # noqa: PLC0415 - needs an optional library
 
-        partitions = self._open(f"{item.identity.digest}-{part}")
+        partitions = self._open(item.identity, part)
         with writing(self._directory):
             for format_name, day, _rows in batch.records.partitions():
                 partitions.add(Partition(format_name, day or NO_DAY), batch.records.columns(format_name, day))
 
-    def _open(self, item: str) -> Partitions:
+    def _open(self, identity: Identity, part: int) -> Partitions:
         from tailrace.sinks._partitions import Partitions  # noqa: PLC0415 - needs an optional library
 
         if self._partitions is None:
             temporary = self._directory / TEMPORARY
             with writing(temporary):
                 temporary.mkdir(parents=True, exist_ok=True)
-            self._item, self._partitions = item, Partitions(temporary, item, self._memory)
-        elif item != self._item:
+            self._writing, self._item = (identity, part), f"{identity.digest}-{part}"
+            self._partitions = Partitions(temporary, self._item, self._memory)
+        elif (identity, part) != self._writing:
             raise ValueError("what was written of one item must be flushed or abandoned before the next")
         return self._partitions
 
