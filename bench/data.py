@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import random
 import subprocess
 import sys
@@ -9,12 +10,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from isal import igzip
-
 HERE = Path(__file__).parent
 DATA = HERE / "data"
 LINES = 200_000
 SEED = 7
+KEY = "123456789012_elasticloadbalancing_us-east-1_app.bench.0123456789abcdef_20261119T0805Z_198.51.100.1_{}.log.gz"
+"""The name that an object of an ALB has in S3, so that its kind is known as it is there."""
+ALB, DIRTY = DATA / KEY.format("aaaaaaaa"), DATA / KEY.format("bbbbbbbb")
 
 
 def made() -> Path:
@@ -24,15 +26,19 @@ def made() -> Path:
         _generated(kind, extra)
     _haproxy("haproxy_http", _http)
     _haproxy("haproxy_tcp", _tcp)
+    if not ALB.exists():
+        ALB.hardlink_to(DATA / "alb.log.gz")
     if not (DATA / "dirty.log.gz").exists():
         _packed("dirty", dirty((DATA / "alb.log").read_bytes()))
+    if not DIRTY.exists():
+        DIRTY.hardlink_to(DATA / "dirty.log.gz")
     parts = DATA / "parts"
     if not parts.exists():
         parts.mkdir()
         lines = (DATA / "alb.log").read_bytes().splitlines(keepends=True)
         for number in range(8):
             content = b"".join(lines[number * LINES // 8 : (number + 1) * LINES // 8])
-            (parts / f"{number}.log.gz").write_bytes(igzip.compress(content))
+            (parts / KEY.format(f"part000{number}")).write_bytes(gzip.compress(content, mtime=0))
     return DATA
 
 
@@ -103,6 +109,6 @@ def _tcp(chance: random.Random) -> str:
 
 
 def _packed(name: str, content: bytes) -> None:
+    """As the generator packs its own objects."""
     (DATA / f"{name}.log").write_bytes(content)
-    # As AWS's own objects: by zlib, at its usual level.
-    subprocess.run(["gzip", "-kfn", str(DATA / f"{name}.log")], check=True)
+    (DATA / f"{name}.log.gz").write_bytes(gzip.compress(content, mtime=0))
