@@ -16,7 +16,7 @@ from tailrace.framing._zstandard import zstandard
 
 __all__ = ["CHUNK", "Corrupt", "chunks"]
 
-CHUNK: Final = 256 << 10
+CHUNK: Final = 512 << 10
 """The size of a chunk, unless another is asked for: it stays in the processor's cache on its way."""
 
 
