@@ -49,7 +49,9 @@ class _Values:
 
     def __getattr__(self, names: str) -> str:
         """Values by name; several names, joined by two underscores, give several values with spaces between."""
-        return " ".join(str(self._record.get(name, "-1" if name.endswith("_ms") else "-")) for name in names.split("__"))
+        return " ".join(
+            str(self._record.get(name, "-1" if name.endswith("_ms") else "-")) for name in names.split("__")
+        )
 
     def get(self, name: str) -> Any:
         return self._record.get(name)

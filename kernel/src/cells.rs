@@ -108,6 +108,7 @@ impl Cells<'_> {
 #[inline]
 pub fn fill(field: &Field, text: &[u8], span: Span, zone: &Zone, cells: &mut Cells<'_>) {
     if text == b"-"
+        || (field.bare && text == b"\"-\"")
         || (field.minus_one_absent && text == b"-1")
         || (text.is_empty() && field.empty_absent && field.kind != Kind::Captures)
     {

@@ -67,7 +67,8 @@ impl<'a> Cursor<'a> {
     fn cut_one_by_one(&mut self, slots: &mut [Span]) {
         for (slot, field) in slots.iter_mut().zip(&self.layout.fields) {
             let Some((from, to)) = self.next(field.bare) else { return };
-            if &self.line.bytes[from..to] != b"-" {
+            let text = &self.line.bytes[from..to];
+            if text != b"-" && !(field.bare && text == b"\"-\"") {
                 *slot = Span::new(from, to);
             }
         }

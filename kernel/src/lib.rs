@@ -5,12 +5,15 @@
 
 pub mod arrow;
 pub mod block;
+pub mod building;
 pub mod cells;
 pub mod columns;
 pub mod escapes;
 pub mod fast;
 pub mod ids;
+pub mod lending;
 pub mod ndjson;
+pub mod numbers;
 pub mod objects;
 pub mod parser;
 pub mod pool;

@@ -1,10 +1,11 @@
 //! The kernel's face in Python: `Plan`, `Parser`, `Records`. Work is done without the interpreter's lock.
 
 use std::ffi::c_int;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use arrow_array::Array;
 use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema};
+use arrow_array::{Array, ArrayRef};
+use arrow_data::ArrayData;
 use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -152,7 +153,7 @@ impl Records {
             .collect()
     }
 
-    fn columns(&self, py: Python<'_>, format_name: &str, day: Option<&str>) -> PyResult<Columns> {
+    fn columns(&self, format_name: &str, day: Option<&str>) -> PyResult<Columns> {
         let missing = || PyKeyError::new_err(format!("{format_name} {day:?}"));
         let format = self.plan.formats.iter().position(|format| format.name == format_name).ok_or_else(missing)?;
         let day = arrow::partitions(&self.block)
@@ -162,8 +163,8 @@ impl Records {
             })
             .ok_or_else(missing)?
             .1;
-        let array = py.detach(|| arrow::columns(&self.block, &self.plan, format, day, &self.ids));
-        Ok(Columns { array })
+        let (block, plan, ids) = (Arc::clone(&self.block), Arc::clone(&self.plan), Arc::clone(&self.ids));
+        Ok(Columns { block, plan, ids, format, day })
     }
 }
 
@@ -179,10 +180,14 @@ fn raw(block: &Block) -> (Vec<u8>, Vec<u8>, Vec<u8>) {
     (text, ends, times)
 }
 
-/// Arrow columns, by the `PyCapsule` interface.
+/// The records of one format and day, to be made columns.
 #[pyclass(frozen, module = "tailrace_kernel")]
 struct Columns {
-    array: arrow_array::StructArray,
+    block: Arc<Block>,
+    plan: Arc<spec::Plan>,
+    ids: Arc<Ids>,
+    format: usize,
+    day: Option<i64>,
 }
 
 #[pymethods]
@@ -193,16 +198,112 @@ impl Columns {
         &self,
         py: Python<'py>,
         requested_schema: Option<Bound<'py, PyAny>>,
-    ) -> PyResult<(Bound<'py, PyCapsule>, Bound<'py, PyCapsule>)> {
+    ) -> PyResult<Capsules<'py>> {
         drop(requested_schema);
-        let schema = FFI_ArrowSchema::try_from(self.array.data_type());
-        let schema = schema.map_err(|error| PyValueError::new_err(error.to_string()))?;
-        let array = FFI_ArrowArray::new(&self.array.to_data());
-        Ok((
-            PyCapsule::new_with_value(py, schema, c"arrow_schema")?,
-            PyCapsule::new_with_value(py, array, c"arrow_array")?,
-        ))
+        let array = py.detach(|| arrow::columns(&self.block, &self.plan, self.format, self.day, &self.ids));
+        capsules(py, &array.to_data())
     }
+
+    /// An empty table for these records and others of their format.
+    fn table(&self) -> Table {
+        let found =
+            spare().extract_if(.., |(plan, format, _)| Arc::ptr_eq(plan, &self.plan) && *format == self.format).next();
+        let (plan, format) = (Arc::clone(&self.plan), self.format);
+        let table = found.map_or_else(|| arrow::Table::new(&plan, format, true), |(_, _, table)| table);
+        Table { inner: Some(table), plan, format }
+    }
+}
+
+/// Columns that grow.
+#[pyclass(module = "tailrace_kernel")]
+struct Table {
+    /// None only while it is dropped.
+    inner: Option<arrow::Table>,
+    plan: Arc<spec::Plan>,
+    format: usize,
+}
+
+/// So many tables that are used no more wait for the next item, for the sake of their memory.
+const SPARE: usize = 2;
+
+type Spare = Vec<(Arc<spec::Plan>, usize, arrow::Table)>;
+
+fn spare() -> MutexGuard<'static, Spare> {
+    static TABLES: Mutex<Spare> = Mutex::new(Vec::new());
+    // A panic elsewhere leaves the list whole: nothing in here can panic half way.
+    TABLES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Drop for Table {
+    fn drop(&mut self) {
+        let Some(mut table) = self.inner.take() else { return };
+        table.clear();
+        let mut spare = spare();
+        if spare.len() >= SPARE {
+            spare.remove(0);
+        }
+        spare.push((Arc::clone(&self.plan), self.format, table));
+    }
+}
+
+#[pymethods]
+impl Table {
+    #[getter]
+    fn rows(&self) -> usize {
+        self.inner.as_ref().map_or(0, arrow::Table::rows)
+    }
+
+    #[getter]
+    fn memory(&self) -> usize {
+        self.inner.as_ref().map_or(0, arrow::Table::memory)
+    }
+
+    fn add(&mut self, py: Python<'_>, columns: &Columns) -> PyResult<()> {
+        if columns.format != self.format || !Arc::ptr_eq(&columns.plan, &self.plan) {
+            return Err(PyValueError::new_err("columns of another format or plan"));
+        }
+        if let Some(table) = &mut self.inner {
+            py.detach(|| table.add(&columns.block, &columns.plan, columns.day, &columns.ids));
+        }
+        Ok(())
+    }
+
+    /// Each column with its name. They are apart because whoever keeps a part of an array keeps all that came with it.
+    fn take(&mut self, py: Python<'_>) -> Vec<(String, Taken)> {
+        let Some(table) = &mut self.inner else { return Vec::new() };
+        let (fields, arrays, _) = py.detach(|| table.take()).into_parts();
+        let names = fields.iter().map(|field| field.name().clone());
+        names.zip(arrays.into_iter().map(|array| Taken { array })).collect()
+    }
+}
+
+/// A column, by the `PyCapsule` interface.
+#[pyclass(frozen, module = "tailrace_kernel")]
+struct Taken {
+    array: ArrayRef,
+}
+
+#[pymethods]
+impl Taken {
+    #[pyo3(signature = (requested_schema = None))]
+    fn __arrow_c_array__<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Capsules<'py>> {
+        drop(requested_schema);
+        capsules(py, &self.array.to_data())
+    }
+}
+
+type Capsules<'py> = (Bound<'py, PyCapsule>, Bound<'py, PyCapsule>);
+
+/// Schema and array for Python.
+fn capsules<'py>(py: Python<'py>, array: &ArrayData) -> PyResult<Capsules<'py>> {
+    let schema = FFI_ArrowSchema::try_from(array.data_type());
+    let schema = schema.map_err(|error| PyValueError::new_err(error.to_string()))?;
+    let array = FFI_ArrowArray::new(array);
+    Ok((PyCapsule::new_with_value(py, schema, c"arrow_schema")?, PyCapsule::new_with_value(py, array, c"arrow_array")?))
 }
 
 /// Bytes that Python may look at without a copy.

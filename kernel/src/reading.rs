@@ -184,6 +184,9 @@ impl<'p> Reader<'p> {
         block: &mut Block,
     ) -> Reading {
         if columns::is_tabbed(line) {
+            if !starts.is_empty() && !words::begins_as(line.text(), starts) {
+                return Err(Failure::new(Reason::NoMatch));
+            }
             return self.tabbed(line, at, layout, segment, block);
         }
         let arena = block.arena.len();

@@ -176,9 +176,12 @@ impl<'a> Attempt<'a> {
 
     /// A number or word at the very end of a cut line may have lost its last characters: it has no value.
     fn drop_partial(&mut self, end: usize) {
-        for number in (self.template.required..end).rev() {
+        for number in (0..end).rev() {
             let Element::Variable { shape, .. } = self.template.elements[number] else { continue };
-            let Some(found) = &self.found[number] else { continue };
+            let Some(found) = self.found[number].as_ref().filter(|found| found.texts.iter().any(Option::is_some))
+            else {
+                continue;
+            };
             let partial = matches!(shape, Shape::Integer | Shape::Word | Shape::Endpoint | Shape::Date);
             if partial && found.end == self.line.len() {
                 self.found[number] = None;

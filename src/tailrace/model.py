@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, fields
 from hashlib import blake2b
-from typing import BinaryIO, Literal, Protocol
+from typing import Any, BinaryIO, Literal, Protocol, runtime_checkable
 
 Reason = Literal[
     "bad_time",
@@ -37,6 +37,32 @@ class ArrowStream(Protocol):
 
     def __arrow_c_array__(self, requested_schema: object | None = None) -> tuple[object, object]:
         """The schema and the array, as capsules."""
+
+
+class Table(Protocol):
+    """Columns of one format that grow by batch after batch: cheaper than each batch as columns of its own."""
+
+    @property
+    def rows(self) -> int:
+        """How many records."""
+
+    @property
+    def memory(self) -> int:
+        """About how many bytes of memory they take."""
+
+    def add(self, columns: Any) -> None:
+        """Add records: columns of the same parser and format as those that this table was made by."""
+
+    def take(self) -> Sequence[tuple[str, ArrowStream]]:
+        """All records, column by column with their names; none are left. Texts that repeat may be a dictionary."""
+
+
+@runtime_checkable
+class Growing(ArrowStream, Protocol):
+    """Columns that can be put together by what made them."""
+
+    def table(self) -> Table:
+        """An empty table for these columns and those that follow."""
 
 
 class Records(Protocol):

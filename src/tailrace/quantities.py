@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 _QUANTITY: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
@@ -21,6 +22,10 @@ class Size(int):
         """The size that a setting tells. Raises ValueError with a sentence."""
         return cls(_parsed(value, _BYTES, "a size such as 64MiB or 100kB"))
 
+    def __str__(self) -> str:
+        """As people write it."""
+        return _written(self, {unit: _BYTES[unit] for unit in ("GiB", "MiB", "KiB")}, "B")
+
 
 class Duration(float):
     """A number of seconds, written as a number or with a unit: `90s`, `5m`, `2h`, `14d`."""
@@ -30,12 +35,23 @@ class Duration(float):
         """The duration that a setting tells. Raises ValueError with a sentence."""
         return cls(_parsed(value, _SECONDS, "a duration such as 90s, 5m, 2h or 14d"))
 
+    def __str__(self) -> str:
+        """As people write it."""
+        return _written(self, {unit: _SECONDS[unit] for unit in ("d", "h", "m")}, "s")
 
-def _parsed(value: Any, units: dict[str, Any], wanted: str) -> float:
+
+def _parsed(value: Any, units: Mapping[str, float], wanted: str) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
         return float(value)
     match = _QUANTITY.fullmatch(str(value).strip())
     if match is None or match[2] not in units or isinstance(value, bool):
         message = f"expected {wanted}, not {value!r}"
         raise ValueError(message)
-    return float(match[1]) * float(units[match[2]])
+    return float(match[1]) * units[match[2]]
+
+
+def _written(value: float, units: Mapping[str, float], unit: str) -> str:
+    """In the largest unit of which it is a whole number."""
+    fitting = ((name, size) for name, size in units.items() if value and value % size == 0)
+    name, size = next(fitting, (unit, 1))
+    return f"{value / size:g}{name}"

@@ -84,9 +84,7 @@ def _offset_of(lane: Lane) -> int:
 class _Reading:
     """One reading of an item, for the sinks that have it up to the same offset."""
 
-    def __init__(
-        self, item: Item, lanes: Sequence[Lane], visits: Sequence[Visit], job: Job, watch: Watch
-    ) -> None:
+    def __init__(self, item: Item, lanes: Sequence[Lane], visits: Sequence[Visit], job: Job, watch: Watch) -> None:
         self._item, self._lanes, self._visits, self._job, self._watch = item, lanes, visits, job, watch
         self._outcome = Outcome("delivered")
         self._begin = self._start = lanes[0].base.offset

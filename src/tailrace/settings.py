@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 
@@ -105,7 +105,9 @@ def resolve(
     """
     variables, ignored = _from_environment(environ)
     told, loose = _from_assignments(assignments)
-    flag_values = {key: _Value(value, f"--{key.replace('_', '-')}") for key, value in flags.items() if value is not None}
+    flag_values = {
+        key: _Value(value, f"--{key.replace('_', '-')}") for key, value in flags.items() if value is not None
+    }
     if clash := sorted(told.keys() & flag_values.keys()):
         message = f"{clash[0]} is given by {flag_values[clash[0]].origin} and by --set; give it once"
         raise UsageError(message)
@@ -226,7 +228,7 @@ def _built(kind: type[S], found: Mapping[str, _Value]) -> S:
 def _of_named_sink(key: str, path: Sequence[str], value: _Value) -> Any:
     if len(path) == 2:  # noqa: PLR2004 - sinks.NAME
         return value.value
-    message = f"{value.origin}: {key} cannot be; write [sinks.NAME] with url = \"...\" and the sink's settings"
+    message = f'{value.origin}: {key} cannot be; write [sinks.NAME] with url = "..." and the sink\'s settings'
     raise UsageError(message)
 
 
@@ -237,8 +239,14 @@ def _converted(key: str, value: _Value, wanted: Any) -> Any:
     try:
         return msgspec.convert(given, wanted, strict=not isinstance(given, str), dec_hook=_parsed)
     except msgspec.ValidationError as error:
-        message = f"{value.origin}: {key}: {_lower(str(error))}"
+        where = value.origin if _names(value.origin, key) else f"{value.origin}: {key}"
+        message = f"{where}: {_told(error, value.value, wanted)}"
         raise UsageError(message) from error
+
+
+def _names(origin: str, key: str) -> bool:
+    """Whether the origin names the key already, as a flag does and a variable."""
+    return origin in (f"--{key.replace('_', '-')}", PREFIX + key.upper().replace(".", "__"))
 
 
 def _parsed(wanted: Any, given: Any) -> Any:
@@ -252,8 +260,13 @@ def _as_is(wanted: Any, given: Any) -> Any:
     return given
 
 
-def _lower(text: str) -> str:
-    return text[:1].lower() + text[1:]
+def _told(error: msgspec.ValidationError, given: Any, wanted: Any) -> str:
+    text = str(error)
+    if get_origin(wanted) is Literal:
+        return f"expected one of {', '.join(get_args(wanted))}, not {given!r}"
+    if text.startswith("Expected `int`, got "):
+        return f"expected a whole number, not {given!r}"
+    return text[:1].lower() + text[1:].replace("`", "")
 
 
 def _unknown(key: str, origin: str, keys: Iterable[str]) -> str:

@@ -99,7 +99,7 @@ def test_calls_are_tried_again_and_do_not_wait_for_ever() -> None:
 
 def test_without_the_library_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "boto3", None)
-    with pytest.raises(MissingExtra, match=r"reading from S3 .*pip install 'tailrace\[aws\]'"):
+    with pytest.raises(MissingExtra, match=r"the client for s3 .*pip install 'tailrace\[aws\]'"):
         client("s3")
 
 

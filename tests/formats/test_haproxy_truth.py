@@ -47,7 +47,9 @@ def cases(kernel: Kernel, framing: str) -> list[Case]:
     assert told.rejects == []
     lines = [line.decode("latin-1") for line in sample_lines(f"haproxy/{framing}.log")]
     assert lines == [cause[framing] for cause in causes]
-    return [Case(cause["case"], cause[framing], cause, record) for cause, record in zip(causes, told.records(), strict=True)]
+    return [
+        Case(cause["case"], cause[framing], cause, record) for cause, record in zip(causes, told.records(), strict=True)
+    ]
 
 
 def sent(cause: dict[str, Any]) -> tuple[str, dict[str, list[str]]]:
@@ -97,7 +99,9 @@ def test_method_url_and_version_are_those_that_were_sent(cases: list[Case], fram
             assert url.startswith(str(parts[1]))
         else:
             request = case.cause.get("request")
-            expected = [request[name] for name in ("method", "url", "version")] if request else sent(case.cause)[0].split(" ")
+            expected = (
+                [request[name] for name in ("method", "url", "version")] if request else sent(case.cause)[0].split(" ")
+            )
             assert parts == expected, case.name
             seen["good"] += 1
     assert seen == {"bad": 9, "good": 43 if framing == "local" else 42}
@@ -113,7 +117,10 @@ def test_captured_headers_are_those_that_were_sent(cases: list[Case]) -> None:
         headers = sent(case.cause)[1]
         names = ("host", "user-agent", "x-nasty")
         assert case.record["captured_request_headers"] == [headers.get(name, [""])[0] for name in names], case.name
-        answers = {"cap location": ["application/json", '/a|b{c}"d'], "cap ctype quoted": ['text/html; charset="utf-8"', ""]}
+        answers = {
+            "cap location": ["application/json", '/a|b{c}"d'],
+            "cap ctype quoted": ['text/html; charset="utf-8"', ""],
+        }
         assert case.record["captured_response_headers"] == answers.get(case.name, ["application/json", ""])
     assert len(captured) == 11
 

@@ -58,7 +58,9 @@ def test_the_test_file_of_a_bucket_is_a_control_line_and_no_record(kernel: Kerne
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_corpus_in_three_files_at_once_is_told_apart_line_by_line(kernel: Kernel, kind: str) -> None:
     """Every other line is of another kind; each comes out as its own and none is lost."""
-    other = {"alb": "nlb", "nlb": "clb", "clb": "alb_health", "alb_health": "alb_connection", "alb_connection": "alb"}[kind]
+    other = {"alb": "nlb", "nlb": "clb", "clb": "alb_health", "alb_health": "alb_connection", "alb_connection": "alb"}[
+        kind
+    ]
     logs = [sample(f"s3/{key}") for key in OBJECTS]
     told = read(kernel, b"".join(logs), item=promised(other))
     counts = told.counts

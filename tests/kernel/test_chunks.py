@@ -33,7 +33,11 @@ KEYS = ("", "alb", "clb", "nlb", "haproxy_http", "unheard_of")
 def mixture() -> bytes:
     """Lines of every kind with blank, control and unknown ones between, some with a carriage return."""
     chosen = random.Random(7)
-    lines = [line for kind in ("alb", "alb_connection", "alb_health", "nlb", "clb") for line, _ in list(sample_records(kind))[:24]]
+    lines = [
+        line
+        for kind in ("alb", "alb_connection", "alb_health", "nlb", "clb")
+        for line, _ in list(sample_records(kind))[:24]
+    ]
     lines += [line for line, truth in sample_records("clb") if truth.lines > 1][:4]
     lines += [case["line"].encode() for case in sample_objects("nasty.jsonl")]
     lines += sample_lines("haproxy/rfc3164.log")[::4] + sample_lines("haproxy/rfc5424.log")[::5]

@@ -138,7 +138,9 @@ def test_a_line_may_be_as_long_as_the_limit_and_no_longer(kernel: Kernel) -> Non
 
 @pytest.mark.parametrize("step", [4_096, 65_536, 999_999, MAX_LINE, MAX_LINE + 1])
 @pytest.mark.parametrize("end", [b"\n", b"\n" + NLB + b"\n", b""])
-def test_a_line_that_is_too_long_is_one_reject_in_whatever_pieces_it_comes(kernel: Kernel, step: int, end: bytes) -> None:
+def test_a_line_that_is_too_long_is_one_reject_in_whatever_pieces_it_comes(
+    kernel: Kernel, step: int, end: bytes
+) -> None:
     line = b"<0>" + b"y" * (2 * MAX_LINE)
     data = NLB + b"\n" + line + end
     told = read(kernel, pieces(data, range(step, len(data), step)))

@@ -170,3 +170,16 @@ def test_a_store_may_be_closed_twice(tmp_path: Path, clock: StillClock) -> None:
     store = open_store(tmp_path, clock)
     store.close()
     store.close()
+
+
+def test_what_killed_queries_have_left_is_removed_and_that_of_living_ones_is_not(
+    tmp_path: Path, clock: StillClock
+) -> None:
+    open_store(tmp_path, clock).close()
+    left, living = tmp_path / "spill-999999999", tmp_path / f"spill-{os.getpid()}"
+    for folder in (left, living):
+        folder.mkdir()
+        (folder / "part.tmp").write_bytes(b"x")
+    open_store(tmp_path, clock).close()
+    assert not left.exists()
+    assert living.exists()

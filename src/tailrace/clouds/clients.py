@@ -50,7 +50,8 @@ def client(
         from botocore.config import Config  # noqa: PLC0415
         from botocore.exceptions import BotoCoreError  # noqa: PLC0415
     except ImportError as error:
-        raise MissingExtra("reading from S3", "aws") from error
+        what = f"the client for {service}"
+        raise MissingExtra(what, "aws") from error
     try:
         session = boto3.Session(profile_name=profile, region_name=region)
         made = session.client(service, endpoint_url=endpoint_url, config=Config(**_COMMON))

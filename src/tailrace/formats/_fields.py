@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tailrace.formats._names import Names
 from tailrace.kernel.layout import Column, Escape, Field, Kind, Type
 
 SECONDS = "s"
@@ -15,12 +16,11 @@ MILLISECONDS = "ms"
 BYTES = "bytes"
 
 
-def column(
-    name: str, type_: Type, doc: str, *, unit: str = "", names: tuple[str, str] = ("", ""), drop: str = ""
-) -> Column:
-    """A column, by default under the same name in ECS and OpenTelemetry."""
-    ecs, otel = (given or f"aws.elb.{name}" for given in names)
-    return Column(name=name, type=type_, doc=doc, unit=unit, ecs=ecs, otel=otel, drop_prefix=drop)
+def column(name: str, type_: Type, doc: str, *, unit: str = "", names: tuple[str, ...] = ()) -> Column:
+    """A column. `names`: in ECS, in OpenTelemetry, and what is taken off the value there."""
+    given = Names(*names)
+    ecs, otel = (known or f"aws.elb.{name}" for known in (given.ecs, given.otel))
+    return Column(name=name, type=type_, doc=doc, unit=unit, ecs=ecs, otel=otel, drop_prefix=given.drop)
 
 
 def text(name: str, doc: str, ecs: str = "", otel: str = "", **how: Any) -> Field:
@@ -29,7 +29,7 @@ def text(name: str, doc: str, ecs: str = "", otel: str = "", **how: Any) -> Fiel
     return Field(
         label=how.pop("label", name),
         key=name,
-        columns=(column(name, "text", doc, names=(ecs, otel), drop=drop),),
+        columns=(column(name, "text", doc, names=(ecs, otel, drop)),),
         **how,
     )
 
@@ -79,7 +79,7 @@ def request(escape: Escape) -> Field:
         column("request_method", "text", "method, decoded", names=("http.request.method", "http.request.method")),
         column("request_url", "text", "URL with scheme, host and port, decoded", names=("url.original", "url.full")),
         column("request_protocol", "text", "HTTP version, such as HTTP/1.1",
-               names=("http.version", "network.protocol.version"), drop="HTTP/"),
+               names=("http.version", "network.protocol.version", "HTTP/")),
     )  # fmt: skip
     return Field(label="request", key="request_line", kind="request", columns=columns, quoted=True, escape=escape)
 

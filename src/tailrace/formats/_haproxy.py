@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 
 from tailrace.errors import UsageError
 from tailrace.formats._haproxy_names import ALIASES, EXPRESSIONS, Alias, alias_of, column
-from tailrace.kernel.layout import Column, Escape, Field, Objects, Shape, Space, Template, Text, Variable
+from tailrace.kernel.layout import SYSLOG, TIME, Column, Escape, Field, Objects, Shape, Space, Template, Text, Variable
+from tailrace.kernel.names import EXTRA, FORMAT, ID, INVALID, SCHEMAS, TIME_SOURCE, TRUNCATED, Schema, name_of
 
 MS = "ms"
 _ITEM = re.compile(r"%(?:\((?P<name>[^):]*)(?::\w+)?\))?(?:\{(?P<flags>[^}]*)\})?(?:\[|(?P<alias>[A-Za-z]+))")
@@ -224,10 +225,10 @@ def _shape(item: Item) -> Shape:
 
 
 def _fields(item: Item) -> tuple[Field, ...]:
-    """The field of an item; its columns take the name that the item was given."""
+    """The field of an item; its first column takes the name that the item was given, but the first date is the time."""
     alias = item.alias
     columns = (alias.column, *alias.parts)
-    if item.name:
+    if item.name and alias.shape != "date":
         columns = (replace(alias.column, name=item.name), *alias.parts)
     escape: Escape = "structured" if item.escaped else alias.escape
     return (
@@ -246,30 +247,54 @@ def _fields(item: Item) -> tuple[Field, ...]:
 
 
 def _distinct(elements: tuple[Text | Space | Variable, ...]) -> tuple[Text | Space | Variable, ...]:
-    """Give a column whose name is taken HAProxy's own alias instead, so that every column stands once."""
-    taken: set[str] = set()
-
-    def free(field: Field, column: Column) -> Column:
-        name = column.name
-        if name in taken:
-            name = field.label.removeprefix("%")
-        while name in taken:
-            name += "_"
-        taken.add(name)
-        return replace(column, name=name) if name != column.name else column
-
+    """The elements with columns of which no two have one name, in any schema."""
+    names = _Names()
     return tuple(
-        Variable(
-            tuple(
-                replace(field, columns=tuple(free(field, column) for column in field.columns))
-                for field in element.fields
-            ),
-            element.shape,
-        )
+        Variable(tuple(names.distinct(field) for field in element.fields), element.shape)
         if isinstance(element, Variable)
         else element
         for element in elements
     )
+
+
+class _Names:
+    """The names that are taken in each schema: those that every record may have, and those given by now."""
+
+    def __init__(self) -> None:
+        own = (FORMAT, TIME_SOURCE, TRUNCATED, INVALID, EXTRA)
+        self._taken = {schema: {ID, *(table[schema] for table in own)} for schema in SCHEMAS}
+        for known in (TIME, *SYSLOG):
+            self._take(known)
+        self._is_free_time = True
+
+    def distinct(self, field: Field) -> Field:
+        """The field with names of its own: the item's name or HAProxy's alias where another column has the name already."""
+        alias = field.key or field.label.removeprefix("%")
+        return replace(field, columns=tuple(self._distinct(column, alias) for column in field.columns))
+
+    def _distinct(self, column: Column, alias: str) -> Column:
+        if column.name == TIME.name and column.type == "time" and self._is_free_time:
+            self._is_free_time = False
+            return column
+        name = self._free("aws", column.name, alias)
+        found = replace(
+            column,
+            name=name,
+            ecs=self._free("ecs", column.ecs, f"haproxy.{name}"),
+            otel=self._free("otel", column.otel, f"haproxy.{name}"),
+        )
+        self._take(found)
+        return found
+
+    def _free(self, schema: Schema, name: str, instead: str) -> str:
+        name = instead if name in self._taken[schema] else name
+        while name in self._taken[schema]:
+            name += "_"
+        return name
+
+    def _take(self, column: Column) -> None:
+        for schema in SCHEMAS:
+            self._taken[schema].add(name_of(column, schema))
 
 
 def _required(elements: tuple[Text | Space | Variable, ...]) -> int:
@@ -285,4 +310,6 @@ def _objects(pieces: list[Piece]) -> Objects:
     if not named:
         message = "log-format: with +json HAProxy writes only named items; name them, such as '%(client)ci'"
         raise UsageError(message)
-    return Objects(fields=tuple(field for item in named for field in _fields(item)), mark=named[0].name)
+    names = _Names()
+    fields = tuple(names.distinct(field) for item in named for field in _fields(item))
+    return Objects(fields=fields, mark=named[0].name)

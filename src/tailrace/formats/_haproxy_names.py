@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from tailrace.formats._names import Names
 from tailrace.kernel.layout import Column, Escape, Kind, Shape, Type
 
 
@@ -29,57 +30,51 @@ class Alias:
     """HAProxy writes numbers, dates and termination states without quotes even under `+Q`."""
 
 
-def column(
-    name: str, doc: str, type_: Type = "text", ecs: str = "", otel: str = "", *, unit: str = "", drop: str = ""
-) -> Column:
-    """A column; without names of its own it is `haproxy.NAME` in both schemas."""
-    ecs, otel = ecs or f"haproxy.{name}", otel or f"haproxy.{name}"
-    return Column(name=name, type=type_, doc=doc, unit=unit, ecs=ecs, otel=otel, drop_prefix=drop)
+def column(name: str, doc: str, type_: Type = "text", names: tuple[str, ...] = (), unit: str = "") -> Column:
+    """A column. `names`: in ECS, in OpenTelemetry, and what is taken off the value there."""
+    given = Names(*names)
+    ecs, otel = (known or f"haproxy.{name}" for known in (given.ecs, given.otel))
+    return Column(name=name, type=type_, doc=doc, unit=unit, ecs=ecs, otel=otel, drop_prefix=given.drop)
 
 
-def _word(alias: str, name: str, doc: str, ecs: str = "", otel: str = "") -> Alias:
-    return Alias(column(name, doc, "text", ecs, otel), "word", f"%{alias}")
+def _word(alias: str, name: str, doc: str, *names: str) -> Alias:
+    return Alias(column(name, doc, "text", names), "word", f"%{alias}")
 
 
 def _state(alias: str, doc: str) -> Alias:
     return Alias(column("termination_state", doc), "word", f"%{alias}", never_quoted=True)
 
 
-def _count(alias: str, name: str, doc: str, ecs: str = "", otel: str = "", unit: str = "") -> Alias:
-    return Alias(column(name, doc, "int", ecs, otel, unit=unit), "integer", f"%{alias}", "int", never_quoted=True)
+def _count(alias: str, name: str, doc: str, *names: str, unit: str = "") -> Alias:
+    return Alias(column(name, doc, "int", names, unit), "integer", f"%{alias}", "int", never_quoted=True)
 
 
-def _timer(alias: str, name: str, doc: str, ecs: str = "") -> Alias:
-    return Alias(
-        column(name, doc, "int", ecs, unit="ms"),
-        "integer",
-        f"%{alias}",
-        "int",
-        minus_one_absent=True,
-        never_quoted=True,
-    )
+def _timer(alias: str, name: str, doc: str, *names: str) -> Alias:
+    what = column(name, doc, "int", names, unit="ms")
+    return Alias(what, "integer", f"%{alias}", "int", minus_one_absent=True, never_quoted=True)
 
 
 def _date(alias: str, doc: str) -> Alias:
-    return Alias(column("time", doc, "time", "@timestamp", "timestamp"), "date", f"%{alias}", "time", never_quoted=True)
+    what = column("time", doc, "time", ("@timestamp", "timestamp"))
+    return Alias(what, "date", f"%{alias}", "time", never_quoted=True)
 
 
-def _address(alias: str, name: str, doc: str, ecs: str = "", otel: str = "") -> Alias:
-    return Alias(column(name, doc, "text", ecs, otel), "address", f"%{alias}")
+def _address(alias: str, name: str, doc: str, *names: str) -> Alias:
+    return Alias(column(name, doc, "text", names), "address", f"%{alias}")
 
 
-def _cookie(alias: str, name: str, doc: str, ecs: str) -> Alias:
-    return Alias(column(name, doc, "text", ecs), "cookies", f"%{alias}")
+def _cookie(alias: str, name: str, doc: str, *names: str) -> Alias:
+    return Alias(column(name, doc, "text", names), "cookies", f"%{alias}")
 
 
 def _captured(alias: str, which: str, shape: Shape) -> Alias:
     doc = f"headers captured from the {which}, decoded, in the order of the configuration"
-    what = column(f"captured_{which}_headers", doc, "texts", f"haproxy.http.{which}.captured_headers")
+    what = column(f"captured_{which}_headers", doc, "texts", (f"haproxy.http.{which}.captured_headers",))
     return Alias(what, shape, f"%{alias}", "captures", "hash")
 
 
-def _part(alias: str, name: str, doc: str, ecs: str = "", otel: str = "", drop: str = "") -> Alias:
-    return Alias(column(name, doc, "text", ecs, otel, drop=drop), "word", f"%{alias}", "text", "hash")
+def _part(alias: str, name: str, doc: str, *names: str) -> Alias:
+    return Alias(column(name, doc, "text", names), "word", f"%{alias}", "text", "hash")
 
 
 METHOD = _part("HM", "request_method", "HTTP method, decoded", "http.request.method", "http.request.method")
@@ -89,7 +84,7 @@ VERSION = _part(
 )
 REQUEST = Alias(
     column("request", "the request line as logged; `<BADREQ>` if it could not be read", "text",
-           "haproxy.http.request.raw_request_line", "haproxy.request"),
+           ("haproxy.http.request.raw_request_line", "haproxy.request")),
     "request", "%r", "request", "hash", parts=(METHOD.column, URL.column, VERSION.column),
 )  # fmt: skip
 
@@ -152,7 +147,7 @@ ALIASES: dict[str, Alias] = {alias.label.removeprefix("%"): alias for alias in (
     _part("HP", "HP", "URL without its query, decoded"),
     _part("HPO", "HPO", "path of the URL, decoded"),
     _part("HQ", "HQ", "query of the URL, decoded"),
-    Alias(column("ssl_version", "TLS version, such as TLSv1.3", "text", "tls.version", "tls.protocol.version", drop="TLSv"),
+    Alias(column("ssl_version", "TLS version, such as TLSv1.3", "text", ("tls.version", "tls.protocol.version", "TLSv")),
           "word", "%sslv"),
     _word("sslc", "ssl_cipher", "cipher of the client's connection", "tls.cipher", "tls.cipher"),
     _word("ID", "ID", "unique id of the request"),
@@ -164,17 +159,17 @@ ALIASES: dict[str, Alias] = {alias.label.removeprefix("%"): alias for alias in (
 )}  # fmt: skip
 
 EXPRESSIONS: dict[str, Alias] = {alias.label: alias for alias in (
-    Alias(column("fc_err", "error code of the client's connection", "int", "haproxy.connections.fc_err"),
+    Alias(column("fc_err", "error code of the client's connection", "int", ("haproxy.connections.fc_err",)),
           "integer", "fc_err", "int"),
     Alias(column("ssl_fc_err", "OpenSSL error of the client's connection, 16 hex digits", "text",
-                 "haproxy.connections.ssl_fc_err"), "word", "ssl_fc_err,hex"),
+                 ("haproxy.connections.ssl_fc_err",)), "word", "ssl_fc_err,hex"),
     Alias(column("ssl_c_err", "error in verifying the client's certificate", "int",
-                 "haproxy.connections.ssl_c_err"), "integer", "ssl_c_err", "int"),
+                 ("haproxy.connections.ssl_c_err",)), "integer", "ssl_c_err", "int"),
     Alias(column("ssl_c_ca_err", "error in verifying the certificate's chain", "int",
-                 "haproxy.connections.ssl_c_ca_err"), "integer", "ssl_c_ca_err", "int"),
-    Alias(column("ssl_resumed", "1 if the TLS session was resumed", "int", "haproxy.ssl_resumed"),
+                 ("haproxy.connections.ssl_c_ca_err",)), "integer", "ssl_c_ca_err", "int"),
+    Alias(column("ssl_resumed", "1 if the TLS session was resumed", "int", ("haproxy.ssl_resumed",)),
           "integer", "ssl_fc_is_resumed", "int"),
-    Alias(column("ssl_sni", "SNI of the TLS handshake", "text", "tls.client.server_name", "url.domain"),
+    Alias(column("ssl_sni", "SNI of the TLS handshake", "text", ("tls.client.server_name", "url.domain")),
           "loose", "ssl_fc_sni"),
 )}  # fmt: skip
 

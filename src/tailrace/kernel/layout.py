@@ -185,3 +185,12 @@ SYSLOG = (
     Column(name="syslog_pid", doc="the process id named in the syslog header",
            ecs="log.syslog.procid", otel="syslog.procid"),
 )  # fmt: skip
+
+ALWAYS = (
+    ("format", "text", "the format's name"),
+    ("time_source", "text", "`none` in a record whose time is not known"),
+    ("truncated", "bool", "true if HAProxy cut the line at its length limit"),
+    ("invalid", "map", "fields that do not fit their type: name and text"),
+    ("extra", "list", "the texts of fields behind those that are known"),
+)
+"""What a record of any format may have beside its own columns: name, type, meaning."""

@@ -1,7 +1,8 @@
 """Parquet files that grow by row groups, written for what is asked of logs.
 
-Measured on ALB lines: with these encodings 1.26 µs and 90 bytes a line; with a dictionary for every column 1.60 µs
-and 102 bytes. Statistics on every text column add 0.15 µs and help no query.
+Measured on ALB lines of 34 fields, from dictionaries that the kernel made: 1.15 µs and 90 bytes a line, a third of it
+for compression. Larger and smaller pages, pages of version 2 and no statistics change neither by more than 4 %; snappy
+saves 12 % of the time and adds 70 % of the bytes.
 """
 
 from __future__ import annotations
@@ -48,14 +49,15 @@ def choose(sample: pa.Table) -> Encodings:
         if pa.types.is_list(kind):
             name, kind, values = f"{name}.list.element", kind.value_type, pc.list_flatten(values)
         present = len(values) - values.null_count
-        different = present if pa.types.is_boolean(kind) or name == ID else pc.count_distinct(values).as_py()
-        if not pa.types.is_list(schema_field.type) and (not pa.types.is_string(kind) or different == 1):
+        different = present if pa.types.is_boolean(kind) or name == ID else _different(values)
+        is_text = pa.types.is_string(kind) or pa.types.is_dictionary(kind)
+        if not pa.types.is_list(schema_field.type) and (not is_text or different == 1):
             chosen.statistics.append(name)
         if pa.types.is_timestamp(kind):
             chosen.by_column[name] = "DELTA_BINARY_PACKED"
         elif name == ID:
             chosen.by_column[name] = "DELTA_LENGTH_BYTE_ARRAY"
-        elif different <= _REPEATED * present:
+        elif pa.types.is_dictionary(kind) or different <= _REPEATED * present:
             chosen.dictionary.append(name)
         elif pa.types.is_integer(kind):
             chosen.by_column[name] = "DELTA_BINARY_PACKED"
@@ -64,10 +66,24 @@ def choose(sample: pa.Table) -> Encodings:
     return chosen
 
 
+def _different(values: pa.ChunkedArray) -> int:
+    """How many different values there are, roughly those of a dictionary."""
+    if pa.types.is_dictionary(values.type):
+        return max((len(chunk.dictionary) for chunk in values.chunks), default=0)
+    return int(pc.count_distinct(values).as_py())
+
+
 def _one_length(values: pa.ChunkedArray) -> bool:
     """Whether all texts are equally long, as identifiers are: these share prefixes."""
     found = pc.min_max(pc.binary_length(values)).as_py()
     return bool(found["min"] == found["max"])
+
+
+def plain_type(kind: pa.DataType) -> pa.DataType:
+    """The type of the values themselves where they may be a dictionary."""
+    if pa.types.is_list(kind):
+        return pa.list_(plain_type(kind.value_type))
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 class RowGroups:
@@ -84,6 +100,8 @@ class RowGroups:
         table = pa.Table.from_batches(batches)
         if self._writer is None:
             self._writer = self._open(table)
+        if table.schema != self._writer.schema:
+            table = table.cast(self._writer.schema)  # what repeated no more is no dictionary any longer
         self._writer.write_table(table, row_group_size=max(1, table.num_rows))
         self.rows += table.num_rows
 

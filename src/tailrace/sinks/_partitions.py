@@ -15,8 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-import pyarrow as pa
-
+from tailrace.model import ArrowStream
 from tailrace.sinks._parquet import ROW_GROUP_ROWS, RowGroups
 from tailrace.sinks._spill import Groups, Spill
 from tailrace.sinks._waiting import Waiting
@@ -66,7 +65,7 @@ class Partitions:
         self._finished: list[Finished] = []
         self._files: list[RowGroups] = []
 
-    def add(self, partition: Partition, batch: pa.RecordBatch) -> None:
+    def add(self, partition: Partition, columns: ArrowStream) -> None:
         """Take rows of one format and day. Raises OSError."""
         opened = self._open.get(partition)
         if opened is None:
@@ -75,7 +74,7 @@ class Partitions:
             opened = self._open[partition] = _Open()
         self._open.move_to_end(partition)
         before = opened.waiting.memory
-        opened.waiting.add(batch)
+        opened.waiting.add(columns)
         self._memory += opened.waiting.memory - before
         if opened.waiting.rows >= ROW_GROUP_ROWS:
             self._write(opened)
@@ -109,7 +108,7 @@ class Partitions:
         if partition.format not in self._spills:
             self._spills[partition.format] = Spill(self._temporary("arrow"))
         self._memory -= opened.waiting.memory
-        self._spills[partition.format].add(partition.day, *opened.waiting.take_measured())
+        self._spills[partition.format].add(partition.day, opened.waiting.take())
 
     def _finish(self, partition: Partition, opened: _Open) -> None:
         if opened.waiting.rows:

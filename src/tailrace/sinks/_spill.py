@@ -15,8 +15,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tailrace.sinks._parquet import ROW_GROUP_ROWS
-from tailrace.sinks._waiting import Waiting, overhead_of
+from tailrace.sinks._parquet import ROW_GROUP_ROWS, plain_type
+from tailrace.sinks._waiting import Waiting, memory_of, overhead_of
 
 _STAGED = 8 << 20
 """Rows are written together from so much memory on."""
@@ -40,8 +40,10 @@ class Spill:
         self._sink: pa.OSFile | None = None
         self._writer: pa.RecordBatchFileWriter | None = None
 
-    def add(self, day: str, batches: Sequence[pa.RecordBatch], memory: int) -> None:
-        """Keep the rows of a day, which take so much memory. Raises OSError."""
+    def add(self, day: str, batches: Sequence[pa.RecordBatch]) -> None:
+        """Keep the rows of a day. Raises OSError."""
+        batches = [_without_dictionaries(batch) for batch in batches]
+        memory = sum(map(memory_of, batches))
         number = self._days.setdefault(day, len(self._days))
         if number == len(self._bytes):
             self._bytes.append(0)
@@ -133,6 +135,11 @@ def _grouped(batches: Iterable[pa.RecordBatch]) -> Groups:
             yield waiting.take()
     if waiting.rows:
         yield waiting.take()
+
+
+def _without_dictionaries(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Each day has dictionaries of its own, and a file of many days has room for one."""
+    return batch.cast(pa.schema([(field.name, plain_type(field.type)) for field in batch.schema]))
 
 
 def _plain(numbered: pa.RecordBatch) -> pa.RecordBatch:

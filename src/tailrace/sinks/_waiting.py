@@ -1,10 +1,16 @@
-"""Records that wait until they make a good row group."""
+"""Records that wait until they make a good row group.
+
+Columns of the native kernel are put together by the kernel itself. All others wait as pyarrow's batches.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pyarrow as pa
+
+from tailrace.model import ArrowStream, Growing, Table
 
 _SMALL_ROWS = 64
 _SMALL_BATCHES = 64
@@ -22,9 +28,39 @@ class Waiting:
         self._batches: list[pa.RecordBatch] = []
         self._small: list[pa.RecordBatch] = []
         self._small_memory = 0
+        self._table: Table | None = None
+        self._table_memory = 0
+        self._growing: Any = Growing
 
-    def add(self, batch: pa.RecordBatch) -> None:
+    def add(self, columns: ArrowStream) -> None:
         """Take a batch."""
+        if isinstance(columns, self._growing):
+            self._grow(columns)
+        else:
+            self._end_table()
+            self._add(pa.record_batch(columns))
+
+    def _grow(self, columns: Growing) -> None:
+        if self._table is None:
+            self._table = columns.table()
+            self._growing = type(columns)  # to ask for the protocol takes ten times as long
+        before = self._table.rows
+        self._table.add(columns)
+        self.rows += self._table.rows - before
+        self.memory += self._table.memory - self._table_memory
+        self._table_memory = self._table.memory
+
+    def _end_table(self) -> None:
+        """Let the table's rows wait as a batch, so that others may follow. It stays, for it knows the values by now."""
+        if self._table is not None and self._table.rows:
+            self.rows -= self._table.rows
+            self.memory -= self._table_memory
+            columns = {name: pa.array(column) for name, column in self._table.take()}
+            batch = pa.RecordBatch.from_arrays(list(columns.values()), list(columns))
+            self._table_memory = self._table.memory
+            self._add(batch)
+
+    def _add(self, batch: pa.RecordBatch) -> None:
         memory = memory_of(batch)
         self.rows += batch.num_rows
         self.memory += memory
@@ -54,6 +90,7 @@ class Waiting:
 
     def take_measured(self) -> tuple[Sequence[pa.RecordBatch], int]:
         """All batches and the memory that they take; none are left."""
+        self._end_table()
         self._join_small()
         taken = (self._batches, self.memory)
         self._batches = []

@@ -5,30 +5,39 @@ from __future__ import annotations
 import os
 import select
 from collections.abc import Sequence
+from functools import partial
+from threading import Lock
 from typing import BinaryIO
 
 from tailrace.disk import writing
+from tailrace.errors import UsageError
 from tailrace.kernel.names import Schema
+from tailrace.kinds import NoSettings, SinkKind, Surroundings
 from tailrace.model import Batch, Item, StoredFile
 
 _TARGET = "standard output"
 
 
 class StdoutSink:
-    """Writes to a binary stream, buffered or not, or to a file descriptor. A closed pipe is BrokenPipeError."""
+    """Writes to a binary stream, buffered or not, or to a file descriptor. A closed pipe is BrokenPipeError.
+
+    Sinks of several threads that write to the same stream share a lock, so that no line ends inside another.
+    """
 
     name = "stdout"
     keeps_receipts = False
 
-    def __init__(self, stream: BinaryIO | int, schema: Schema = "aws") -> None:
+    def __init__(self, stream: BinaryIO | int, schema: Schema = "aws", lock: Lock | None = None) -> None:
         self._stream = stream
         self._schema = schema
+        self._lock = lock or Lock()
 
     def write(self, item: Item, batch: Batch, part: int) -> None:  # noqa: ARG002 - as every sink
         """Write the records of a batch. Raises Fatal if the stream does not take them."""
         if len(batch.records):
-            with writing(_TARGET):
-                self._write(memoryview(batch.records.ndjson(self._schema)))
+            data = memoryview(batch.records.ndjson(self._schema))
+            with writing(_TARGET), self._lock:
+                self._write(data)
 
     def _write(self, data: memoryview) -> None:
         """Write everything, however little the stream takes at a time."""
@@ -69,3 +78,13 @@ class StdoutSink:
 
     def close(self) -> None:
         """The stream belongs to whoever opened it."""
+
+
+def _opened(address: str, _own: NoSettings, given: Surroundings) -> partial[StdoutSink]:
+    if address:
+        message = f"stdout takes no address; write --to stdout, not stdout:{address}"
+        raise UsageError(message)
+    return partial(StdoutSink, given.stdout, given.settings.schema, Lock())
+
+
+SINK = SinkKind(form="stdout", about="NDJSON on standard output, one record a line", open=_opened)

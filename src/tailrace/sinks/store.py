@@ -9,13 +9,16 @@ has further ones, `…-<part>-1.parquet` and so on.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tailrace.disk import publish, writing
 from tailrace.errors import MissingExtra
-from tailrace.model import Batch, Item, StoredFile
+from tailrace.kinds import NoSettings, SinkKind, Surroundings
+from tailrace.model import Batch, Identity, Item, StoredFile
+from tailrace.settings import Settings
 
 if TYPE_CHECKING:
     from tailrace.sinks._partitions import Finished, Partitions
@@ -47,30 +50,29 @@ class StoreSink:
         self.name = store_name(directory)
         self._directory = directory.absolute()
         self._memory = memory
+        self._writing: tuple[Identity, int] | None = None
         self._item = ""
         self._partitions: Partitions | None = None
 
     def write(self, item: Item, batch: Batch, part: int) -> None:
         """Take the records of a batch. Raises Fatal if the disk does not take them."""
-        import pyarrow as pa  # noqa: PLC0415 - an optional library
+        from tailrace.sinks._partitions import Partition  # noqa: PLC0415 - needs an optional library
 
-        from tailrace.sinks._partitions import Partition  # noqa: PLC0415
-
-        partitions = self._open(f"{item.identity.digest}-{part}")
+        partitions = self._open(item.identity, part)
         with writing(self._directory):
             for format_name, day, _rows in batch.records.partitions():
-                columns = pa.record_batch(batch.records.columns(format_name, day))
-                partitions.add(Partition(format_name, day or NO_DAY), columns)
+                partitions.add(Partition(format_name, day or NO_DAY), batch.records.columns(format_name, day))
 
-    def _open(self, item: str) -> Partitions:
+    def _open(self, identity: Identity, part: int) -> Partitions:
         from tailrace.sinks._partitions import Partitions  # noqa: PLC0415 - needs an optional library
 
         if self._partitions is None:
             temporary = self._directory / TEMPORARY
             with writing(temporary):
                 temporary.mkdir(parents=True, exist_ok=True)
-            self._item, self._partitions = item, Partitions(temporary, item, self._memory)
-        elif item != self._item:
+            self._writing, self._item = (identity, part), f"{identity.digest}-{part}"
+            self._partitions = Partitions(temporary, self._item, self._memory)
+        elif (identity, part) != self._writing:
             raise ValueError("what was written of one item must be flushed or abandoned before the next")
         return self._partitions
 
@@ -106,3 +108,19 @@ class StoreSink:
 def store_name(directory: Path) -> str:
     """The name under which a store's receipts are kept."""
     return f"store:{directory.absolute()}"
+
+
+def _home(address: str, settings: Settings) -> Path:
+    return Path(address or settings.store)
+
+
+def _opened(address: str, _own: NoSettings, given: Surroundings) -> partial[StoreSink]:
+    return partial(StoreSink, _home(address, given.settings), memory=MEMORY // given.settings.workers)
+
+
+SINK = SinkKind(
+    form="store:DIR",
+    about="the local store: Parquet files, which `tailrace query` reads; DIR is --store if it is left out",
+    open=_opened,
+    home=_home,
+)

@@ -10,7 +10,7 @@ to be known by, and nothing of it was delivered, so it becomes another item when
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from glob import has_magic
@@ -21,20 +21,13 @@ from uuid import uuid4
 
 from tailrace.clock import Clock, SystemClock
 from tailrace.errors import Gone, SourceError, UsageError
+from tailrace.kinds import Known, SourceKind, Surroundings, nothing_known
 from tailrace.model import Identity, Item
 from tailrace.sources._once import Once
 from tailrace.sources._walk import Found, Walk
 
-Known = Callable[[str, str, str], Sequence[str]]
-"""The etags of a kind, container and key that have receipts, the latest first."""
-
 _HEAD: Final = 1024
 _CLOCK: Final = SystemClock()
-
-
-def nothing_known(_kind: str, _container: str, _key: str) -> Sequence[str]:
-    """What is known where no receipts are kept."""
-    return ()
 
 
 class Files:
@@ -161,3 +154,21 @@ def _is_folder(path: Path) -> bool:
     with suppress(OSError):
         return path.is_dir()
     return False
+
+
+def _source(words: Sequence[str], given: Surroundings) -> Files:
+    for word in words:
+        scheme, separator, _ = word.partition("://")
+        if separator and not os.path.lexists(word):
+            message = f"{word}: no source is written {scheme}://…; sources are files, folders, patterns, - and s3://…"
+            raise UsageError(message)
+    return Files(words, given.known, given.clock)
+
+
+SOURCE = SourceKind(
+    form="PATH",
+    about="files, folders with all that is in them, and patterns such as 'logs/**/*.gz'",
+    claims=lambda _word: True,
+    open=_source,
+    fallback=True,
+)

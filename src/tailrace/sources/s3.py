@@ -7,13 +7,14 @@ its etag, also those that go on after a broken connection.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any, BinaryIO, Final, cast
 
 from tailrace.clock import Clock
 from tailrace.clouds import failures
 from tailrace.errors import Fatal, Gone, SourceError, TailraceError, UsageError
+from tailrace.kinds import SourceKind, Surroundings
 from tailrace.model import Identity, Item
 from tailrace.sources._resuming import Remote, Resuming
 
@@ -141,3 +142,16 @@ def _replaced(identity: Identity) -> SourceError:
 
 def _name(identity: Identity) -> str:
     return f"{SCHEME}{identity.name}"
+
+
+def _source(words: Sequence[str], given: Surroundings) -> S3:
+    (url,) = words
+    return S3(url, given.client("s3"), given.clock)
+
+
+SOURCE = SourceKind(
+    form="s3://BUCKET/PREFIX",
+    about="objects of a bucket whose keys begin with the prefix",
+    claims=lambda word: word.startswith(SCHEME),
+    open=_source,
+)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import BinaryIO
 from uuid import uuid4
 
 from tailrace.clock import Clock
+from tailrace.kinds import SourceKind, Surroundings
 from tailrace.model import Identity, Item
 from tailrace.sources._once import Once
 
@@ -39,3 +40,10 @@ class Stdin:
         with suppress(OSError):
             os.set_blocking(self._stream.fileno(), True)
         return self._stream
+
+
+def _source(_words: Sequence[str], given: Surroundings) -> Stdin:
+    return Stdin(given.stdin, given.clock)
+
+
+SOURCE = SourceKind(form="-", about="standard input", claims=lambda word: word == "-", open=_source)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +21,8 @@ from tailrace.sinks.store import DATA, MEMORY, TEMPORARY, StoreSink, store_name
 from tailrace.state.sqlite import FILE, SqliteState
 
 LOCK = "lock"
+SPILL = "spill-"
+"""A query's own folder, named after its process, where it puts what the memory does not hold."""
 GRACE_S = 3600.0
 """A file that counts no more is deleted after so long: a query that has read the list before may still read it."""
 _ALLOWED = {LOCK, "lost+found", f"{FILE}-journal", f"{FILE}-wal", f"{FILE}-shm"}
@@ -69,7 +72,7 @@ def open_store(directory: Path, clock: Clock) -> Store:
         lock = _locked(directory)
     try:
         with writing(directory):
-            _empty(directory / TEMPORARY)  # first: on a full disk the database may need the room
+            _empty(directory)  # first: on a full disk the database may need the room
         state = SqliteState.open(directory, read_only=False, clock=clock)
     except BaseException:
         os.close(lock)
@@ -114,11 +117,15 @@ def _locked(directory: Path) -> int:
     return lock
 
 
-def _empty(temporary: Path) -> None:
-    """Remove unfinished files."""
+def _empty(directory: Path) -> None:
+    """Remove unfinished files, and what queries that were killed had put on the disk for want of memory."""
+    temporary = directory / TEMPORARY
     for entry in temporary.iterdir() if temporary.is_dir() else ():
         if entry.is_file():
             entry.unlink()
+    for spill in directory.glob(f"{SPILL}*"):
+        if not Path("/proc", spill.name.removeprefix(SPILL)).exists():
+            shutil.rmtree(spill, ignore_errors=True)
 
 
 def _clear(directory: Path, state: SqliteState, now: float) -> None:

@@ -78,7 +78,7 @@ class Records:
         data: dict[str, Any] = {ID: pa.array([record_id(self._identity, row.offset) for row in rows], pa.string())}
         for column in known.columns:
             values = [row.moment if column.name == "time" else row.values.get(column.name) for row in rows]
-            data[column.name] = pa.array([_plain(value) for value in values], _arrow_type(column))
+            data[column.name] = pa.array([_plain(value, column) for value in values], _arrow_type(column))
         data["time_source"] = pa.array([row.time_source or None for row in rows], pa.string())
         data["truncated"] = pa.array([row.truncated or None for row in rows], pa.bool_())
         data["invalid"] = pa.array([_invalid(row) if row.invalid else None for row in rows], pa.string())
@@ -111,14 +111,14 @@ def _invalid(row: Row) -> str:
     return "{" + ",".join(f"{_text(name)}:{_text(row.invalid[name])}" for name in names) + "}"
 
 
-def _plain(value: Value) -> object:
+def _plain(value: Value, column: Column) -> object:
     """A value as pyarrow takes it."""
     if isinstance(value, Number):
-        return float(value.text) if "." in value.text else int(value.text)
+        return float(value.text) if column.type == "float" else int(value.text)
     if isinstance(value, Moment):
         return value.us
     if isinstance(value, list):
-        return [_plain(item) if isinstance(item, Number) else item for item in value]
+        return [_plain(item, column) if isinstance(item, Number) else item for item in value]
     return value
 
 

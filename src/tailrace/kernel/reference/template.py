@@ -165,7 +165,7 @@ def _cut_inside(attempt: _Attempt, element: Variable, number: int, at: int) -> b
 def _drop_partial(attempt: _Attempt, end: int) -> None:
     """A number or word at the very end of a cut line may have lost its last characters: it has no value."""
     elements = attempt.template.elements
-    for number in range(end - 1, attempt.template.required - 1, -1):
+    for number in range(end - 1, -1, -1):
         element = elements[number]
         if isinstance(element, Variable) and any(text is not None for text in attempt.texts.get(number, ())):
             if element.shape in ("integer", "word", "endpoint", "date") and attempt.ends[number] == len(attempt.line):

@@ -54,6 +54,7 @@ def fill(field: Field, text: bytes, cells: Cells) -> None:
     """Give the columns of `field` the values that `text` stands for."""
     if (
         text == b"-"
+        or (field.bare and text == b'"-"')
         or (field.minus_one_absent and text == b"-1")
         or (field.empty_absent and not text and field.kind != "captures")
     ):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+
 from tailrace.kernel.layout import Token
 from tailrace.kernel.reference import times
 from tailrace.kernel.reference.values import address, decimal
@@ -24,23 +27,27 @@ def separator(line: bytes) -> bytes:
 
 def looks_like(token: Token, word: bytes) -> bool:
     """Whether a word looks like a token of that name."""
-    match token:
-        case "time":
-            return word[4:5] == b"-" and times.read_whole(word) is not None
-        case "path":
-            return b"/" in word
-        case "ip":
-            return address(word) is not None
-        case "endpoint":
-            host, colon, port = word.rpartition(b":")
-            return bool(colon) and port.isdigit() and address(host) is not None
-        case "integer":
-            return word.isdigit()
-        case "float":
-            return b"." in word and decimal(word) is not None
-        case "version":
-            return len(word) == 3 and word[1:2] == b"." and word[:1].isdigit() and word[2:].isdigit()  # noqa: PLR2004
-        case "name":
-            return word[:1] not in (b"", b'"', b"{", b"<")
-        case _:
-            return bool(word)
+    return _LOOKS[token](word)
+
+
+def _time(word: bytes) -> bool:
+    return word[4:5] == b"-" and times.read_whole(word) is not None
+
+
+def _endpoint(word: bytes) -> bool:
+    host, colon, port = word.rpartition(b":")
+    return bool(colon) and port.isdigit() and address(host) is not None
+
+
+_VERSION = re.compile(rb"[0-9]\.[0-9]")
+_LOOKS: dict[Token, Callable[[bytes], bool]] = {
+    "any": bool,
+    "time": _time,
+    "name": lambda word: word[:1] not in (b"", b'"', b"{", b"<"),
+    "path": lambda word: b"/" in word,
+    "ip": lambda word: address(word) is not None,
+    "endpoint": _endpoint,
+    "integer": bytes.isdigit,
+    "float": lambda word: b"." in word and decimal(word) is not None,
+    "version": lambda word: _VERSION.fullmatch(word) is not None,
+}

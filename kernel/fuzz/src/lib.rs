@@ -1,0 +1,213 @@
+//! What the fuzz targets share: plans, inputs, and all that the kernel tells of an input.
+//!
+//! The first three bytes of an input choose the plan, the size of the pieces in which the kernel gets the rest, whether
+//! the data break off, and what the kernel alone is to write. `tests/fuzzing/twin.py` reads inputs in the same way.
+
+use std::fmt::Write;
+use std::sync::{Arc, OnceLock};
+
+use arrow_array::Array;
+use serde_json::Value;
+use tailrace_kernel::block::{Block, TimeSource};
+use tailrace_kernel::ids::Ids;
+use tailrace_kernel::ndjson::{self, Schema};
+use tailrace_kernel::parser::{Batch, Counts, Item, Parser};
+use tailrace_kernel::spec::Plan;
+use tailrace_kernel::{arrow, pool, times};
+
+/// The variable that names the file of plans, which `run` writes.
+pub const PLANS: &str = "TAILRACE_FUZZ_PLANS";
+/// What the ids of all inputs are made of.
+pub const IDENTITY: &[u8] = b"fuzz";
+
+/// One way to read the bytes of an input.
+pub struct Way {
+    /// The formats and settings.
+    pub plan: Arc<Plan>,
+    schemas: Vec<Schema>,
+    kind: String,
+    reference: i64,
+    offset: u64,
+}
+
+impl Way {
+    fn from_value(value: &Value) -> Self {
+        let plan = Plan::from_json(value["plan"].to_string().as_bytes()).expect("a plan");
+        Self {
+            schemas: (0..3).map(|number| Schema::new(&plan, number)).collect(),
+            plan: Arc::new(plan),
+            kind: value["kind"].as_str().expect("a name").to_owned(),
+            reference: value["reference"].as_i64().expect("a time"),
+            offset: value["offset"].as_u64().expect("an offset"),
+        }
+    }
+
+    /// The records in a schema; with their ids in the first.
+    #[must_use]
+    pub fn ndjson(&self, block: &Block, schema: usize) -> Vec<u8> {
+        let ids = (schema == 0).then(|| Ids::new(IDENTITY));
+        let (bytes, len) = ndjson::write(block, &self.plan, &self.schemas[schema], ids.as_ref());
+        let text = bytes[..len].to_vec();
+        pool::give_text(bytes);
+        text
+    }
+}
+
+fn ways() -> &'static [Way] {
+    static WAYS: OnceLock<Vec<Way>> = OnceLock::new();
+    WAYS.get_or_init(|| {
+        let path =
+            std::env::var(PLANS).unwrap_or_else(|_| panic!("{PLANS} is not set; start this with kernel/fuzz/run"));
+        let plans: Value = serde_json::from_slice(&std::fs::read(path).expect("the file of plans")).expect("JSON");
+        plans.as_array().expect("a list").iter().map(Way::from_value).collect()
+    })
+}
+
+/// An input, taken apart.
+pub struct Input<'a> {
+    /// How it is to be read.
+    pub way: &'static Way,
+    /// The size of the pieces; 0 for all at once.
+    pub step: usize,
+    /// Whether the data break off.
+    pub truncated: bool,
+    /// The schema in which records are looked at, or none: then they are looked at as columns.
+    pub schema: Option<usize>,
+    /// The bytes of the item.
+    pub data: &'a [u8],
+}
+
+impl<'a> Input<'a> {
+    /// The input that libFuzzer's bytes stand for.
+    #[must_use]
+    pub fn new(bytes: &'a [u8]) -> Option<Self> {
+        let (&[plan, step, flags], data) = bytes.split_first_chunk()?;
+        let (ways, step) = (ways(), usize::from(step));
+        Some(Self {
+            way: &ways[usize::from(plan) % ways.len()],
+            step: if step < 128 { step } else { (step - 127) * 16 },
+            truncated: flags & 1 == 1,
+            schema: [Some(0), Some(1), Some(2), None][usize::from(flags >> 1 & 3)],
+            data,
+        })
+    }
+
+    /// All batches that the kernel makes of it.
+    #[must_use]
+    pub fn batches(&self) -> Vec<Batch> {
+        let Way { plan, kind, reference, offset, .. } = self.way;
+        let item = Item { kind: kind.clone(), reference: *reference, offset: *offset };
+        let mut parser = Parser::new(Arc::clone(plan), item);
+        let step = if self.step == 0 { self.data.len().max(1) } else { self.step };
+        let mut told: Vec<_> = self.data.chunks(step).map(|piece| parser.feed(Box::new(piece.to_vec()))).collect();
+        told.push(parser.finish(self.truncated));
+        told
+    }
+}
+
+fn figures(counts: &Counts) -> [u64; 11] {
+    let Counts {
+        lines,
+        records,
+        record_lines,
+        rejects,
+        reject_lines,
+        control,
+        blank,
+        invalid,
+        unknown,
+        mismatched,
+        cut,
+    } = *counts;
+    [lines, records, record_lines, rejects, reject_lines, control, blank, invalid, unknown, mismatched, cut]
+}
+
+/// Panics if what was told of an input cannot be right, whatever the input.
+pub fn check(input: &Input<'_>, batches: &[Batch]) {
+    let (mut lines, mut end) = (0, input.way.offset);
+    for batch in batches {
+        let counts = &batch.counts;
+        assert_eq!(counts.lines, counts.record_lines + counts.reject_lines + counts.control + counts.blank, "balance");
+        assert_eq!(counts.records as usize, batch.block.rows.len(), "records");
+        assert!(batch.end >= end, "the end goes back");
+        lines += counts.lines;
+        end = batch.end;
+        match input.schema {
+            _ if batch.block.rows.is_empty() => {}
+            Some(schema) => check_objects(input.way, batch, schema),
+            None => check_columns(input.way, batch),
+        }
+        check_places(input, batch);
+    }
+    assert_eq!(end, input.way.offset + input.data.len() as u64, "the last batch ends with the item");
+    let newlines = input.data.iter().filter(|&&byte| byte == b'\n').count() as u64;
+    let rest = input.data.last().is_some_and(|&byte| byte != b'\n') && !input.truncated;
+    assert_eq!(lines, newlines + u64::from(rest), "every line is accounted for");
+}
+
+/// Every record is one JSON object on a line of its own.
+fn check_objects(way: &Way, batch: &Batch, schema: usize) {
+    let text = String::from_utf8(way.ndjson(&batch.block, schema)).expect("UTF-8");
+    assert_eq!(text.bytes().filter(|&byte| byte == b'\n').count(), batch.block.rows.len(), "an object for each");
+    for line in text.split_terminator('\n') {
+        let value: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        assert!(value.is_object(), "{line}");
+    }
+}
+
+/// Every record is a row of one partition.
+fn check_columns(way: &Way, batch: &Batch) {
+    let ids = Ids::new(IDENTITY);
+    let mut rows = 0;
+    for (format, day, count) in arrow::partitions(&batch.block) {
+        let columns = arrow::columns(&batch.block, &way.plan, format, day, &ids);
+        columns.to_data().validate_full().expect("sound columns");
+        assert_eq!(columns.len(), count, "rows of a partition");
+        rows += count;
+    }
+    assert_eq!(rows, batch.block.rows.len(), "every record is in one partition");
+}
+
+/// Records and rejects stand where they say they do.
+fn check_places(input: &Input<'_>, batch: &Batch) {
+    let data_at = |offset: u64| &input.data[(offset - input.way.offset) as usize..];
+    for row in &batch.block.rows {
+        let text = batch.block.view(row).text(row.text);
+        let first = text.split(|&byte| byte == b'\n').next().unwrap_or_default();
+        assert!(data_at(row.offset).starts_with(first), "the record's text is the item's");
+        assert_eq!(text.iter().filter(|&&byte| byte == b'\n').count() as u64 + 1, row.lines, "lines of a record");
+    }
+    for reject in &batch.rejects {
+        let first = reject.payload.split(|&byte| byte == b'\n').next().unwrap_or_default();
+        assert!(data_at(reject.offset).starts_with(first), "the reject's payload is the item's");
+        assert!(reject.payload.len() as u64 <= reject.length, "a payload is not longer than the reject");
+    }
+}
+
+/// Everything that was told, as text that the reference twin can write as well.
+#[must_use]
+pub fn told(way: &Way, batches: &[Batch]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for batch in batches {
+        let mut head = format!("batch {:?} {}\n", figures(&batch.counts), batch.end);
+        for reject in &batch.rejects {
+            let _ =
+                write!(head, "reject {} {} {} {} ", reject.offset, reject.lines, reject.reason.name(), reject.length);
+            reject.sha256.iter().chain(&reject.payload).for_each(|byte| write!(head, "{byte:02x}").unwrap_or_default());
+            head.push('\n');
+        }
+        for (format, day, count) in arrow::partitions(&batch.block) {
+            let day = day.map_or("-".to_owned(), |day| times::day_text(day * 86_400_000_000));
+            let _ = writeln!(head, "partition {} {day} {count}", way.plan.formats[format].name);
+        }
+        for row in &batch.block.rows {
+            let ms = if row.time_source == TimeSource::None { i64::MIN } else { row.time.div_euclid(1000) };
+            let _ = write!(head, "raw {ms} ");
+            batch.block.view(row).text(row.text).iter().for_each(|byte| write!(head, "{byte:02x}").unwrap_or_default());
+            head.push('\n');
+        }
+        out.extend_from_slice(head.as_bytes());
+        (0..3).for_each(|schema| out.extend(way.ndjson(&batch.block, schema)));
+    }
+    out
+}

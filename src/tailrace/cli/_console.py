@@ -1,0 +1,36 @@
+"""The two streams: people read standard error, programs standard output."""
+
+from __future__ import annotations
+
+import sys
+from typing import BinaryIO
+
+from rich.console import Console
+
+from tailrace.clock import SystemClock
+from tailrace.hosts.assembling import clients
+from tailrace.kinds import Surroundings
+from tailrace.settings import Settings
+
+
+def people() -> Console:
+    """A console for what is said to people while other output may go to standard output."""
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def surroundings(settings: Settings) -> Surroundings:
+    """This process's streams, clock and clouds."""
+    # Unbuffered, and opened anew: Python's own would hold back what has come until its buffer is full.
+    stdin: BinaryIO = open(0, "rb", buffering=0, closefd=False)  # noqa: SIM115
+    return Surroundings(settings=settings, clock=SystemClock(), stdin=stdin, stdout=1, client=clients(settings))
+
+
+def warn(message: str) -> None:
+    """Say something that is no failure."""
+    sys.stderr.write(f"warning: {message}\n")
+
+
+def output() -> Console:
+    """A console for results; where they do not go to a terminal, lines are as long as they need to be."""
+    wide = {} if sys.stdout.isatty() else {"width": 10_000}
+    return Console(highlight=False, **wide)  # type: ignore[arg-type]

@@ -1,0 +1,100 @@
+"""Receipts as people and programs read them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+from rich.table import Table
+from rich.text import Text
+
+from tailrace.cli._console import output
+from tailrace.cli._summary import counted
+from tailrace.clock import SystemClock
+from tailrace.errors import EXIT_FAILED_CHECK, EXIT_OK
+from tailrace.receipts import Receipt
+from tailrace.state.sqlite import SqliteState
+from tailrace.store.check import check
+
+
+def list_all(store: str, limit: int, *, as_json: bool) -> int:
+    """Every receipt, the last ones last. Raises UsageError where there is no store."""
+    with closing(SqliteState.open(Path(store), read_only=True, clock=SystemClock())) as state:
+        if as_json:
+            for receipt in state.receipts():
+                click.echo(msgspec.json.encode(document(receipt)).decode())
+            return EXIT_OK
+        seen, last = 0, deque[Receipt](maxlen=limit or None)
+        for receipt in state.receipts():
+            seen += 1
+            last.append(receipt)
+    output().print(_table(last))
+    if seen > len(last):
+        click.echo(f"the last {len(last)} of {seen:,} receipts; --limit 0 shows all", err=True)
+    return EXIT_OK
+
+
+def check_all(store: str, *, as_json: bool) -> int:
+    """Verify the accounts. Raises UsageError where there is no store."""
+    problems = check(Path(store), SystemClock())
+    with closing(SqliteState.open(Path(store), read_only=True, clock=SystemClock())) as state:
+        number, lines = 0, 0
+        for receipt in state.receipts():
+            number, lines = number + 1, lines + receipt.whole.counts.lines
+    if as_json:
+        click.echo(msgspec.json.encode({"receipts": number, "lines": lines, "problems": problems}).decode())
+        return EXIT_FAILED_CHECK if problems else EXIT_OK
+    for problem in problems:
+        click.echo(problem)
+    told = f"{counted(len(problems), 'problem')} found" if problems else "all balance"
+    click.echo(f"{counted(number, 'receipt')} over {counted(lines, 'line')}: {told}", err=bool(problems))
+    return EXIT_FAILED_CHECK if problems else EXIT_OK
+
+
+def document(receipt: Receipt) -> dict[str, Any]:
+    """A receipt as JSON: what it counts, an unfinished last line included."""
+    whole = receipt.whole
+    fields = asdict(whole)
+    del fields["tail"]
+    return {
+        **fields,
+        "item": {**asdict(whole.item), "id": whole.item.digest},
+        "started": _time(whole.started),
+        "finished": _time(whole.finished),
+    }
+
+
+def _table(receipts: Iterable[Receipt]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for name in ("finished", "state"):
+        table.add_column(name)
+    for name in ("lines", "records", "rejects", "control", "blank"):
+        table.add_column(name, justify="right")
+    table.add_column("sink", overflow="fold")
+    table.add_column("object", overflow="fold", ratio=1)
+    for receipt in receipts:
+        table.add_row(*(Text(cell) for cell in _cells(receipt)))
+    return table
+
+
+def _cells(receipt: Receipt) -> tuple[str, ...]:
+    whole, counts = receipt.whole, receipt.whole.counts
+    figures = (counts.lines, counts.records, whole.dead_rejects, counts.control, counts.blank)
+    return (
+        _time(whole.finished),
+        "truncated" if whole.truncated and whole.state == "complete" else whole.state,
+        *(f"{figure:,}" for figure in figures),
+        whole.sink.partition(":")[0],
+        whole.item.name,
+    )
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if seconds else ""

@@ -1,0 +1,109 @@
+"""Running the loop for `parse` and `ship`: settings become stations, and people are told how it went."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from threading import Event
+
+from rich.text import Text
+
+from tailrace.cli import _summary
+from tailrace.cli._console import people, surroundings, warn
+from tailrace.cli._progress import display
+from tailrace.deadletters import DeadCount, DeadFile
+from tailrace.disk import writing
+from tailrace.errors import UsageError
+from tailrace.homes import Home, Job
+from tailrace.hosts.assembling import Depot, Target, opened_sources, targets
+from tailrace.hosts.once import Crew, Once, Summary
+from tailrace.hosts.reading import parsers
+from tailrace.kinds import Surroundings
+from tailrace.ports import DeadLetters, Source
+from tailrace.retry import Patience
+from tailrace.settings import Resolved, Settings
+from tailrace.sinks.stdout import StdoutSink
+from tailrace.state.memory import MemoryState
+
+
+def parse(words: Sequence[str], resolved: Resolved, rejects: str | None, *, strict: bool) -> int:
+    """Write records to standard output; the exit code."""
+    if resolved.loose:
+        message = f"--set {next(iter(resolved.loose))}: there is no such setting; see `tailrace settings`"
+        raise UsageError(message)
+    settings = resolved.settings
+    given = surroundings(settings)
+    if not words and sys.stdin.isatty():
+        raise UsageError("nothing to read: give files, folders or s3://BUCKET/PREFIX, or pipe a log in")
+    with _dead_letters(rejects) as dead:
+        home = Home(MemoryState(given.clock), dead, [StdoutSink(given.stdout, settings.schema)])
+        job = _job(settings, given, again=False)
+        summary = _run(words or ("-",), given, job, lambda: [home], workers=1)
+    console = people()
+    _summary.tell(console, summary)
+    console.print(_summary.line(summary), style="dim")
+    return _summary.exit_code(summary, strict=strict)
+
+
+def ship(words: Sequence[str], resolved: Resolved, *, again: bool, strict: bool) -> int:
+    """Carry everything to the sinks; the exit code."""
+    settings = resolved.settings
+    asked = targets(resolved)
+    given = surroundings(settings)
+    job = _job(settings, given, again=again)
+    with closing(Depot(resolved, asked, given)) as depot:
+        summary = _run(words, replace(given, known=depot.known), job, depot.crew, workers=settings.workers)
+    console = people()
+    _summary.tell(console, summary)
+    console.print(_summary.table(summary))
+    console.print(Text(_places(asked, depot, summary)), style="dim")
+    return _summary.exit_code(summary, strict=strict)
+
+
+def _places(asked: Sequence[Target], depot: Depot, summary: Summary) -> str:
+    """Where everything is."""
+    folders = [_relative(folder) for folder in depot.folders]
+    rejects = f", rejects in {', '.join(f'{folder}/dead' for folder in folders)}"
+    told = rejects if summary.counts.rejects or summary.truncated else ""
+    return f"to {', '.join(target.asked for target in asked)}; receipts in {', '.join(folders)}{told}"
+
+
+def _relative(folder: Path) -> str:
+    here = Path.cwd()
+    return str(folder.relative_to(here) if folder.is_relative_to(here) else folder)
+
+
+def _job(settings: Settings, given: Surroundings, *, again: bool) -> Job:
+    stop = Event()
+    return Job(
+        parser=parsers(settings, warn),
+        patience=Patience(settings.retry, given.clock, stop.wait),
+        clock=given.clock,
+        checkpoint=settings.checkpoint,
+        again=again,
+        stop=stop,
+    )
+
+
+def _run(words: Sequence[str], given: Surroundings, job: Job, crew: Crew, *, workers: int) -> Summary:
+    listed: Callable[[], Sequence[Source]] = lambda: opened_sources(words, given)  # noqa: E731
+    sources = listed()
+    with display(people(), listed) as shown:
+        return Once(sources, crew, job, shown).run(workers)
+
+
+@contextmanager
+def _dead_letters(path: str | None) -> Iterator[DeadLetters]:
+    if path is None:
+        yield DeadCount()
+        return
+    with writing(path):
+        file = Path(path).open("wb")  # noqa: SIM115 - closed below, where the disk may refuse the rest
+    try:
+        yield DeadFile(file)
+    finally:
+        with writing(path):
+            file.close()

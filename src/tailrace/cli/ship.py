@@ -1,0 +1,26 @@
+"""`tailrace ship`: the main job."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from tailrace.cli._options import CLOUD, READING, resolved, settings_options
+
+
+@click.command("ship", short_help="Carry logs to the store or other sinks.")
+@click.argument("sources", metavar="SOURCE...", nargs=-1, required=True)
+@settings_options("to", "store", "workers", *READING, *CLOUD)
+@click.option("--again", is_flag=True, help="Deliver also what has been delivered; in the store it is replaced.")
+@click.option("--strict", is_flag=True, help="Exit with 1 if anything was rejected.")
+def command(sources: tuple[str, ...], *, again: bool, strict: bool, **flags: Any) -> int:
+    """Carry logs from sources to sinks, each object once, and keep receipts of it.
+
+    SOURCE: files, folders, patterns, s3://BUCKET/PREFIX, or - for standard input. Without --to the local store takes the
+    records. What is no record is kept in the store's folder `dead`. Run it again whenever there is more to carry: what has
+    been delivered is not delivered again, and after a crash it goes on where it was.
+    """
+    from tailrace.cli._running import ship  # noqa: PLC0415 - not needed for --help
+
+    return ship(sources, resolved(flags), again=again, strict=strict)

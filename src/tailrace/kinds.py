@@ -1,0 +1,72 @@
+"""What a source and a sink tell of themselves, so that they are found by name, opened from settings, and documented."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+
+from tailrace.clock import Clock
+from tailrace.ports import Sink, Source
+from tailrace.settings import Settings
+
+Known = Callable[[str, str, str], Sequence[str]]
+"""The etags of a kind, container and key that have receipts, the latest first."""
+
+
+def nothing_known(_kind: str, _container: str, _key: str) -> Sequence[str]:
+    """What is known where no receipts are kept."""
+    return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a run gives to each source and sink that it opens.
+
+    `stdin` and `stdout`: the process's streams, `stdout` as a file descriptor. `client`: makes the client of a cloud's
+    service, by the service's name. `known`: what has been delivered.
+    """
+
+    settings: Settings
+    clock: Clock
+    stdin: BinaryIO
+    stdout: int
+    client: Callable[[str], Any]
+    known: Known = field(default=nothing_known)
+
+
+class NoSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A sink without settings of its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SinkKind:
+    """A kind of sink. Its URL is its name, or its name, a colon and an address.
+
+    `form`: how the URL is written. `settings`: its own. `open`: from the address and these settings makes what makes one
+    sink for each thread. `home`: the folder in which such a sink keeps receipts and rejects itself.
+    """
+
+    form: str
+    about: str
+    settings: type[msgspec.Struct] = NoSettings
+    open: Callable[[str, Any, Surroundings], Callable[[], Sink]]
+    home: Callable[[str, Settings], Path] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceKind:
+    """A kind of source.
+
+    `claims`: whether a word of the command line is its own. `fallback`: it takes what no other kind claims, and words that
+    follow one another together. `open`: makes the source of one word, or of several for a fallback.
+    """
+
+    form: str
+    about: str
+    claims: Callable[[str], bool]
+    open: Callable[[Sequence[str], Surroundings], Source]
+    fallback: bool = False

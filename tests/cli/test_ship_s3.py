@@ -1,0 +1,86 @@
+"""`tailrace ship s3://…` from a real S3 server."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from cli.conftest import Run
+from making import alb
+from parsing import SAMPLES, truths
+
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "not-a-secret", "AWS_REGION": "us-east-1"}
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def bucket(endpoint: str) -> Any:
+    name = f"access-logs-{next(_numbers)}"
+    resource = boto3.resource(
+        "s3", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="y"
+    )
+    bucket = resource.create_bucket(Bucket=name)
+    for path in (SAMPLES / "s3" / "AWSLogs").rglob("*"):
+        if path.is_file():
+            bucket.put_object(Key=str(path.relative_to(SAMPLES / "s3")), Body=path.read_bytes())
+    return bucket
+
+
+def test_a_bucket_goes_into_the_store(run: Run, endpoint: str, bucket: Any) -> None:
+    words = ("ship", f"s3://{bucket.name}/AWSLogs", "--endpoint-url", endpoint)
+    ran = run(*words, **CREDENTIALS)
+    assert (ran.code, ran.out) == (0, "")
+    lines = 1 + sum(truth.lines for path in (SAMPLES / "s3" / "truth").rglob("*.jsonl") for truth in truths(str(path)))
+    assert run("receipts", "--check").out == f"6 receipts over {lines} lines: all balance\n"
+    assert "6 delivered before" in run(*words, **CREDENTIALS).err
+
+
+def test_an_object_that_was_replaced_is_another_one(run: Run, endpoint: str, bucket: Any) -> None:
+    words = ("ship", f"s3://{bucket.name}/new", "--endpoint-url", endpoint)
+    bucket.put_object(Key="new.log", Body=alb("2026-09-23", 1))
+    run(*words, **CREDENTIALS)
+    bucket.put_object(Key="new.log", Body=alb("2026-09-23", 2))
+    ran = run(*words, **CREDENTIALS)
+    assert ran.err.split()[:2] == ["objects", "1"]
+    assert run("receipts", "--check").out == "2 receipts over 2 lines: all balance\n"
+
+
+def test_the_endpoint_may_stand_in_the_environment(run: Run, endpoint: str, bucket: Any) -> None:
+    ran = run("parse", f"s3://{bucket.name}/AWSLogs", AWS_ENDPOINT_URL_S3=endpoint, **CREDENTIALS)
+    assert ran.code == 0
+    assert len(ran.out.splitlines()) == 50
+
+
+@pytest.mark.parametrize(
+    ("url", "code", "told"),
+    [
+        ("s3://no-such-bucket/logs", 3, "there is no bucket no-such-bucket at http://127.0.0.1"),
+        ("s3://{bucket}/nothing", 2, "no objects under s3://{bucket}/nothing"),
+        ("s3://UPPER_case!/x", 2, "UPPER_case! cannot be the name of a bucket"),
+    ],
+)
+def test_what_cannot_be_read_is_told(run: Run, endpoint: str, bucket: Any, url: str, code: int, told: str) -> None:
+    ran = run("ship", url.format(bucket=bucket.name), "--endpoint-url", endpoint, **CREDENTIALS)
+    assert told.format(bucket=bucket.name) in ran.err
+    assert (ran.code, ran.err.count("\n")) == (code, 1)
+
+
+def test_an_endpoint_where_nobody_answers_is_told(run: Run) -> None:
+    ran = run("ship", "s3://bucket/x", "--endpoint-url", "http://127.0.0.1:9", **CREDENTIALS)
+    assert ran.code == 3
+    assert "http://127.0.0.1:9 cannot be reached" in ran.err
+    assert "not-a-secret" not in ran.err
