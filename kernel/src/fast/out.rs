@@ -193,9 +193,22 @@ impl Out {
     /// Append a part of `source` with its key.
     #[inline(always)]
     pub fn pair(&mut self, key: &Key, source: &[u8], span: Span) {
-        self.slice(&key.bytes[..usize::from(key.len)]);
+        let (before, behind) = (usize::from(key.len), usize::from(key.after_len));
+        match self.bytes.get_mut(self.len..).and_then(|rest| rest.first_chunk_mut()) {
+            Some(place) => {
+                *place = key.bytes;
+                self.len += before;
+            }
+            None => self.slice(&key.bytes[..before]),
+        }
         self.part(source, span.start(), span.len());
-        self.slice(&key.after[..usize::from(key.after_len)]);
+        match self.bytes.get_mut(self.len..).and_then(|rest| rest.first_chunk_mut()) {
+            Some(place) => {
+                *place = key.after;
+                self.len += behind;
+            }
+            None => self.slice(&key.after[..behind]),
+        }
     }
 
     /// Append the first bytes of a window.
