@@ -260,8 +260,22 @@ impl<'a> Line<'a> {
     #[inline]
     #[must_use]
     pub fn next(self, byte: u8, from: usize) -> usize {
-        let rest = self.bytes.get(from..self.end).unwrap_or_default();
-        memchr::memchr(byte, rest).map_or(self.end, |place| from + place)
+        const ONES: u64 = 0x0101_0101_0101_0101;
+        // Most are near, and a call would take longer than to look at some bytes here.
+        let mut at = from;
+        while at < from + 32
+            && let Some(eight) = self.bytes.get(at..self.end).and_then(|rest| rest.first_chunk())
+        {
+            let differs = u64::from_le_bytes(*eight) ^ (ONES * u64::from(byte));
+            // The lowest bit that is set is that of the first zero; those above may be wrong.
+            let zeros = differs.wrapping_sub(ONES) & !differs & (ONES << 7);
+            if zeros != 0 {
+                return at + zeros.trailing_zeros() as usize / 8;
+            }
+            at += 8;
+        }
+        let rest = self.bytes.get(at..self.end).unwrap_or_default();
+        memchr::memchr(byte, rest).map_or(self.end, |place| at + place)
     }
 
     /// The bytes from a place on, to be asked at once; they may go on behind the line.

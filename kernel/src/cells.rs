@@ -1,9 +1,12 @@
 //! From a field's text to the slots of its columns, and what does not fit.
 
 use crate::block::{Block, Line, Span, keep};
-use crate::fast::{Cpu, WINDOW};
+use crate::fast::Cpu;
 use crate::spec::{Columns, Field, Kind, Zone};
 use crate::times::{self, Days, Moment};
+use crate::usual::{
+    is_minus_one, is_single, is_usual_decimal, is_usual_number, usual_endpoint, usual_endpoint_6, usual_request,
+};
 
 /// The record that is being read: its slots, and what else it adds to its block.
 pub struct Cells<'b> {
@@ -223,137 +226,6 @@ fn look_closer_at_numbers(layout: &Columns, line: Line<'_>, cells: &mut Cells<'_
 
 /// UTC, for layouts whose times are.
 const UTC: &Zone = &Zone::utc();
-
-/// Up to 18 digits without a zero in front, but for zero itself.
-#[inline(always)]
-fn is_usual_number<C: Cpu>(cpu: C, line: Line<'_>, span: Span) -> bool {
-    let Some(window) = line.window(span.start()) else { return false };
-    let len = span.len() as u32;
-    let all = low_bits(len);
-    (len.wrapping_sub(1) < 18) & (cpu.digits(window) & all == all) & ((window[0] != b'0') | (len == 1))
-}
-
-/// One digit, a point, and digits.
-#[inline(always)]
-fn is_usual_decimal<C: Cpu>(cpu: C, line: Line<'_>, span: Span) -> bool {
-    let Some(window) = line.window(span.start()) else { return false };
-    let len = span.len() as u32;
-    let all = low_bits(len);
-    (len.wrapping_sub(3) < 17) & (window[1] == b'.') & (cpu.digits(window) & all == all ^ 2)
-}
-
-/// Whether a list has one item.
-#[inline(always)]
-fn is_single<C: Cpu>(cpu: C, line: Line<'_>, span: Span, separator: u8) -> bool {
-    let Some(window) = line.window(span.start()) else { return false };
-    let len = span.len() as u32;
-    (len.wrapping_sub(1) < 31) & (cpu.equal(window, separator) & low_bits(len) == 0)
-}
-
-#[inline(always)]
-fn is_minus_one(line: Line<'_>, span: Span) -> bool {
-    line.window(span.start()).is_some_and(|window| window[..2] == *b"-1")
-}
-
-/// So many bits from the lowest on, up to 31.
-#[inline(always)]
-fn low_bits(count: u32) -> u32 {
-    (1 << (count & 31)) - 1
-}
-
-/// Where the colon stands in an IPv4 address with a port. Each bit of what is asked stands for a byte of the text.
-#[inline(always)]
-fn usual_endpoint<C: Cpu>(cpu: C, line: Line<'_>, span: Span) -> Option<usize> {
-    let window = line.window(span.start())?;
-    let len = span.len() as u32;
-    if !(9..=21).contains(&len) {
-        return None;
-    }
-    let all = low_bits(len);
-    let [digits, points] = [cpu.digits(window) & all, cpu.equal(window, b'.') & all];
-    let colon = all & !digits & !points;
-    let zeros = cpu.equal(window, b'0');
-    let twos = cpu.equal(window, b'2');
-    let fives = cpu.equal(window, b'5');
-    // The colon is one byte, and it is one; the points are three, before it.
-    let marks = points | colon;
-    let mut is_usual = colon.is_power_of_two() & (points.count_ones() == 3) & (points < colon);
-    is_usual &= window[(colon.trailing_zeros() & 31) as usize] == b':';
-    // Each begins with a digit behind which no zero stands before another, and an octet has three at most.
-    let begins = marks << 1 | 1;
-    is_usual &= begins & digits == begins;
-    is_usual &= begins & zeros & digits >> 1 == 0;
-    let three = digits & digits >> 1 & digits >> 2 & (colon.wrapping_sub(1));
-    is_usual &= three & digits >> 3 == 0;
-    // No octet is above 255.
-    let above_two = digits & cpu.above(window, b'2');
-    let above_five = digits & cpu.above(window, b'5');
-    let too_much = above_two | twos & (above_five >> 1 | fives >> 1 & above_five >> 2);
-    is_usual &= three & begins & too_much == 0;
-    is_usual.then(|| span.start() + colon.trailing_zeros() as usize)
-}
-
-type Place = (usize, usize);
-
-/// Where the host stands in an IPv6 address with a port, and the last colon. Each bit stands for a byte of the text.
-#[inline(always)]
-fn usual_endpoint_6<C: Cpu>(cpu: C, line: Line<'_>, span: Span) -> Option<(Place, usize)> {
-    let (start, len) = (span.start(), span.len());
-    let windows = [line.window(start)?, line.window(start + WINDOW)?];
-    if !(4..=47).contains(&len) {
-        return None;
-    }
-    let both = |ask: &dyn Fn(&[u8; WINDOW]) -> u32| u64::from(ask(windows[0])) | u64::from(ask(windows[1])) << WINDOW;
-    let all = (1_u64 << len) - 1;
-    let digits = both(&|window| cpu.digits(window)) & all;
-    let colons = both(&|window| cpu.equal(window, b':')) & all;
-    let lower = both(&|window| cpu.above(window, b'`') & !cpu.above(window, b'f'));
-    let upper = both(&|window| cpu.above(window, b'@') & !cpu.above(window, b'F'));
-    let last = 63_usize.checked_sub(colons.leading_zeros() as usize)?;
-    let ports = all & (u64::MAX << last << 1);
-    let is_port = (ports != 0)
-        & (digits & ports == ports)
-        & ((line.bytes[start + last + 1] != b'0') | ports.is_power_of_two())
-        & (ports.count_ones() < 19);
-    let is_bracketed = (line.bytes[start] == b'[') & (last > 1) & (line.bytes[start + last.max(1) - 1] == b']');
-    let (from, to) = if is_bracketed { (1, last - 1) } else { (0, last) };
-    if to <= from || !is_port {
-        return None;
-    }
-    let host = ((1_u64 << (to - from)) - 1) & (all >> from);
-    let colons = (colons >> from) & host;
-    let hex = ((digits | lower | upper) >> from) & host;
-    let (first_bit, last_bit) = (1, 1_u64 << (to - from - 1));
-    // Eight groups of up to four digits with a colon between two, or fewer and two colons in one place.
-    let pair = colons & colons >> 1;
-    let groups = (hex & !(hex << 1)).count_ones();
-    let is_whole = (pair == 0) & (groups == 8) & (colons & (first_bit | last_bit) == 0);
-    let is_short = pair.is_power_of_two()
-        & (groups < 8)
-        & ((colons & first_bit == 0) | (pair & first_bit != 0))
-        & ((colons & last_bit == 0) | (pair << 1 & last_bit != 0));
-    let is_host =
-        (hex | colons == host) & (hex & hex >> 1 & hex >> 2 & hex >> 3 & hex >> 4 == 0) & (is_whole | is_short);
-    is_host.then_some(((start + from, start + to), start + last))
-}
-
-/// Method, URL and version where the line ends with ` HTTP/1.1` or its like, and none of them is a dash.
-#[inline(always)]
-fn usual_request<C: Cpu>(cpu: C, line: Line<'_>, span: Span) -> Option<[Place; 3]> {
-    let (from, to) = (span.start(), span.end());
-    let window = line.window(from)?;
-    let version = to.checked_sub(8).filter(|&version| version > from + 1)?;
-    let method = from + cpu.equal(window, b' ').trailing_zeros() as usize;
-    // Without a space the method is taken for 32 bytes long, and what stands behind them is none.
-    let is_usual = (method + 1 < version - 1)
-        & (method > from)
-        & (line.bytes.get(method) == Some(&b' '))
-        & (line.bytes[version - 1] == b' ')
-        & is_version(&line.bytes[version..to])
-        & ((window[0] != b'-') | (method > from + 1))
-        & ((line.bytes.get(method + 1) != Some(&b'-')) | (method + 2 < version - 1));
-    is_usual.then_some([(from, method), (method + 1, version - 1), (version, to)])
-}
 
 /// A number as JSON writes it: a part of the text, or other digits.
 #[derive(PartialEq, Eq, Debug)]
@@ -618,7 +490,6 @@ fn is_ipv6(text: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fast::Scalar;
 
     #[test]
     fn numbers_are_written_as_json_has_them() {
@@ -632,31 +503,6 @@ mod tests {
         assert_eq!(decimal(b"5."), Some(Digits::Anew(b"5.0".to_vec())));
         assert_eq!(decimal(b"00.5"), Some(Digits::From(1)));
         assert_eq!(decimal(b".5"), None);
-    }
-
-    #[test]
-    fn usual_endpoints_are_those_that_a_closer_look_finds() {
-        let groups = ["", "0", "1", "db8", "ffff", "F00d", "12345", "g", "::", ":"];
-        let hosts = (0..4000_usize).map(|number| {
-            let words = (0..number % 10).map(|place| groups[(number * 7 + place * place * 3 + number / 10) % 10]);
-            words.collect::<Vec<_>>().join(":")
-        });
-        for host in hosts.chain(["1.2.3.4".into(), "255.255.255.255".into(), "256.1.1.1".into(), "1.2.3.04".into()]) {
-            for text in [format!("{host}:443"), format!("[{host}]:0"), format!("{host}:07"), format!("{host}:")] {
-                let padded = format!("{text}{}", " ".repeat(80));
-                let line = Line { end: text.len(), ..Line::whole(padded.as_bytes()) };
-                let span = Span::new(0, text.len());
-                let colon = text.rfind(':').unwrap_or_default();
-                let address = address(&text.as_bytes()[..colon]);
-                // Four octets in brackets are no usual sight.
-                let is_usual =
-                    text.len() > colon + 1 && !text.ends_with("07") && !(text.starts_with('[') && text.contains('.'));
-                let expected = address.filter(|_| is_usual);
-                let found = usual_endpoint(Scalar, line, span).map(|colon| ((0, colon), colon));
-                let found = found.or_else(|| usual_endpoint_6(Scalar, line, span));
-                assert_eq!(found, expected.map(|place| (place, colon)), "{text}");
-            }
-        }
     }
 
     #[test]

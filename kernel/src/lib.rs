@@ -22,6 +22,7 @@ pub mod spec;
 pub mod syslog;
 pub mod template;
 pub mod times;
+pub mod usual;
 pub mod values;
 pub mod words;
 

@@ -365,7 +365,9 @@ impl<C: Cpu> Writer<'_, C> {
                 _ => false,
             };
             if is_copied && view.is_plain(span, pair.writing.escape) {
-                self.out.pair(key, view.bytes, span);
+                if self.out.pairs::<true>(std::slice::from_ref(key), view.bytes, slots, 0) == 0 {
+                    self.out.pair(key, view.bytes, span);
+                }
             } else {
                 self.value(view, span, pair, layout);
             }

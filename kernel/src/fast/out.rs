@@ -139,8 +139,7 @@ impl Out {
     }
 
     /// Append the parts of `source` in `slots` with their keys, up to a key at whose bit it is to stop, and which has a
-    /// value; tells how many keys that were. It does not wait to know whether there is a value: what is written behind
-    /// the text has no meaning. With `PLAIN` there is no bit.
+    /// value; tells how many keys that were. With `PLAIN` there is no bit.
     #[inline(always)]
     pub fn pairs<const PLAIN: bool>(&mut self, keys: &[Key], source: &[u8], slots: &[Span], stops: u64) -> usize {
         let (mut to, text) = (self.len, self.bytes.as_mut_ptr());
@@ -149,13 +148,18 @@ impl Out {
             return 0;
         };
         for (number, key) in keys.iter().enumerate() {
-            let Some(&span) = slots.get(key.slot as usize) else { return number };
-            let is_present = span.is_present() & (PLAIN || !key.is_silent);
-            let (at, len) = (span.start(), if is_present { span.len() } else { 0 });
-            let is_stop = !PLAIN && span.is_present() && stops >> (key.stop & 63) & 1 == 1;
+            let span = slots.get(key.slot as usize).copied().unwrap_or(Span::ABSENT);
+            if !span.is_present() {
+                continue;
+            }
+            let (at, len) = (span.start(), span.len());
+            let is_stop = !PLAIN && stops >> (key.stop & 63) & 1 == 1;
             if is_stop || to + len > room || at + len > last {
                 self.len = to;
                 return number;
+            }
+            if !PLAIN && key.is_silent {
+                continue;
             }
             let (before, behind) = (usize::from(key.len), usize::from(key.after_len));
             // SAFETY: there is room for the longest key, for the value up to whole short copies, and for what stands
@@ -180,7 +184,7 @@ impl Out {
                 }
                 place.add(len).cast::<[u8; 2]>().write_unaligned(key.after);
             }
-            to += if is_present { before + len + behind } else { 0 };
+            to += before + len + behind;
         }
         self.len = to;
         keys.len()
@@ -189,9 +193,22 @@ impl Out {
     /// Append a part of `source` with its key.
     #[inline(always)]
     pub fn pair(&mut self, key: &Key, source: &[u8], span: Span) {
-        self.slice(&key.bytes[..usize::from(key.len)]);
+        let (before, behind) = (usize::from(key.len), usize::from(key.after_len));
+        match self.bytes.get_mut(self.len..).and_then(|rest| rest.first_chunk_mut()) {
+            Some(place) => {
+                *place = key.bytes;
+                self.len += before;
+            }
+            None => self.slice(&key.bytes[..before]),
+        }
         self.part(source, span.start(), span.len());
-        self.slice(&key.after[..usize::from(key.after_len)]);
+        match self.bytes.get_mut(self.len..).and_then(|rest| rest.first_chunk_mut()) {
+            Some(place) => {
+                *place = key.after;
+                self.len += behind;
+            }
+            None => self.slice(&key.after[..behind]),
+        }
     }
 
     /// Append the first bytes of a window.

@@ -89,7 +89,7 @@ impl Cpu for Scalar {
     #[inline(always)]
     fn pick(self, bits: u64, mut places: u64) -> u64 {
         let (mut picked, mut number) = (0, 0);
-        while places != 0 {
+        while places != 0 && bits & places != 0 {
             picked |= (bits >> places.trailing_zeros() & 1) << number;
             places &= places - 1;
             number += 1;
