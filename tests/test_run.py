@@ -15,7 +15,7 @@ from making import StillClock, alb
 from tailrace.errors import Fatal, Gone, Retryable, SourceError
 from tailrace.homes import Home, Job
 from tailrace.hosts.reading import parsers
-from tailrace.model import Batch, Identity, Item, Reject, StoredFile
+from tailrace.model import Batch, Counts, Identity, Item, Reject, StoredFile
 from tailrace.receipts import Receipt, imbalances
 from tailrace.retry import Patience
 from tailrace.run import Outcome, deliver
@@ -419,3 +419,9 @@ def test_an_item_that_is_not_durable_keeps_no_receipt_of_its_past(bench: Bench) 
     bench.deliver(of)
     assert numbers(bench.sinks[0]) == [1]
     assert bench.receipt(of).state == "complete"
+
+
+def test_every_count_is_added() -> None:
+    one, ten = (Counts(*range(step, 12 * step, step)) for step in (1, 10))
+    assert one + ten == Counts(*range(11, 132, 11))
+    assert one == Counts(*range(1, 12))

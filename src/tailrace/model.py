@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any, BinaryIO, Literal, Protocol, runtime_checkable
 
@@ -131,12 +131,24 @@ class Counts:
 
     def add(self, other: Counts) -> None:
         """Add the counts of other lines to these."""
-        for field in fields(self):
-            setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
+        # Written out, because it is done for every batch.
+        self.lines += other.lines
+        self.records += other.records
+        self.record_lines += other.record_lines
+        self.rejects += other.rejects
+        self.reject_lines += other.reject_lines
+        self.control += other.control
+        self.blank += other.blank
+        self.invalid += other.invalid
+        self.unknown += other.unknown
+        self.mismatched += other.mismatched
+        self.cut += other.cut
 
     def __add__(self, other: Counts) -> Counts:
         """The counts of both."""
-        return Counts(*(one + more for one, more in zip(astuple(self), astuple(other), strict=True)))
+        total = replace(self)
+        total.add(other)
+        return total
 
     @property
     def balanced(self) -> bool:
