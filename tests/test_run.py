@@ -6,6 +6,7 @@ import gzip
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -13,6 +14,7 @@ import pytest
 
 from making import StillClock, alb
 from tailrace.errors import Fatal, Gone, Retryable, SourceError
+from tailrace.framing import chunks
 from tailrace.homes import Home, Job
 from tailrace.hosts.reading import parsers
 from tailrace.model import Batch, Counts, Identity, Item, Reject, StoredFile
@@ -141,7 +143,8 @@ class Bench:
 
 
 @pytest.fixture
-def bench(clock: StillClock) -> Bench:
+def bench(clock: StillClock, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    monkeypatch.setattr("tailrace.run.chunks", partial(chunks, size=100_000))  # so that little content is several chunks
     return Bench(clock, [Shelf()], MemoryState(clock), Letters())
 
 
@@ -188,7 +191,7 @@ def test_again_delivers_again_and_keeps_one_set_of_rejects(bench: Bench) -> None
     assert len(bench.letters.offsets) == 1
 
 
-def big(count: int = 1500) -> bytes:
+def big(count: int = 600) -> bytes:
     """Content of several chunks, with a reject every hundred lines."""
     return b"".join(lines(number) + (JUNK if number % 100 == 99 else b"") for number in range(count))
 
@@ -204,10 +207,10 @@ def test_what_was_confirmed_is_not_delivered_again_after_a_failure(bench: Bench)
     assert (partial.state, partial.parts) == ("partial", 2)
     assert 0 < partial.offset < len(content)
     assert bench.deliver(of).status == "delivered"
-    assert numbers(bench.sinks[0]) == list(range(1500))
+    assert numbers(bench.sinks[0]) == list(range(600))
     whole = bench.receipt(of)
-    assert (whole.state, whole.totals.accepted, whole.dead_rejects) == ("complete", 1500, 15)
-    assert len(bench.letters.offsets) == len(set(bench.letters.offsets)) == 15
+    assert (whole.state, whole.totals.accepted, whole.dead_rejects) == ("complete", 600, 6)
+    assert len(bench.letters.offsets) == len(set(bench.letters.offsets)) == 6
 
 
 def test_nothing_is_confirmed_that_is_not_flushed(bench: Bench) -> None:
@@ -226,17 +229,17 @@ def test_each_sink_is_resumed_where_it_is(bench: Bench) -> None:
     of = item(big())
     with pytest.raises(Retryable, match="busy"):
         bench.deliver(of)
-    assert numbers(fast) == list(range(1500))
+    assert numbers(fast) == list(range(600))
     assert bench.receipt(of, "fast").state == "complete"
     behind = bench.receipt(of, "slow")
     assert behind.state == "partial"
-    assert 0 < len(slow.lines) < 1500
+    assert 0 < len(slow.lines) < 600
     slow.refusals = []
     assert bench.deliver(of).status == "delivered"
-    assert numbers(fast) == numbers(slow) == list(range(1500))
+    assert numbers(fast) == numbers(slow) == list(range(600))
     assert bench.receipt(of, "slow").totals == bench.receipt(of, "fast").totals
-    assert bench.receipt(of, "slow").dead_rejects == 15
-    assert len(bench.letters.offsets) == len(set(bench.letters.offsets)) == 15
+    assert bench.receipt(of, "slow").dead_rejects == 6
+    assert len(bench.letters.offsets) == len(set(bench.letters.offsets)) == 6
 
 
 def test_a_new_sink_gets_what_another_one_has_long_had(bench: Bench) -> None:
@@ -316,9 +319,9 @@ def test_a_stop_confirms_what_there_is(bench: Bench) -> None:
     outcome = bench.deliver(of, job, Watcher(job.stop.set))
     assert outcome.status == "stopped"
     assert bench.receipt(of).state == "partial"
-    assert 0 < len(bench.sinks[0].lines) < 1500
+    assert 0 < len(bench.sinks[0].lines) < 600
     assert bench.deliver(of).status == "delivered"
-    assert numbers(bench.sinks[0]) == list(range(1500))
+    assert numbers(bench.sinks[0]) == list(range(600))
 
 
 def test_an_item_that_another_works_on_is_left_alone(bench: Bench, clock: StillClock) -> None:
@@ -403,7 +406,7 @@ def test_the_watch_is_told_the_position_in_the_items_own_bytes(bench: Bench, tmp
     bench.deliver(replace(item(b""), open=lambda: path.open("rb", buffering=0)), None, watch)
     assert watch.positions == sorted(watch.positions)
     assert watch.positions[-1] <= path.stat().st_size
-    assert watch.lines == 1515
+    assert watch.lines == 606
 
 
 def test_a_sink_without_receipts_gets_everything_every_time(bench: Bench) -> None:
