@@ -48,7 +48,7 @@ type Reject<'py> = (u64, u64, &'static str, Bound<'py, PyBytes>, u64, String);
 /// Reads one item.
 #[pyclass(module = "tailrace_kernel")]
 struct Parser {
-    parser: parser::Parser,
+    item: parser::Parser,
     plan: Arc<spec::Plan>,
     schemas: Arc<Vec<Schema>>,
     ids: Arc<Ids>,
@@ -60,7 +60,7 @@ impl Parser {
     fn new(plan: &Plan, kind: String, reference_us: i64, identity: &[u8], offset: u64) -> Self {
         let item = Item { kind, reference: reference_us, offset };
         Self {
-            parser: parser::Parser::new(Arc::clone(&plan.plan), item),
+            item: parser::Parser::new(Arc::clone(&plan.plan), item),
             plan: Arc::clone(&plan.plan),
             schemas: Arc::clone(&plan.schemas),
             ids: Arc::new(Ids::new(identity)),
@@ -68,12 +68,12 @@ impl Parser {
     }
 
     fn feed<'py>(&mut self, py: Python<'py>, data: PyBackedBytes) -> Told<'py> {
-        let batch = py.detach(|| self.parser.feed(Box::new(data)));
+        let batch = py.detach(|| self.item.feed(Box::new(data)));
         self.tell(py, batch)
     }
 
     fn finish<'py>(&mut self, py: Python<'py>, truncated: bool) -> Told<'py> {
-        let batch = py.detach(|| self.parser.finish(truncated));
+        let batch = py.detach(|| self.item.finish(truncated));
         self.tell(py, batch)
     }
 }
@@ -81,7 +81,7 @@ impl Parser {
 impl Parser {
     fn tell<'py>(&self, py: Python<'py>, batch: Batch) -> Told<'py> {
         let rejects = batch.rejects.into_iter().map(|reject| {
-            let sha256 = reject.sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+            let sha256 = hex(&reject.sha256);
             let payload = PyBytes::new(py, &reject.payload);
             (reject.offset, reject.lines, reject.reason.name(), payload, reject.length, sha256)
         });
@@ -107,6 +107,11 @@ impl Parser {
         };
         (records, rejects.collect(), figures, batch.end)
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let digit = |value: u8| char::from_digit(value.into(), 16).unwrap_or_default();
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// The records of one batch.
@@ -327,6 +332,7 @@ impl Drop for Buffer {
 
 #[pymethods]
 impl Buffer {
+    #[allow(clippy::needless_pass_by_value)] // as the interpreter gives them
     unsafe fn __getbuffer__(slf: Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
         let Self { bytes, len } = slf.get();
         // SAFETY: the interpreter gives a valid view; the bytes are never changed, and live as long as this object, to
