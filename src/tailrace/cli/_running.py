@@ -18,6 +18,7 @@ from tailrace.deadletters import DeadCount, DeadFile
 from tailrace.disk import writing
 from tailrace.errors import UsageError
 from tailrace.homes import Home, Job
+from tailrace.hosts import memory
 from tailrace.hosts.assembling import Depot, Target, opened_sources, targets
 from tailrace.hosts.once import Crew, Once, Summary
 from tailrace.hosts.reading import parsers
@@ -91,6 +92,7 @@ def _job(settings: Settings, given: Surroundings, *, again: bool) -> Job:
 def _run(words: Sequence[str], given: Surroundings, job: Job, crew: Crew, *, workers: int) -> Summary:
     listed: Callable[[], Sequence[Source]] = lambda: opened_sources(words, given)  # noqa: E731
     sources = listed()
+    memory.keep()
     with display(people(), listed) as shown:
         return Once(sources, crew, job, shown).run(workers)
 
