@@ -16,8 +16,8 @@ from tailrace.framing._zstandard import zstandard
 
 __all__ = ["CHUNK", "Corrupt", "chunks"]
 
-CHUNK: Final = 512 << 10
-"""The size of a chunk, unless another is asked for: it stays in the processor's cache on its way."""
+CHUNK: Final = 1 << 20
+"""The size of a chunk, unless another is asked for: a smaller one costs more calls, a larger one only more memory."""
 
 
 def chunks(stream: BinaryIO, *, skip: int = 0, size: int = CHUNK) -> Iterator[bytes]:
