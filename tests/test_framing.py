@@ -130,7 +130,7 @@ def test_a_stream_is_read_from_where_it_stands() -> None:
 def test_skipping_in_a_plain_stream_that_can_seek_reads_nothing_of_what_is_skipped() -> None:
     stream = Pieces(LOG * 3)
     assert b"".join(chunks(stream, skip=len(LOG) * 3 - 10)) == LOG[-10:]
-    assert stream.read_bytes <= (64 << 10) + 10
+    assert stream.read_bytes <= (128 << 10) + 10
 
 
 def test_bytes_of_a_slow_pipe_are_given_out_as_they_come() -> None:
@@ -340,7 +340,7 @@ def measured(stream: io.RawIOBase | io.BytesIO) -> tuple[int, int, str]:
 def test_a_bomb_takes_no_memory(compression: str, megabytes: int) -> None:
     total, peak, end = measured(io.BytesIO(bomb(compression, megabytes)))
     assert (total, end) == (megabytes << 20, "")
-    assert peak < 3 << 20
+    assert peak < 4 * CHUNK
 
 
 def test_a_long_pipe_takes_no_memory() -> None:
@@ -348,7 +348,7 @@ def test_a_long_pipe_takes_no_memory() -> None:
     data = packer.compress(random.Random(4).randbytes(16 << 20)) + packer.flush()
     total, peak, end = measured(Pieces(data, seekable=False))
     assert (total, end) == (16 << 20, "")
-    assert peak < 6 << 20
+    assert peak < 6 * CHUNK
 
 
 @pytest.mark.parametrize("seekable", [True, False])
@@ -357,7 +357,7 @@ def test_a_damaged_bomb_takes_no_memory_either(*, seekable: bool) -> None:
     data = b"".join(packer.compress(bytes(1 << 20)) for _ in range(40)) + packer.flush(zlib.Z_FULL_FLUSH) + b"\x07   "
     total, peak, end = measured(Pieces(data, seekable=seekable))
     assert (total, end) == (40 << 20, "the gzip data is damaged")
-    assert peak < 3 << 20
+    assert peak < 4 * CHUNK
 
 
 def test_without_the_library_zstandard_asks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
