@@ -8,8 +8,8 @@ use crate::fast::{Cpu, Hot, Scalar, at_best};
 use crate::objects::{self, Object};
 use crate::spec::{Columns, Format, Kind, Layout, LayoutAt, MOST_SLOTS, Objects, Plan, Token, Zone};
 use crate::syslog::{self, Header};
-use crate::template;
-use crate::times::Days;
+use crate::times::{Days, Stamps};
+use crate::trying::Trial;
 use crate::words;
 
 /// Why a line is no record.
@@ -65,19 +65,28 @@ pub type Reading = Result<Row, Failure>;
 
 /// Reads line after line of one item.
 pub struct Reader<'p> {
-    plan: &'p Plan,
+    pub(crate) plan: &'p Plan,
     expected: Option<usize>,
-    reference: i64,
+    pub(crate) reference: i64,
     utc: Zone,
     days: Days,
     slots: Slots,
+    pub(crate) trial: Trial,
 }
 
 impl<'p> Reader<'p> {
     /// A reader for an item whose key promises the format `expected`, with a time shortly after its last line.
     #[must_use]
     pub fn new(plan: &'p Plan, expected: Option<usize>, reference: i64) -> Self {
-        Self { plan, expected, reference, utc: Zone::utc(), days: Days::default(), slots: [Span::ABSENT; MOST_SLOTS] }
+        Self {
+            plan,
+            expected,
+            reference,
+            utc: Zone::utc(),
+            days: Days::default(),
+            slots: [Span::ABSENT; MOST_SLOTS],
+            trial: Trial::default(),
+        }
     }
 
     /// The record that the line is.
@@ -133,12 +142,8 @@ impl<'p> Reader<'p> {
                 }
             }
         }
-        for whole in [true, false] {
-            for format in 0..self.plan.formats.len() {
-                if let Some(row) = self.as_template(format, &mut asked, whole, block) {
-                    return Ok(row);
-                }
-            }
+        if let Some(row) = self.as_any_template(&mut asked, block) {
+            return Ok(row);
         }
         match expected {
             Some(format) => self.as_format(format, &mut asked, block),
@@ -163,7 +168,7 @@ impl<'p> Reader<'p> {
                 _ => {}
             }
         }
-        [true, false].into_iter().find_map(|whole| self.as_template(format, asked, whole, block)).ok_or(failure)
+        self.as_template(format, asked, block).ok_or(failure)
     }
 
     /// The line read by position.
@@ -249,66 +254,12 @@ impl<'p> Reader<'p> {
         Ok(row(at, segment, line, moment, begun, block))
     }
 
-    /// The line read by the first of the format's templates that it matches, behind its header or from its start.
-    fn as_template(&self, format: usize, asked: &mut Asked<'_>, whole: bool, block: &mut Block) -> Option<Row> {
-        let known = &self.plan.formats[format];
-        if !known.layouts.iter().any(|layout| matches!(layout, Layout::Template(_))) {
-            return None;
-        }
-        let from_start = Header::default();
-        let (line, segment) = (asked.line, asked.segment);
-        let behind = known.syslog.is_some().then(|| asked.header(self.reference, &self.plan.zone));
-        let again = behind.is_none_or(|header| header.text_at > 0).then_some(&from_start);
-        for header in behind.into_iter().chain(again) {
-            let start = line.start + header.text_at;
-            let text = &line.bytes[start..line.end];
-            for (number, layout) in known.layouts.iter().enumerate() {
-                let Layout::Template(layout) = layout else { continue };
-                let Some(found) = template::find(text, layout, self.plan.captures, !whole) else { continue };
-                if found.truncated == whole {
-                    continue;
-                }
-                let at = LayoutAt { format, layout: number };
-                return Some(self.template_row(at, &found, header, line, segment, block));
-            }
-        }
-        None
-    }
-
-    fn template_row(
-        &self,
-        at: LayoutAt,
-        found: &template::Match,
-        header: &Header,
-        line: Line<'_>,
-        segment: u32,
-        block: &mut Block,
-    ) -> Row {
-        let known = &self.plan.formats[at.format];
-        let start = line.start + header.text_at;
-        let begun = Begun::new(block, known.columns.len());
-        let mut cells = begun.cells(block);
-        for (field, place) in known.layouts[at.layout].fields().zip(&found.texts) {
-            if let &Some((from, to)) = place {
-                let (from, to) = (start + from, start + to);
-                fill(field, &line.bytes[from..to], Span::new(from, to), &self.plan.zone, &mut cells);
-            }
-        }
-        let source = with_header(known, header, line, &mut cells);
-        let moment = cells.moment;
-        block.extra.extend(found.extra.iter().map(|&(from, to)| Span::new(start + from, start + to)));
-        let mut row = row(at, segment, line, moment, begun, block);
-        row.truncated = found.truncated;
-        row.time_source = source;
-        row
-    }
-
-    fn as_object(&self, at: LayoutAt, layout: &Objects, asked: &mut Asked<'_>, block: &mut Block) -> Reading {
+    fn as_object(&mut self, at: LayoutAt, layout: &Objects, asked: &mut Asked<'_>, block: &mut Block) -> Reading {
         let known = &self.plan.formats[at.format];
         let (line, segment) = (asked.line, asked.segment);
         let none = Header::default();
         let (header, zone) = match known.syslog {
-            Some(_) => (asked.header(self.reference, &self.plan.zone), &self.plan.zone),
+            Some(_) => (asked.header(self.reference, &self.plan.zone, &mut self.trial.stamps), &self.plan.zone),
             None => (&none, &self.utc),
         };
         let inner = &line.text()[header.text_at..];
@@ -385,17 +336,18 @@ fn begins(line: Line<'_>, layout: &Columns, starts: &[Token], cells: &Cells<'_>)
 }
 
 /// A line with what several formats ask of it, each found once.
-struct Asked<'a> {
-    line: Line<'a>,
-    segment: u32,
+pub(crate) struct Asked<'a> {
+    pub line: Line<'a>,
+    pub segment: u32,
     object: Option<Object<'a>>,
     header: Option<Header>,
 }
 
 impl Asked<'_> {
-    fn header(&mut self, reference: i64, zone: &Zone) -> &Header {
+    /// Its syslog header.
+    pub(crate) fn header(&mut self, reference: i64, zone: &Zone, stamps: &mut Stamps) -> &Header {
         let line = self.line;
-        self.header.get_or_insert_with(|| syslog::read(line.text(), reference, zone))
+        self.header.get_or_insert_with(|| syslog::read(line.text(), reference, zone, stamps))
     }
 }
 
@@ -412,7 +364,7 @@ fn begins_as(known: &Format, asked: &Asked<'_>) -> bool {
 }
 
 /// Give a record what its syslog header says, and a time if either knows one.
-fn with_header(known: &Format, header: &Header, line: Line<'_>, cells: &mut Cells<'_>) -> TimeSource {
+pub(crate) fn with_header(known: &Format, header: &Header, line: Line<'_>, cells: &mut Cells<'_>) -> TimeSource {
     if let Some(columns) = known.syslog {
         for (column, place) in columns.into_iter().zip(header.values) {
             if let Some((from, to)) = place {
@@ -430,7 +382,14 @@ fn with_header(known: &Format, header: &Header, line: Line<'_>, cells: &mut Cell
 }
 
 #[inline]
-fn row(at: LayoutAt, segment: u32, line: Line<'_>, moment: Option<i64>, begun: Begun, block: &mut Block) -> Row {
+pub(crate) fn row(
+    at: LayoutAt,
+    segment: u32,
+    line: Line<'_>,
+    moment: Option<i64>,
+    begun: Begun,
+    block: &mut Block,
+) -> Row {
     let invalid = &mut block.invalid[begun.invalid..];
     if invalid.len() > 1 {
         invalid.sort_unstable_by_key(|&(column, _)| column);

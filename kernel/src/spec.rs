@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use crate::straight::{self, Rival};
+
 /// No layout by position may fill more columns, nor have more fields.
 pub const MOST_SLOTS: usize = 256;
 
@@ -36,6 +38,7 @@ impl Plan {
                     .ok_or_else(|| format!("not a plan: {} fills a column twice, or too many", format.name))?;
             }
         }
+        straight::find_rivals(&mut plan.formats);
         Ok(plan)
     }
 
@@ -272,6 +275,17 @@ pub enum Element {
     },
 }
 
+impl Element {
+    /// The fields that it fills.
+    #[must_use]
+    pub fn fields(&self) -> &[Field] {
+        match self {
+            Self::Variable { fields, .. } => fields,
+            _ => &[],
+        }
+    }
+}
+
 /// One way in which the lines of a format are written.
 #[derive(Deserialize)]
 #[serde(tag = "layout", rename_all = "lowercase")]
@@ -377,6 +391,28 @@ impl Steps {
 pub struct Template {
     pub elements: Vec<Element>,
     pub required: usize,
+    /// Templates that are tried before.
+    #[serde(skip)]
+    pub rivals: Vec<Rival>,
+}
+
+impl Template {
+    /// The literal text that follows an element; empty at the end of the template and before another variable.
+    #[inline]
+    #[must_use]
+    pub fn text_behind(&self, number: usize) -> &[u8] {
+        match self.elements.get(number + 1) {
+            Some(Element::Space) => b" ",
+            Some(Element::Text { text }) => text.as_bytes(),
+            _ => b"",
+        }
+    }
+
+    /// Whether nothing but spaces follows an element.
+    #[must_use]
+    pub fn is_last(&self, number: usize) -> bool {
+        self.elements[number + 1..].iter().all(|element| matches!(element, Element::Space))
+    }
 }
 
 /// A flat JSON object.
@@ -434,10 +470,7 @@ impl Layout {
         match self {
             Self::Columns(layout) => Box::new(layout.fields.iter()),
             Self::Objects(layout) => Box::new(layout.fields.iter()),
-            Self::Template(layout) => Box::new(layout.elements.iter().flat_map(|element| match element {
-                Element::Variable { fields, .. } => fields.as_slice(),
-                _ => &[],
-            })),
+            Self::Template(layout) => Box::new(layout.elements.iter().flat_map(Element::fields)),
         }
     }
 }

@@ -1,0 +1,216 @@
+//! The straight way through a template: every variable takes the first end that it may have. Nearly every line goes it,
+//! and it needs no memory of its own. What is not sure on it is left to the search in `template`, which tries the same
+//! ends in the same order.
+
+use crate::spec::{Element, Escape, Field, Format, Layout, LayoutAt, Shape, Template, Zone};
+use crate::template::{LONGEST, Match, STEPS, captures_any, endpoint_end, integer, slack_end, spaces, word_end};
+use crate::times::{self, Dates};
+
+/// Where the straight way leads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Way {
+    /// The line matches, and the search would find the same.
+    Through,
+    /// The line does not match, neither whole nor as a cut one.
+    Never,
+    /// Only the search can tell.
+    Unsure,
+}
+
+/// A template that is tried before another one.
+pub struct Rival {
+    /// Where it stands.
+    pub at: LayoutAt,
+    /// A text that goes the straight way through the other template does not match this one.
+    pub is_apart: bool,
+}
+
+struct Walk<'a> {
+    line: &'a [u8],
+    template: &'a Template,
+    captures: Option<(usize, usize)>,
+    dates: &'a mut Dates,
+    found: &'a mut Match,
+}
+
+/// Go the straight way. What is found is of no meaning unless it leads through.
+pub fn walk(
+    line: &[u8],
+    template: &Template,
+    captures: Option<(usize, usize)>,
+    dates: &mut Dates,
+    found: &mut Match,
+) -> Way {
+    let elements = &template.elements;
+    if line.len() > LONGEST || elements.len() > STEPS {
+        return Way::Unsure;
+    }
+    found.texts.clear();
+    found.extra.clear();
+    found.truncated = false;
+    let mut walk = Walk { line, template, captures, dates, found };
+    let (mut at, mut is_free) = (0, false);
+    for (number, element) in elements.iter().enumerate() {
+        let end = match element {
+            Element::Text { text } => behind(line, at, text.as_bytes()),
+            // Before what clients wrote a space is one, but for the line's end: `are_apart` counts on it.
+            Element::Space if is_free || at == line.len() || line[at] == b' ' => spaces(line, at),
+            Element::Space if at == 0 || line[at - 1] == b' ' => return Way::Unsure,
+            Element::Space => None,
+            Element::Variable { shape, fields } if shape.is_clients() => {
+                is_free = true;
+                walk.clients(*shape, fields, number, at)
+            }
+            Element::Variable { shape, .. } => walk.own(*shape, number, at),
+        };
+        match end {
+            Some(end) => at = end,
+            // Up to here there was no choice, and a line is not cut before all that is required.
+            None if !is_free && number < template.required => return Way::Never,
+            None => return Way::Unsure,
+        }
+    }
+    match at == line.len() {
+        true => Way::Through,
+        false if is_free => Way::Unsure,
+        false => Way::Never,
+    }
+}
+
+#[inline]
+fn behind(line: &[u8], at: usize, text: &[u8]) -> Option<usize> {
+    let is_there = match text {
+        [byte] => line.get(at) == Some(byte),
+        [first, ..] => line.get(at) == Some(first) && line[at..].starts_with(text),
+        [] => true,
+    };
+    is_there.then_some(at + text.len())
+}
+
+impl Walk<'_> {
+    /// The end of a variable that no client wrote.
+    #[inline]
+    fn own(&mut self, shape: Shape, number: usize, at: usize) -> Option<usize> {
+        let line = self.line;
+        let end = match shape {
+            Shape::Integer => integer(line, at)?,
+            Shape::Word => {
+                let end = word_end(line, at, self.template.text_behind(number));
+                (end > at).then_some(end)?
+            }
+            Shape::Date => at + self.date(at)?,
+            Shape::Endpoint => endpoint_end(line, at, self.template.text_behind(number))?,
+            _ => {
+                let end = slack_end(line, at);
+                if end > at {
+                    self.found.extra.push((at + 1, end));
+                }
+                return Some(end);
+            }
+        };
+        self.found.texts.push(Some((at, end)));
+        Some(end)
+    }
+
+    /// How long a date is.
+    #[inline]
+    fn date(&mut self, at: usize) -> Option<usize> {
+        // Behind a bracket there is neither a further digit nor a zone.
+        if let Some([text @ .., b']']) = self.line[at..].first_chunk::<{ Dates::LEN + 1 }>()
+            && self.dates.read(text).is_some()
+        {
+            return Some(Dates::LEN);
+        }
+        Some(times::read(&self.line[at..], &Zone::utc())?.len)
+    }
+
+    /// The first end of a client's variable; None as well where that is not simple.
+    fn clients(&mut self, shape: Shape, fields: &[Field], number: usize, at: usize) -> Option<usize> {
+        let line = self.line;
+        let rest = &line[at..];
+        let texts = &mut self.found.texts;
+        match shape {
+            Shape::Quoted if fields[0].escape != Escape::Structured && rest.first() == Some(&b'"') => {
+                let end = at + 1 + memchr::memchr(b'"', &rest[1..])?;
+                texts.push(Some((at + 1, end)));
+                Some(end + 1)
+            }
+            Shape::Captures if rest.first() != Some(&b'{') || !captures_any(self.captures, &fields[0]) => {
+                texts.push(None);
+                Some(at)
+            }
+            Shape::Captures => {
+                let end = at + memchr::memchr(b'}', rest)?;
+                texts.push(Some((at + 1, end)));
+                Some(end + 1)
+            }
+            Shape::Cookies => {
+                let between = at + memchr::memchr(b' ', rest)?;
+                let end = between + 1 + memchr::memchr(b' ', &line[between + 1..])?;
+                texts.extend([Some((at, between)), Some((between + 1, end))]);
+                Some(end)
+            }
+            Shape::Loose if self.template.is_last(number) => {
+                texts.push((at < line.len()).then_some((at, line.len())));
+                Some(line.len())
+            }
+            Shape::Loose if !self.template.text_behind(number).is_empty() => {
+                let what = self.template.text_behind(number);
+                let end = at + 1 + crate::cells::find(rest.get(1..)?, what)?;
+                texts.push(Some((at, end)));
+                Some(end)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// For each template those that are tried before it.
+pub fn find_rivals(formats: &mut [Format]) {
+    let templates = |format: usize, known: &Format| -> Vec<LayoutAt> {
+        let layouts = known.layouts.iter().enumerate();
+        let templates = layouts.filter(|(_, layout)| matches!(layout, Layout::Template(_)));
+        templates.map(|(layout, _)| LayoutAt { format, layout }).collect()
+    };
+    let all: Vec<LayoutAt> = formats.iter().enumerate().flat_map(|(format, known)| templates(format, known)).collect();
+    for (number, &at) in all.iter().enumerate() {
+        let template = |at: LayoutAt| match &formats[at.format].layouts[at.layout] {
+            Layout::Template(template) => template,
+            _ => unreachable!("only templates were asked for"),
+        };
+        let rivals =
+            all[..number].iter().map(|&rival| Rival { at: rival, is_apart: are_apart(template(at), template(rival)) });
+        let rivals = rivals.collect();
+        if let Layout::Template(template) = &mut formats[at.format].layouts[at.layout] {
+            template.rivals = rivals;
+        }
+    }
+}
+
+/// Whether no text that goes the straight way through `these` matches `those`: both begin with the same elements, which
+/// have but one end, and go on with texts that begin differently.
+fn are_apart(these: &Template, those: &Template) -> bool {
+    for (number, (this, that)) in these.elements.iter().zip(&those.elements).enumerate() {
+        let is_same = match (this, that) {
+            (Element::Space, Element::Space) => true,
+            (Element::Text { text: this }, Element::Text { text: that }) => this == that,
+            (Element::Variable { shape: this, .. }, Element::Variable { shape: that, .. }) => {
+                this == that && !this.is_clients() && these.text_behind(number) == those.text_behind(number)
+            }
+            _ => false,
+        };
+        if !is_same {
+            return matches!((first_byte(this), first_byte(that)), (Some(this), Some(that)) if this != that);
+        }
+    }
+    false
+}
+
+/// What an element begins with, if that is always the same.
+fn first_byte(element: &Element) -> Option<u8> {
+    match element {
+        Element::Space => Some(b' '),
+        Element::Text { text } => text.bytes().next(),
+        Element::Variable { .. } => None,
+    }
+}
