@@ -394,6 +394,9 @@ pub struct Template {
     /// Templates that are tried before.
     #[serde(skip)]
     pub rivals: Vec<Rival>,
+    /// The byte that follows each element, where that is always the same and alone, else 0.
+    #[serde(skip)]
+    pub marks: Vec<u8>,
 }
 
 impl Template {

@@ -19,6 +19,10 @@ pub enum Way {
 
 /// A template that is tried before another one.
 pub struct Rival {
+    /// The byte that its lines begin with, if that is always the same.
+    pub first: Option<u8>,
+    /// Its format's lines may stand behind a syslog header.
+    pub is_headed: bool,
     /// Where it stands.
     pub at: LayoutAt,
     /// A text that goes the straight way through the other template does not match this one.
@@ -48,20 +52,25 @@ pub fn walk(
     found.texts.clear();
     found.extra.clear();
     found.truncated = false;
+    found.usual = 0;
     let mut walk = Walk { line, template, captures, dates, found };
-    let (mut at, mut is_free) = (0, false);
-    for (number, element) in elements.iter().enumerate() {
+    let (mut at, mut number, mut is_free) = (0, 0, false);
+    while let Some(element) = elements.get(number) {
         let end = match element {
             Element::Text { text } => behind(line, at, text.as_bytes()),
             // Before what clients wrote a space is one, but for the line's end: `are_apart` counts on it.
             Element::Space if is_free || at == line.len() || line[at] == b' ' => spaces(line, at),
             Element::Space if at == 0 || line[at - 1] == b' ' => return Way::Unsure,
             Element::Space => None,
-            Element::Variable { shape, fields } if shape.is_clients() => {
-                is_free = true;
-                walk.clients(*shape, fields, number, at)
+            Element::Variable { shape, .. } => {
+                if let Some(end) = walk.at_once(*shape, number, at) {
+                    at = end;
+                    number += 2;
+                    continue;
+                }
+                is_free |= shape.is_clients();
+                walk.variable(element, *shape, number, at)
             }
-            Element::Variable { shape, .. } => walk.own(*shape, number, at),
         };
         match end {
             Some(end) => at = end,
@@ -69,6 +78,7 @@ pub fn walk(
             None if !is_free && number < template.required => return Way::Never,
             None => return Way::Unsure,
         }
+        number += 1;
     }
     match at == line.len() {
         true => Way::Through,
@@ -88,6 +98,39 @@ fn behind(line: &[u8], at: usize, text: &[u8]) -> Option<usize> {
 }
 
 impl Walk<'_> {
+    /// Behind a number or word and the one byte that is to follow, if they are there as they usually are.
+    #[inline(always)]
+    fn at_once(&mut self, shape: Shape, number: usize, at: usize) -> Option<usize> {
+        let mark = *self.template.marks.get(number)?;
+        let (line, mut usual) = (self.line, 0_u64);
+        let end = match shape {
+            _ if mark == 0 => return None,
+            Shape::Integer => {
+                let digits = digits(line.get(at..)?.first_chunk()?);
+                let is_usual = (line[at] != b'0') | (digits == 1);
+                usual = u64::from(is_usual);
+                at + digits
+            }
+            Shape::Word => word_end(line, at, &[mark]),
+            _ => return None,
+        };
+        let is_there = (end > at) & (line.get(end) == Some(&mark));
+        if !is_there || (mark == b' ' && line.get(end + 1) == Some(&b' ')) {
+            return None;
+        }
+        self.found.usual |= usual.checked_shl(self.found.texts.len() as u32).unwrap_or(0);
+        self.found.texts.push(Some((at, end)));
+        Some(end + 1)
+    }
+
+    #[inline]
+    fn variable(&mut self, element: &Element, shape: Shape, number: usize, at: usize) -> Option<usize> {
+        match shape.is_clients() {
+            true => self.clients(shape, element.fields(), number, at),
+            false => self.own(shape, number, at),
+        }
+    }
+
     /// The end of a variable that no client wrote.
     #[inline]
     fn own(&mut self, shape: Shape, number: usize, at: usize) -> Option<usize> {
@@ -165,6 +208,27 @@ impl Walk<'_> {
     }
 }
 
+/// How many decimal digits the bytes begin with.
+#[inline(always)]
+fn digits(text: &[u8; 8]) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let value = u64::from_le_bytes(*text) ^ (ONES * u64::from(b'0'));
+    // The lowest bit that is set is that of the first other byte; those above may be wrong.
+    let others = (value | value.wrapping_add(ONES * (0x80 - 10))) & (ONES << 7);
+    others.trailing_zeros() as usize / 8
+}
+
+/// The byte that follows each element, where that is a text of one byte or spaces, else 0.
+#[must_use]
+pub fn marks(elements: &[Element]) -> Vec<u8> {
+    let mark = |number: usize| match elements.get(number + 1) {
+        Some(Element::Space) => b' ',
+        Some(Element::Text { text }) if text.len() == 1 => text.as_bytes()[0],
+        _ => 0,
+    };
+    (0..elements.len()).map(mark).collect()
+}
+
 /// For each template those that are tried before it.
 pub fn find_rivals(formats: &mut [Format]) {
     let templates = |format: usize, known: &Format| -> Vec<LayoutAt> {
@@ -178,11 +242,16 @@ pub fn find_rivals(formats: &mut [Format]) {
             Layout::Template(template) => template,
             _ => unreachable!("only templates were asked for"),
         };
-        let rivals =
-            all[..number].iter().map(|&rival| Rival { at: rival, is_apart: are_apart(template(at), template(rival)) });
+        let rivals = all[..number].iter().map(|&rival| Rival {
+            at: rival,
+            first: template(rival).elements.first().and_then(first_byte).filter(|&byte| byte != b' '),
+            is_headed: formats[rival.format].syslog.is_some(),
+            is_apart: are_apart(template(at), template(rival)),
+        });
         let rivals = rivals.collect();
         if let Layout::Template(template) = &mut formats[at.format].layouts[at.layout] {
             template.rivals = rivals;
+            template.marks = marks(&template.elements);
         }
     }
 }
@@ -195,7 +264,9 @@ fn are_apart(these: &Template, those: &Template) -> bool {
             (Element::Space, Element::Space) => true,
             (Element::Text { text: this }, Element::Text { text: that }) => this == that,
             (Element::Variable { shape: this, .. }, Element::Variable { shape: that, .. }) => {
-                this == that && !this.is_clients() && these.text_behind(number) == those.text_behind(number)
+                let is_same_behind = || these.text_behind(number) == those.text_behind(number);
+                let ends_alike = matches!(this, Shape::Integer | Shape::Date | Shape::Slack) || is_same_behind();
+                this == that && !this.is_clients() && ends_alike
             }
             _ => false,
         };

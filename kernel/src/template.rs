@@ -22,6 +22,8 @@ pub struct Match {
     pub extra: Vec<Place>,
     /// The line was cut.
     pub truncated: bool,
+    /// A bit for each of the first texts that are digits without a zero in front.
+    pub usual: u64,
 }
 
 #[derive(Default, Clone)]
@@ -64,7 +66,7 @@ pub fn find(line: &[u8], template: &Template, captures: Option<(usize, usize)>, 
     if end < template.elements.len() {
         attempt.drop_partial(end);
     }
-    let mut found = Match { texts: Vec::new(), extra: Vec::new(), truncated: end < template.elements.len() };
+    let mut found = Match { texts: Vec::new(), extra: Vec::new(), truncated: end < template.elements.len(), usual: 0 };
     for (number, element) in template.elements.iter().enumerate() {
         if let Element::Variable { fields, .. } = element {
             let read = attempt.found[number].take().filter(|_| number <= end).unwrap_or_default();

@@ -101,14 +101,17 @@ impl Reader<'_> {
         }
         for rival in &template.rivals {
             let Layout::Template(other) = self.plan.layout(rival.at) else { continue };
+            let behind = if rival.is_headed { header.text_at } else { 0 };
             // A format tries all its templates behind the header before it tries any without.
-            let headers = self.headers(rival.at.format, asked, &mut trial.stamps).into_iter().flatten();
-            for tried in headers.take(if rival.at.format == at.format { 1 } else { 2 }) {
-                if rival.is_apart && tried.text_at == header.text_at {
+            let from_start = (behind > 0 && rival.at.format != at.format).then_some(0);
+            for tried in [Some(behind).filter(|&behind| !rival.is_apart || behind != header.text_at), from_start] {
+                let Some(tried) =
+                    tried.filter(|&tried| rival.first.is_none_or(|first| line.get(tried) == Some(&first)))
+                else {
                     continue;
-                }
-                let text = &line[tried.text_at..];
-                if straight::walk(text, other, captures, &mut trial.dates, &mut trial.aside) != Way::Never {
+                };
+                let way = straight::walk(&line[tried..], other, captures, &mut trial.dates, &mut trial.aside);
+                if way != Way::Never {
                     return None;
                 }
             }
@@ -132,11 +135,16 @@ impl Reader<'_> {
         let begun = Begun::new(block, known.columns.len());
         let mut cells = begun.cells(block);
         let fields = template.elements.iter().flat_map(crate::spec::Element::fields);
+        let mut usual = trial.found.usual;
         for (field, place) in fields.zip(&trial.found.texts) {
             if let &Some((from, to)) = place {
                 let span = Span::new(start + from, start + to);
-                fill_usual(field, line, span, &self.plan.zone, &mut trial.dates, &mut cells);
+                match field.kind {
+                    Kind::Int if usual & 1 == 1 => cells.put(field.slots[0], span),
+                    _ => fill_usual(field, line, span, &self.plan.zone, &mut trial.dates, &mut cells),
+                }
             }
+            usual >>= 1;
         }
         let source = with_header(known, header, line, &mut cells);
         let moment = cells.moment;
@@ -153,7 +161,6 @@ impl Reader<'_> {
 fn fill_usual(field: &Field, line: Line<'_>, span: Span, zone: &Zone, dates: &mut Dates, cells: &mut Cells<'_>) {
     let text = &line.bytes[span.start()..span.end()];
     match field.kind {
-        Kind::Int if is_usual_number(text) => return cells.put(field.slots[0], span),
         Kind::Time if field.columns[0] == 0 && !cells.slots[field.slots[0]].is_present() => {
             if let Ok(text) = text.try_into()
                 && let Some(us) = dates.read(text)
@@ -167,12 +174,4 @@ fn fill_usual(field: &Field, line: Line<'_>, span: Span, zone: &Zone, dates: &mu
         _ => {}
     }
     fill(field, text, span, zone, cells);
-}
-
-/// A few digits without a zero in front.
-#[inline]
-fn is_usual_number(text: &[u8]) -> bool {
-    (1..=18).contains(&text.len())
-        && text.iter().fold(true, |all, byte| all & byte.is_ascii_digit())
-        && (text[0] != b'0' || text.len() == 1)
 }
