@@ -7,8 +7,8 @@ use crate::columns::{self, Cursor, Slots};
 use crate::fast::{Cpu, Hot, Scalar, at_best};
 use crate::objects::{self, Object};
 use crate::spec::{Columns, Format, Kind, Layout, LayoutAt, MOST_SLOTS, Objects, Plan, Token, Zone};
-use crate::syslog::{self, Header};
-use crate::times::{Days, Stamps};
+use crate::syslog::Header;
+use crate::times::Days;
 use crate::trying::Trial;
 use crate::words;
 
@@ -65,13 +65,12 @@ pub type Reading = Result<Row, Failure>;
 
 /// Reads line after line of one item.
 pub struct Reader<'p> {
-    pub(crate) plan: &'p Plan,
+    plan: &'p Plan,
     expected: Option<usize>,
-    pub(crate) reference: i64,
     utc: Zone,
     days: Days,
     slots: Slots,
-    pub(crate) trial: Trial,
+    trial: Trial<'p>,
 }
 
 impl<'p> Reader<'p> {
@@ -81,11 +80,10 @@ impl<'p> Reader<'p> {
         Self {
             plan,
             expected,
-            reference,
             utc: Zone::utc(),
             days: Days::default(),
             slots: [Span::ABSENT; MOST_SLOTS],
-            trial: Trial::default(),
+            trial: Trial::new(plan, reference),
         }
     }
 
@@ -133,7 +131,8 @@ impl<'p> Reader<'p> {
         let is_bad_json = text[0] == b'{' && asked.object.is_none();
         let mut failure = Failure::new(if is_bad_json { Reason::BadJson } else { Reason::UnknownFormat });
         let expected = self.expected;
-        let others = (0..self.plan.formats.len()).filter(|&format| Some(format) != expected);
+        let others = 0..self.plan.told_by_begin.len();
+        let others = others.map(|number| self.plan.told_by_begin[number]).filter(|&format| Some(format) != expected);
         for format in expected.into_iter().chain(others) {
             if begins_as(&self.plan.formats[format], &asked) {
                 match self.as_format(format, &mut asked, block) {
@@ -142,7 +141,7 @@ impl<'p> Reader<'p> {
                 }
             }
         }
-        if let Some(row) = self.as_any_template(&mut asked, block) {
+        if let Some(row) = self.trial.any(&mut asked, block) {
             return Ok(row);
         }
         match expected {
@@ -168,7 +167,7 @@ impl<'p> Reader<'p> {
                 _ => {}
             }
         }
-        self.as_template(format, asked, block).ok_or(failure)
+        self.trial.one(format, asked, block).ok_or(failure)
     }
 
     /// The line read by position.
@@ -257,10 +256,9 @@ impl<'p> Reader<'p> {
     fn as_object(&mut self, at: LayoutAt, layout: &Objects, asked: &mut Asked<'_>, block: &mut Block) -> Reading {
         let known = &self.plan.formats[at.format];
         let (line, segment) = (asked.line, asked.segment);
-        let none = Header::default();
         let (header, zone) = match known.syslog {
-            Some(_) => (asked.header(self.reference, &self.plan.zone, &mut self.trial.stamps), &self.plan.zone),
-            None => (&none, &self.utc),
+            Some(_) => (self.trial.header(asked), &self.plan.zone),
+            None => (Header::default(), &self.utc),
         };
         let inner = &line.text()[header.text_at..];
         let Some(object) = (inner.first() == Some(&b'{')).then(|| objects::read(inner)).flatten() else {
@@ -275,7 +273,7 @@ impl<'p> Reader<'p> {
                 fill(field, &text, span, zone, &mut cells);
             }
         }
-        let source = with_header(known, header, line, &mut cells);
+        let source = with_header(known, &header, line, &mut cells);
         let moment = cells.moment;
         if source == TimeSource::None && known.syslog.is_none() {
             begun.discard(block);
@@ -340,15 +338,7 @@ pub(crate) struct Asked<'a> {
     pub line: Line<'a>,
     pub segment: u32,
     object: Option<Object<'a>>,
-    header: Option<Header>,
-}
-
-impl Asked<'_> {
-    /// Its syslog header.
-    pub(crate) fn header(&mut self, reference: i64, zone: &Zone, stamps: &mut Stamps) -> &Header {
-        let line = self.line;
-        self.header.get_or_insert_with(|| syslog::read(line.text(), reference, zone, stamps))
-    }
+    pub header: Option<Header>,
 }
 
 /// Whether the line begins as the format's lines do, or is an object with its mark.

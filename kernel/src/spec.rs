@@ -22,6 +22,9 @@ pub struct Plan {
     pub max_line: usize,
     /// Names that every record has, by schema.
     pub names: Names,
+    /// The numbers of the formats whose lines are told by how they begin.
+    #[serde(skip)]
+    pub told_by_begin: Vec<usize>,
 }
 
 impl Plan {
@@ -38,6 +41,9 @@ impl Plan {
                     .ok_or_else(|| format!("not a plan: {} fills a column twice, or too many", format.name))?;
             }
         }
+        let is_told = |known: &Format| known.layouts.iter().any(|layout| !matches!(layout, Layout::Template(_)));
+        let told = plan.formats.iter().enumerate().filter(|(_, known)| is_told(known));
+        plan.told_by_begin = told.map(|(number, _)| number).collect();
         straight::find_rivals(&mut plan.formats);
         Ok(plan)
     }

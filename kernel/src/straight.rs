@@ -52,7 +52,7 @@ pub fn walk(
     found.texts.clear();
     found.extra.clear();
     found.truncated = false;
-    found.usual = 0;
+    (found.usual, found.quoted) = (0, 0);
     let mut walk = Walk { line, template, captures, dates, found };
     let (mut at, mut number, mut is_free) = (0, 0, false);
     while let Some(element) = elements.get(number) {
@@ -176,6 +176,7 @@ impl Walk<'_> {
             Shape::Quoted if fields[0].escape != Escape::Structured && rest.first() == Some(&b'"') => {
                 let end = at + 1 + memchr::memchr(b'"', &rest[1..])?;
                 texts.push(Some((at + 1, end)));
+                self.found.quoted += 1;
                 Some(end + 1)
             }
             Shape::Captures if rest.first() != Some(&b'{') || !captures_any(self.captures, &fields[0]) => {

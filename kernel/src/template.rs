@@ -24,6 +24,8 @@ pub struct Match {
     pub truncated: bool,
     /// A bit for each of the first texts that are digits without a zero in front.
     pub usual: u64,
+    /// How many texts stand in quotes.
+    pub quoted: u32,
 }
 
 #[derive(Default, Clone)]
@@ -66,7 +68,8 @@ pub fn find(line: &[u8], template: &Template, captures: Option<(usize, usize)>, 
     if end < template.elements.len() {
         attempt.drop_partial(end);
     }
-    let mut found = Match { texts: Vec::new(), extra: Vec::new(), truncated: end < template.elements.len(), usual: 0 };
+    let mut found =
+        Match { texts: Vec::new(), extra: Vec::new(), truncated: end < template.elements.len(), usual: 0, quoted: 0 };
     for (number, element) in template.elements.iter().enumerate() {
         if let Element::Variable { fields, .. } = element {
             let read = attempt.found[number].take().filter(|_| number <= end).unwrap_or_default();
