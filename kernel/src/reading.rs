@@ -133,7 +133,8 @@ impl<'p> Reader<'p> {
         let expected = self.expected;
         let others = 0..self.plan.told_by_begin.len();
         let others = others.map(|number| self.plan.told_by_begin[number]).filter(|&format| Some(format) != expected);
-        for format in expected.into_iter().chain(others) {
+        let told = expected.into_iter().chain(others).filter(|_| self.plan.begins[usize::from(text[0])]);
+        for format in told {
             if begins_as(&self.plan.formats[format], &asked) {
                 match self.as_format(format, &mut asked, block) {
                     Err(why) if why.open_in.is_none() => failure = why,

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use crate::straight::{self, Rival};
+use crate::words;
 
 /// No layout by position may fill more columns, nor have more fields.
 pub const MOST_SLOTS: usize = 256;
@@ -25,6 +26,9 @@ pub struct Plan {
     /// The numbers of the formats whose lines are told by how they begin.
     #[serde(skip)]
     pub told_by_begin: Vec<usize>,
+    /// For each byte whether such a line may begin with it.
+    #[serde(skip)]
+    pub begins: Vec<bool>,
 }
 
 impl Plan {
@@ -44,6 +48,15 @@ impl Plan {
         let is_told = |known: &Format| known.layouts.iter().any(|layout| !matches!(layout, Layout::Template(_)));
         let told = plan.formats.iter().enumerate().filter(|(_, known)| is_told(known));
         plan.told_by_begin = told.map(|(number, _)| number).collect();
+        let layouts = || plan.formats.iter().flat_map(|known| &known.layouts);
+        let may_begin = |byte| {
+            layouts().any(|layout| match layout {
+                Layout::Columns(layout) => words::may_begin_with(byte, &layout.starts),
+                Layout::Objects(_) => byte == b'{',
+                Layout::Template(_) => false,
+            })
+        };
+        plan.begins = (0..=u8::MAX).map(may_begin).collect();
         straight::find_rivals(&mut plan.formats);
         Ok(plan)
     }
@@ -403,6 +416,9 @@ pub struct Template {
     /// The byte that follows each element, where that is always the same and alone, else 0.
     #[serde(skip)]
     pub marks: Vec<u8>,
+    /// For each text of a match its element's number, its field's number there, and the slot if it is an integer.
+    #[serde(skip)]
+    pub texts: Vec<(usize, usize, Option<usize>)>,
 }
 
 impl Template {

@@ -2,7 +2,7 @@
 //! and it needs no memory of its own. What is not sure on it is left to the search in `template`, which tries the same
 //! ends in the same order.
 
-use crate::spec::{Element, Escape, Field, Format, Layout, LayoutAt, Shape, Template, Zone};
+use crate::spec::{Element, Escape, Field, Format, Kind, Layout, LayoutAt, Shape, Template, Zone};
 use crate::template::{LONGEST, Match, STEPS, captures_any, endpoint_end, integer, slack_end, spaces, word_end};
 use crate::times::{self, Dates};
 
@@ -253,6 +253,12 @@ pub fn find_rivals(formats: &mut [Format]) {
         if let Layout::Template(template) = &mut formats[at.format].layouts[at.layout] {
             template.rivals = rivals;
             template.marks = marks(&template.elements);
+            let fields = template.elements.iter().map(Element::fields).enumerate();
+            let texts = fields.flat_map(|(element, fields)| {
+                let slot = |field: &Field| Some(field.slots[0]).filter(|_| field.kind == Kind::Int);
+                fields.iter().enumerate().map(move |(number, field)| (element, number, slot(field)))
+            });
+            template.texts = texts.collect();
         }
     }
 }

@@ -143,20 +143,20 @@ impl<'p> Trial<'p> {
         let start = line.start + header.text_at;
         let begun = Begun::new(block, known.columns.len());
         let mut cells = begun.cells(block);
-        let fields = template.elements.iter().flat_map(crate::spec::Element::fields);
         let (mut usual, mut odd) = (self.found.usual, 0);
-        for (number, (field, place)) in fields.zip(&self.found.texts).enumerate() {
-            if let &Some((from, to)) = place {
-                let span = Span::new(start + from, start + to);
-                match field.kind {
-                    Kind::Int if usual & 1 == 1 => cells.put(field.slots[0], span),
-                    _ => {
-                        odd |= fill_usual(field, line, span, &self.plan.zone, &mut self.dates, &mut cells)
-                            << number.min(63)
-                    }
+        for (number, (&(element, field, integer), place)) in template.texts.iter().zip(&self.found.texts).enumerate() {
+            let is_usual = usual & 1 == 1;
+            usual >>= 1;
+            let &Some((from, to)) = place else { continue };
+            let span = Span::new(start + from, start + to);
+            match integer {
+                Some(slot) if is_usual => cells.put(slot, span),
+                _ => {
+                    let field = &template.elements[element].fields()[field];
+                    let bit = fill_usual(field, line, span, &self.plan.zone, &mut self.dates, &mut cells);
+                    odd |= bit << number.min(63);
                 }
             }
-            usual >>= 1;
         }
         let source = with_header(known, header, line, &mut cells);
         let moment = cells.moment;

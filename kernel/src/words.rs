@@ -21,6 +21,17 @@ pub fn begins_as(line: &[u8], starts: &[Token]) -> bool {
     starts.iter().all(|&token| words.next().is_some_and(|word| looks_like(token, word)))
 }
 
+/// Whether a line that begins with this byte may look like `starts`.
+#[must_use]
+pub fn may_begin_with(byte: u8, starts: &[Token]) -> bool {
+    match starts.first() {
+        // The times that are looked for have a dash in fifth place: they are ISO 8601.
+        Some(Token::Time) => byte.is_ascii_digit(),
+        Some(Token::Name) => !matches!(byte, b'"' | b'{' | b'<'),
+        _ => true,
+    }
+}
+
 /// Tab if it comes before the first space (`CloudWatch`'s copies), else space.
 #[must_use]
 pub fn separator(line: &[u8]) -> u8 {
