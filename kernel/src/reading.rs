@@ -70,6 +70,8 @@ pub struct Reader<'p> {
     utc: Zone,
     days: Days,
     slots: Slots,
+    /// The format that read the line before by position.
+    last: Option<usize>,
     trial: Trial<'p>,
 }
 
@@ -83,6 +85,7 @@ impl<'p> Reader<'p> {
             utc: Zone::utc(),
             days: Days::default(),
             slots: [Span::ABSENT; MOST_SLOTS],
+            last: None,
             trial: Trial::new(plan, reference),
         }
     }
@@ -93,7 +96,7 @@ impl<'p> Reader<'p> {
     /// Why it is none.
     #[inline(always)]
     pub fn read<C: Cpu>(&mut self, cpu: C, line: Line<'_>, segment: u32, block: &mut Block) -> Reading {
-        let first = if self.plan.explicit { Some(0) } else { self.expected };
+        let first = if self.plan.explicit { Some(0) } else { self.expected.or_else(|| self.usual(line)) };
         if let Some(format) = first
             && let Some(Layout::Columns(layout)) = self.plan.formats[format].layouts.first()
             && line.bytes[line.start] != b'{'
@@ -107,6 +110,21 @@ impl<'p> Reader<'p> {
             }
         }
         self.read_as_any(line, segment, block)
+    }
+
+    /// The format that read the line before, if none before it is one whose lines begin like this one: it is the first
+    /// then that may read it, too, if no key promises another.
+    #[inline]
+    fn usual(&self, line: Line<'_>) -> Option<usize> {
+        let last = self.last?;
+        let may_begin = |format: &usize| {
+            let mut layouts = self.plan.formats[*format].layouts.iter();
+            layouts.any(|layout| match layout {
+                Layout::Columns(layout) => words::begins_as(line.text(), &layout.starts),
+                _ => false,
+            })
+        };
+        (!self.plan.told_by_begin.iter().take_while(|&&format| format < last).any(may_begin)).then_some(last)
     }
 
     /// The joined lines of a record, read by the layout in which they were opened.
@@ -138,10 +156,14 @@ impl<'p> Reader<'p> {
             if begins_as(&self.plan.formats[format], &asked) {
                 match self.as_format(format, &mut asked, block) {
                     Err(why) if why.open_in.is_none() => failure = why,
-                    reading => return reading,
+                    reading => {
+                        self.last = Some(format);
+                        return reading;
+                    }
                 }
             }
         }
+        self.last = None;
         if let Some(row) = self.trial.any(&mut asked, block) {
             return Ok(row);
         }
