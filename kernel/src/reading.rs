@@ -344,7 +344,7 @@ fn begins(line: Line<'_>, layout: &Columns, starts: &[Token], cells: &Cells<'_>)
         }
         let is_as_told = match token {
             Token::Time if field.columns[0] == 0 => cells.moment.is_some() && line.bytes[at + 4] == b'-',
-            Token::Name => !matches!(line.bytes[at], b'{' | b'<'),
+            Token::Name => !span.is_empty() && !matches!(line.bytes[at], b'{' | b'<'),
             Token::Path if line.bytes.get(at + 3) == Some(&b'/') && span.len() > 3 => true,
             _ => words::looks_like(token, &line.bytes[at..line.next(b' ', at)]),
         };
