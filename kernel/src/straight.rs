@@ -125,10 +125,10 @@ impl Walk<'_> {
 
     #[inline]
     fn variable(&mut self, element: &Element, shape: Shape, number: usize, at: usize) -> Option<usize> {
-        match shape.is_clients() {
-            true => self.clients(shape, element.fields(), number, at),
-            false => self.own(shape, number, at),
+        if shape.is_clients() {
+            return self.clients(shape, element.fields(), number, at);
         }
+        self.own(shape, number, at)
     }
 
     /// The end of a variable that no client wrote.
@@ -263,22 +263,22 @@ pub fn find_rivals(formats: &mut [Format]) {
     }
 }
 
-/// Whether no text that goes the straight way through `these` matches `those`: both begin with the same elements, which
-/// have but one end, and go on with texts that begin differently.
-fn are_apart(these: &Template, those: &Template) -> bool {
-    for (number, (this, that)) in these.elements.iter().zip(&those.elements).enumerate() {
-        let is_same = match (this, that) {
+/// Whether no text that goes the straight way through the template matches its rival: both begin with the same elements,
+/// which have but one end, and go on with texts that begin differently.
+fn are_apart(template: &Template, rival: &Template) -> bool {
+    for (number, (here, there)) in template.elements.iter().zip(&rival.elements).enumerate() {
+        let is_same = match (here, there) {
             (Element::Space, Element::Space) => true,
-            (Element::Text { text: this }, Element::Text { text: that }) => this == that,
-            (Element::Variable { shape: this, .. }, Element::Variable { shape: that, .. }) => {
-                let is_same_behind = || these.text_behind(number) == those.text_behind(number);
-                let ends_alike = matches!(this, Shape::Integer | Shape::Date | Shape::Slack) || is_same_behind();
-                this == that && !this.is_clients() && ends_alike
+            (Element::Text { text: here }, Element::Text { text: there }) => here == there,
+            (Element::Variable { shape: here, .. }, Element::Variable { shape: there, .. }) => {
+                let is_same_behind = || template.text_behind(number) == rival.text_behind(number);
+                let ends_alike = matches!(here, Shape::Integer | Shape::Date | Shape::Slack) || is_same_behind();
+                here == there && !here.is_clients() && ends_alike
             }
             _ => false,
         };
         if !is_same {
-            return matches!((first_byte(this), first_byte(that)), (Some(this), Some(that)) if this != that);
+            return matches!((first_byte(here), first_byte(there)), (Some(here), Some(there)) if here != there);
         }
     }
     false
@@ -290,5 +290,50 @@ fn first_byte(element: &Element) -> Option<u8> {
         Element::Space => Some(b' '),
         Element::Text { text } => text.bytes().next(),
         Element::Variable { .. } => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn template(elements: &str) -> Template {
+        let json = elements.split(' ').map(|element| match element {
+            "_" => r#"{"element":"space"}"#.to_owned(),
+            "integer" | "word" | "loose" => {
+                format!(r#"{{"element":"variable","shape":"{element}","fields":[]}}"#)
+            }
+            text => format!(r#"{{"element":"text","text":"{text}"}}"#),
+        });
+        let json = json.collect::<Vec<_>>().join(",");
+        serde_json::from_str(&format!(r#"{{"elements":[{json}],"required":1}}"#)).expect("a template")
+    }
+
+    #[test]
+    fn templates_are_apart_where_texts_differ_behind_the_same_beginning() {
+        for (one, other, expected) in [
+            ("integer / integer _ word", "integer / integer / word", true),
+            ("a _ integer", "b _ integer", true),
+            ("word / integer", "word _ integer", false),
+            ("integer / integer", "integer / word", false),
+            ("loose _ integer", "loose / integer", false),
+            ("integer / integer", "integer / integer", false),
+            ("a integer", "ab integer", false),
+        ] {
+            assert_eq!(are_apart(&template(one), &template(other)), expected, "{one} {other}");
+            assert_eq!(are_apart(&template(other), &template(one)), expected, "{other} {one}");
+        }
+    }
+
+    #[test]
+    fn digits_are_counted_up_to_the_first_other_byte() {
+        for byte in 0..=u8::MAX {
+            for place in 0..8 {
+                let mut text = *b"09182736";
+                text[place] = byte;
+                let expected = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+                assert_eq!(digits(&text), expected, "{text:?}");
+            }
+        }
     }
 }

@@ -228,6 +228,7 @@ impl<'a> Attempt<'a> {
 }
 
 /// Behind the spaces that stand at `at`; there may be none where others have taken them, and at the line's end.
+#[must_use]
 pub fn spaces(line: &[u8], at: usize) -> Option<usize> {
     let end = at + line[at..].iter().take_while(|&&byte| byte == b' ').count();
     let merged = at == 0 || at == line.len() || line[at - 1] == b' ';
@@ -235,6 +236,7 @@ pub fn spaces(line: &[u8], at: usize) -> Option<usize> {
 }
 
 /// Behind an integer, or a dash.
+#[must_use]
 #[inline]
 pub fn integer(line: &[u8], at: usize) -> Option<usize> {
     let sign = usize::from(matches!(line.get(at), Some(b'+' | b'-')));
@@ -247,6 +249,7 @@ pub fn integer(line: &[u8], at: usize) -> Option<usize> {
 }
 
 /// Where a word ends: before a space, the text behind it, or the end of the line.
+#[must_use]
 #[inline]
 pub fn word_end(line: &[u8], at: usize, behind: &[u8]) -> usize {
     if let [b' '] | [] = behind {
@@ -279,6 +282,7 @@ fn next(line: &[u8], mut at: usize, marks: [u8; 2]) -> usize {
 }
 
 /// An address and, behind the last colon, a port: up to a space or the first text behind that leaves a port.
+#[must_use]
 #[inline]
 pub fn endpoint_end(line: &[u8], at: usize, behind: &[u8]) -> Option<usize> {
     let limit = next(line, at, [b' ', b' ']);
@@ -305,6 +309,7 @@ fn is_endpoint(text: &[u8]) -> bool {
 }
 
 /// Behind one more word, if what follows the space is no number.
+#[must_use]
 #[inline]
 pub fn slack_end(line: &[u8], at: usize) -> usize {
     match line[at..] {
@@ -316,6 +321,7 @@ pub fn slack_end(line: &[u8], at: usize) -> usize {
 }
 
 /// Whether headers are captured in the direction of a field, as far as is known.
+#[must_use]
 pub fn captures_any(captures: Option<(usize, usize)>, field: &Field) -> bool {
     captures.is_none_or(|(request, response)| (if field.of_response { response } else { request }) > 0)
 }

@@ -156,7 +156,7 @@ impl Dates {
     /// The time in µs, as if it were UTC; None as well where that wants a closer look.
     #[inline]
     pub fn read(&mut self, text: &[u8; Self::LEN]) -> Option<i64> {
-        let of_day = of_day(text[12..20].first_chunk()?)?;
+        let of_day = of_day(*text[12..20].first_chunk()?)?;
         let millis = tail_digits(*text[20..].first_chunk()?)?;
         if text[11] != b':' {
             return None;
@@ -193,9 +193,9 @@ const SAFE: std::ops::Range<i64> = FIRST + 3 * DAY..END - 3 * DAY;
 
 /// The second of the day that `HH:MM:SS` is, but for leap seconds.
 #[inline]
-fn of_day(text: &[u8; 8]) -> Option<i64> {
+fn of_day(text: [u8; 8]) -> Option<i64> {
     const DIGITS: u64 = 0x0f0f_000f_0f00_0f0f;
-    let value = u64::from_le_bytes(*text) ^ u64::from_le_bytes(*b"00:00:00");
+    let value = u64::from_le_bytes(text) ^ u64::from_le_bytes(*b"00:00:00");
     // A digit is at most 9: six more do not touch the upper half of its byte.
     if (value | value.wrapping_add(DIGITS & 0x0606_0606_0606_0606)) & !DIGITS != 0 {
         return None;
@@ -232,7 +232,7 @@ impl Stamps {
     #[inline]
     pub fn read_whole(&mut self, text: &[u8]) -> Option<Moment> {
         if let Some((head, zone)) = text.split_first_chunk::<26>()
-            && let Some(of_day) = of_day(head[11..19].first_chunk()?)
+            && let Some(of_day) = of_day(*head[11..19].first_chunk()?)
             && let Some(upper) = tail_digits(*head[19..].first_chunk()?)
             && let Some(lower) = tail_digits([b'.', head[23], head[24], head[25]])
         {
