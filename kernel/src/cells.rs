@@ -89,6 +89,13 @@ impl Cells<'_> {
         keep(self.arena, bytes)
     }
 
+    /// How many bytes of values stand nowhere in the bytes.
+    #[inline]
+    #[must_use]
+    pub fn kept(&self) -> usize {
+        self.arena.len()
+    }
+
     /// Fill the slots of a field anew from the text in its first one.
     #[inline(never)]
     fn refill(&mut self, field: &Field, line: Line<'_>) {

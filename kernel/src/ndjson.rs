@@ -299,6 +299,7 @@ impl<C: Cpu> Writer<'_, C> {
     fn stopped(&mut self, view: View<'_>, span: Span, (key, pair): (&Key, &Pair), odd: u64, layout: &LayoutKeys) {
         let is_odd = odd & pair.bit() != 0;
         match pair.what {
+            What::Time if span.in_arena() => self.value(view, span, pair, layout),
             What::Time if view.bytes[span.end() - 1] != b'Z' => {
                 self.out.pair(key, view.bytes, span);
                 self.out.add_zone();

@@ -7,9 +7,9 @@ use crate::columns::{self, Cursor, Slots};
 use crate::fast::{Cpu, Hot, Scalar, at_best};
 use crate::objects::{self, Object};
 use crate::spec::{Columns, Format, Kind, Layout, LayoutAt, MOST_SLOTS, Objects, Plan, Token, Zone};
-use crate::syslog::{self, Header};
-use crate::template;
+use crate::syslog::Header;
 use crate::times::Days;
+use crate::trying::Trial;
 use crate::words;
 
 /// Why a line is no record.
@@ -67,17 +67,27 @@ pub type Reading = Result<Row, Failure>;
 pub struct Reader<'p> {
     plan: &'p Plan,
     expected: Option<usize>,
-    reference: i64,
     utc: Zone,
     days: Days,
     slots: Slots,
+    /// The format that read the line before by position.
+    last: Option<usize>,
+    trial: Trial<'p>,
 }
 
 impl<'p> Reader<'p> {
     /// A reader for an item whose key promises the format `expected`, with a time shortly after its last line.
     #[must_use]
     pub fn new(plan: &'p Plan, expected: Option<usize>, reference: i64) -> Self {
-        Self { plan, expected, reference, utc: Zone::utc(), days: Days::default(), slots: [Span::ABSENT; MOST_SLOTS] }
+        Self {
+            plan,
+            expected,
+            utc: Zone::utc(),
+            days: Days::default(),
+            slots: [Span::ABSENT; MOST_SLOTS],
+            last: None,
+            trial: Trial::new(plan, reference),
+        }
     }
 
     /// The record that the line is.
@@ -86,7 +96,7 @@ impl<'p> Reader<'p> {
     /// Why it is none.
     #[inline(always)]
     pub fn read<C: Cpu>(&mut self, cpu: C, line: Line<'_>, segment: u32, block: &mut Block) -> Reading {
-        let first = if self.plan.explicit { Some(0) } else { self.expected };
+        let first = if self.plan.explicit { Some(0) } else { self.expected.or_else(|| self.usual(line)) };
         if let Some(format) = first
             && let Some(Layout::Columns(layout)) = self.plan.formats[format].layouts.first()
             && line.bytes[line.start] != b'{'
@@ -100,6 +110,21 @@ impl<'p> Reader<'p> {
             }
         }
         self.read_as_any(line, segment, block)
+    }
+
+    /// The format that read the line before, if none before it is one whose lines begin like this one: it is the first
+    /// then that may read it, too, if no key promises another.
+    #[inline]
+    fn usual(&self, line: Line<'_>) -> Option<usize> {
+        let last = self.last?;
+        let may_begin = |format: &usize| {
+            let mut layouts = self.plan.formats[*format].layouts.iter();
+            layouts.any(|layout| match layout {
+                Layout::Columns(layout) => words::begins_as(line.text(), &layout.starts),
+                _ => false,
+            })
+        };
+        (!self.plan.told_by_begin.iter().take_while(|&&format| format < last).any(may_begin)).then_some(last)
     }
 
     /// The joined lines of a record, read by the layout in which they were opened.
@@ -124,21 +149,23 @@ impl<'p> Reader<'p> {
         let is_bad_json = text[0] == b'{' && asked.object.is_none();
         let mut failure = Failure::new(if is_bad_json { Reason::BadJson } else { Reason::UnknownFormat });
         let expected = self.expected;
-        let others = (0..self.plan.formats.len()).filter(|&format| Some(format) != expected);
-        for format in expected.into_iter().chain(others) {
+        let others = 0..self.plan.told_by_begin.len();
+        let others = others.map(|number| self.plan.told_by_begin[number]).filter(|&format| Some(format) != expected);
+        let told = expected.into_iter().chain(others).filter(|_| self.plan.begins[usize::from(text[0])]);
+        for format in told {
             if begins_as(&self.plan.formats[format], &asked) {
                 match self.as_format(format, &mut asked, block) {
                     Err(why) if why.open_in.is_none() => failure = why,
-                    reading => return reading,
+                    reading => {
+                        self.last = Some(format);
+                        return reading;
+                    }
                 }
             }
         }
-        for whole in [true, false] {
-            for format in 0..self.plan.formats.len() {
-                if let Some(row) = self.as_template(format, &mut asked, whole, block) {
-                    return Ok(row);
-                }
-            }
+        self.last = None;
+        if let Some(row) = self.trial.any(&mut asked, block) {
+            return Ok(row);
         }
         match expected {
             Some(format) => self.as_format(format, &mut asked, block),
@@ -163,7 +190,7 @@ impl<'p> Reader<'p> {
                 _ => {}
             }
         }
-        [true, false].into_iter().find_map(|whole| self.as_template(format, asked, whole, block)).ok_or(failure)
+        self.trial.one(format, asked, block).ok_or(failure)
     }
 
     /// The line read by position.
@@ -249,67 +276,12 @@ impl<'p> Reader<'p> {
         Ok(row(at, segment, line, moment, begun, block))
     }
 
-    /// The line read by the first of the format's templates that it matches, behind its header or from its start.
-    fn as_template(&self, format: usize, asked: &mut Asked<'_>, whole: bool, block: &mut Block) -> Option<Row> {
-        let known = &self.plan.formats[format];
-        if !known.layouts.iter().any(|layout| matches!(layout, Layout::Template(_))) {
-            return None;
-        }
-        let from_start = Header::default();
-        let (line, segment) = (asked.line, asked.segment);
-        let behind = known.syslog.is_some().then(|| asked.header(self.reference, &self.plan.zone));
-        let again = behind.is_none_or(|header| header.text_at > 0).then_some(&from_start);
-        for header in behind.into_iter().chain(again) {
-            let start = line.start + header.text_at;
-            let text = &line.bytes[start..line.end];
-            for (number, layout) in known.layouts.iter().enumerate() {
-                let Layout::Template(layout) = layout else { continue };
-                let Some(found) = template::find(text, layout, self.plan.captures, !whole) else { continue };
-                if found.truncated == whole {
-                    continue;
-                }
-                let at = LayoutAt { format, layout: number };
-                return Some(self.template_row(at, &found, header, line, segment, block));
-            }
-        }
-        None
-    }
-
-    fn template_row(
-        &self,
-        at: LayoutAt,
-        found: &template::Match,
-        header: &Header,
-        line: Line<'_>,
-        segment: u32,
-        block: &mut Block,
-    ) -> Row {
-        let known = &self.plan.formats[at.format];
-        let start = line.start + header.text_at;
-        let begun = Begun::new(block, known.columns.len());
-        let mut cells = begun.cells(block);
-        for (field, place) in known.layouts[at.layout].fields().zip(&found.texts) {
-            if let &Some((from, to)) = place {
-                let (from, to) = (start + from, start + to);
-                fill(field, &line.bytes[from..to], Span::new(from, to), &self.plan.zone, &mut cells);
-            }
-        }
-        let source = with_header(known, header, line, &mut cells);
-        let moment = cells.moment;
-        block.extra.extend(found.extra.iter().map(|&(from, to)| Span::new(start + from, start + to)));
-        let mut row = row(at, segment, line, moment, begun, block);
-        row.truncated = found.truncated;
-        row.time_source = source;
-        row
-    }
-
-    fn as_object(&self, at: LayoutAt, layout: &Objects, asked: &mut Asked<'_>, block: &mut Block) -> Reading {
+    fn as_object(&mut self, at: LayoutAt, layout: &Objects, asked: &mut Asked<'_>, block: &mut Block) -> Reading {
         let known = &self.plan.formats[at.format];
         let (line, segment) = (asked.line, asked.segment);
-        let none = Header::default();
         let (header, zone) = match known.syslog {
-            Some(_) => (asked.header(self.reference, &self.plan.zone), &self.plan.zone),
-            None => (&none, &self.utc),
+            Some(_) => (self.trial.header(asked), &self.plan.zone),
+            None => (Header::default(), &self.utc),
         };
         let inner = &line.text()[header.text_at..];
         let Some(object) = (inner.first() == Some(&b'{')).then(|| objects::read(inner)).flatten() else {
@@ -324,7 +296,7 @@ impl<'p> Reader<'p> {
                 fill(field, &text, span, zone, &mut cells);
             }
         }
-        let source = with_header(known, header, line, &mut cells);
+        let source = with_header(known, &header, line, &mut cells);
         let moment = cells.moment;
         if source == TimeSource::None && known.syslog.is_none() {
             begun.discard(block);
@@ -372,7 +344,7 @@ fn begins(line: Line<'_>, layout: &Columns, starts: &[Token], cells: &Cells<'_>)
         }
         let is_as_told = match token {
             Token::Time if field.columns[0] == 0 => cells.moment.is_some() && line.bytes[at + 4] == b'-',
-            Token::Name => !matches!(line.bytes[at], b'{' | b'<'),
+            Token::Name => !span.is_empty() && !matches!(line.bytes[at], b'{' | b'<'),
             Token::Path if line.bytes.get(at + 3) == Some(&b'/') && span.len() > 3 => true,
             _ => words::looks_like(token, &line.bytes[at..line.next(b' ', at)]),
         };
@@ -385,18 +357,11 @@ fn begins(line: Line<'_>, layout: &Columns, starts: &[Token], cells: &Cells<'_>)
 }
 
 /// A line with what several formats ask of it, each found once.
-struct Asked<'a> {
-    line: Line<'a>,
-    segment: u32,
+pub(crate) struct Asked<'a> {
+    pub line: Line<'a>,
+    pub segment: u32,
     object: Option<Object<'a>>,
-    header: Option<Header>,
-}
-
-impl Asked<'_> {
-    fn header(&mut self, reference: i64, zone: &Zone) -> &Header {
-        let line = self.line;
-        self.header.get_or_insert_with(|| syslog::read(line.text(), reference, zone))
-    }
+    pub header: Option<Header>,
 }
 
 /// Whether the line begins as the format's lines do, or is an object with its mark.
@@ -412,7 +377,7 @@ fn begins_as(known: &Format, asked: &Asked<'_>) -> bool {
 }
 
 /// Give a record what its syslog header says, and a time if either knows one.
-fn with_header(known: &Format, header: &Header, line: Line<'_>, cells: &mut Cells<'_>) -> TimeSource {
+pub(crate) fn with_header(known: &Format, header: &Header, line: Line<'_>, cells: &mut Cells<'_>) -> TimeSource {
     if let Some(columns) = known.syslog {
         for (column, place) in columns.into_iter().zip(header.values) {
             if let Some((from, to)) = place {
@@ -430,7 +395,14 @@ fn with_header(known: &Format, header: &Header, line: Line<'_>, cells: &mut Cell
 }
 
 #[inline]
-fn row(at: LayoutAt, segment: u32, line: Line<'_>, moment: Option<i64>, begun: Begun, block: &mut Block) -> Row {
+pub(crate) fn row(
+    at: LayoutAt,
+    segment: u32,
+    line: Line<'_>,
+    moment: Option<i64>,
+    begun: Begun,
+    block: &mut Block,
+) -> Row {
     let invalid = &mut block.invalid[begun.invalid..];
     if invalid.len() > 1 {
         invalid.sort_unstable_by_key(|&(column, _)| column);

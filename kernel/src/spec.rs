@@ -2,6 +2,9 @@
 
 use serde::Deserialize;
 
+use crate::straight::{self, Rival};
+use crate::words;
+
 /// No layout by position may fill more columns, nor have more fields.
 pub const MOST_SLOTS: usize = 256;
 
@@ -20,6 +23,12 @@ pub struct Plan {
     pub max_line: usize,
     /// Names that every record has, by schema.
     pub names: Names,
+    /// The numbers of the formats whose lines are told by how they begin.
+    #[serde(skip)]
+    pub told_by_begin: Vec<usize>,
+    /// For each byte whether such a line may begin with it.
+    #[serde(skip)]
+    pub begins: Vec<bool>,
 }
 
 impl Plan {
@@ -36,6 +45,19 @@ impl Plan {
                     .ok_or_else(|| format!("not a plan: {} fills a column twice, or too many", format.name))?;
             }
         }
+        let is_told = |known: &Format| known.layouts.iter().any(|layout| !matches!(layout, Layout::Template(_)));
+        let told = plan.formats.iter().enumerate().filter(|(_, known)| is_told(known));
+        plan.told_by_begin = told.map(|(number, _)| number).collect();
+        let layouts = || plan.formats.iter().flat_map(|known| &known.layouts);
+        let may_begin = |byte| {
+            layouts().any(|layout| match layout {
+                Layout::Columns(layout) => words::may_begin_with(byte, &layout.starts),
+                Layout::Objects(_) => byte == b'{',
+                Layout::Template(_) => false,
+            })
+        };
+        plan.begins = (0..=u8::MAX).map(may_begin).collect();
+        straight::find_rivals(&mut plan.formats);
         Ok(plan)
     }
 
@@ -272,6 +294,17 @@ pub enum Element {
     },
 }
 
+impl Element {
+    /// The fields that it fills.
+    #[must_use]
+    pub fn fields(&self) -> &[Field] {
+        match self {
+            Self::Variable { fields, .. } => fields,
+            _ => &[],
+        }
+    }
+}
+
 /// One way in which the lines of a format are written.
 #[derive(Deserialize)]
 #[serde(tag = "layout", rename_all = "lowercase")]
@@ -377,6 +410,34 @@ impl Steps {
 pub struct Template {
     pub elements: Vec<Element>,
     pub required: usize,
+    /// Templates that are tried before.
+    #[serde(skip)]
+    pub rivals: Vec<Rival>,
+    /// The byte that follows each element, where that is always the same and alone, else 0.
+    #[serde(skip)]
+    pub marks: Vec<u8>,
+    /// For each text of a match its element's number, its field's number there, and the slot if it is an integer.
+    #[serde(skip)]
+    pub texts: Vec<(usize, usize, Option<usize>)>,
+}
+
+impl Template {
+    /// The literal text that follows an element; empty at the end of the template and before another variable.
+    #[inline]
+    #[must_use]
+    pub fn text_behind(&self, number: usize) -> &[u8] {
+        match self.elements.get(number + 1) {
+            Some(Element::Space) => b" ",
+            Some(Element::Text { text }) => text.as_bytes(),
+            _ => b"",
+        }
+    }
+
+    /// Whether nothing but spaces follows an element.
+    #[must_use]
+    pub fn is_last(&self, number: usize) -> bool {
+        self.elements[number + 1..].iter().all(|element| matches!(element, Element::Space))
+    }
 }
 
 /// A flat JSON object.
@@ -434,10 +495,7 @@ impl Layout {
         match self {
             Self::Columns(layout) => Box::new(layout.fields.iter()),
             Self::Objects(layout) => Box::new(layout.fields.iter()),
-            Self::Template(layout) => Box::new(layout.elements.iter().flat_map(|element| match element {
-                Element::Variable { fields, .. } => fields.as_slice(),
-                _ => &[],
-            })),
+            Self::Template(layout) => Box::new(layout.elements.iter().flat_map(Element::fields)),
         }
     }
 }

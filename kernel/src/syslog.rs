@@ -2,11 +2,11 @@
 
 use crate::cells::is_digits;
 use crate::spec::Zone;
-use crate::template::Place;
-use crate::times::{self, Moment};
+use crate::template::{Place, word_end as end_of_word};
+use crate::times::{self, Moment, Stamps};
 
 /// What a syslog header says, and where the text behind it begins. Places are within the line.
-#[derive(Default)]
+#[derive(Default, Clone, Copy)]
 pub struct Header {
     /// Where the text begins.
     pub text_at: usize,
@@ -18,7 +18,7 @@ pub struct Header {
 
 /// The header of a line; an empty one if it has none.
 #[must_use]
-pub fn read(line: &[u8], reference: i64, zone: &Zone) -> Header {
+pub fn read(line: &[u8], reference: i64, zone: &Zone, stamps: &mut Stamps) -> Header {
     let mut header = Header::default();
     let mut at = 0;
     if let Some(end) = priority(line) {
@@ -26,13 +26,13 @@ pub fn read(line: &[u8], reference: i64, zone: &Zone) -> Header {
         header.values[0] = Some((1 + zeros, end - 1));
         at = end;
         if line[at..].starts_with(b"1 ")
-            && let Some(modern) = modern(line, at + 2, header.values[0])
+            && let Some(modern) = modern(line, at + 2, header.values[0], stamps)
         {
             return modern;
         }
     }
     header.text_at = at;
-    let mut moment = times::read_syslog(&line[at..], reference, zone);
+    let mut moment = stamps.read_syslog(&line[at..], reference, zone);
     if moment.is_none() && line.get(at + 4) == Some(&b'-') {
         moment = times::read(&line[at..], zone);
     }
@@ -47,7 +47,7 @@ pub fn read(line: &[u8], reference: i64, zone: &Zone) -> Header {
 
 /// Where `<134>` ends.
 fn priority(line: &[u8]) -> Option<usize> {
-    let end = memchr::memchr(b'>', line.get(..5.min(line.len()))?)?;
+    let end = line.iter().take(5).position(|&byte| byte == b'>')?;
     (line[0] == b'<' && is_digits(&line[1..end])).then_some(end + 1)
 }
 
@@ -98,19 +98,18 @@ fn word_end(line: &[u8], at: usize) -> usize {
 }
 
 /// RFC 5424 behind its version: time, host, program, process, message id, structured data.
-fn modern(line: &[u8], mut at: usize, priority: Option<Place>) -> Option<Header> {
+fn modern(line: &[u8], mut at: usize, priority: Option<Place>, stamps: &mut Stamps) -> Option<Header> {
     let mut fields = [(0, 0); 5];
     for field in &mut fields {
-        let end = at + memchr::memchr(b' ', line.get(at..)?)?;
-        if end == at {
+        let end = end_of_word(line, at, b" ");
+        if end == at || end == line.len() {
             return None;
         }
         *field = (at, end);
         at = end + 1;
     }
     let (from, to) = fields[0];
-    let moment =
-        if &line[from..to] == b"-" { None } else { Some((times::read_whole(&line[from..to], &Zone::utc())?, from)) };
+    let moment = if &line[from..to] == b"-" { None } else { Some((stamps.read_whole(&line[from..to])?, from)) };
     let mut text_at = structured(line, at)?;
     text_at += usize::from(line.get(text_at) == Some(&b' '));
     if line[text_at..].starts_with(b"\xef\xbb\xbf") {

@@ -2,18 +2,19 @@
 //! module of the same name; ends are tried in the same order, and steps are counted in the same places.
 
 use crate::cells::{self, is_version};
-use crate::spec::{Element, Escape, Shape, Template, Zone};
+use crate::spec::{Element, Escape, Field, Shape, Template, Zone};
 use crate::times;
 
 /// So many elements are tried for one line; a line that needs more does not match.
-const STEPS: usize = 5_000;
+pub const STEPS: usize = 5_000;
 /// `HAProxy`'s greatest `log … len`; a longer line is none of its.
-const LONGEST: usize = 65_535;
+pub const LONGEST: usize = 65_535;
 
 /// A place in the line: from and to.
 pub type Place = (usize, usize);
 
 /// The fields of a line that matches.
+#[derive(Default)]
 pub struct Match {
     /// For each field of the template its text's place.
     pub texts: Vec<Option<Place>>,
@@ -21,6 +22,10 @@ pub struct Match {
     pub extra: Vec<Place>,
     /// The line was cut.
     pub truncated: bool,
+    /// A bit for each of the first texts that are digits without a zero in front.
+    pub usual: u64,
+    /// How many texts stand in quotes.
+    pub quoted: u32,
 }
 
 #[derive(Default, Clone)]
@@ -63,7 +68,8 @@ pub fn find(line: &[u8], template: &Template, captures: Option<(usize, usize)>, 
     if end < template.elements.len() {
         attempt.drop_partial(end);
     }
-    let mut found = Match { texts: Vec::new(), extra: Vec::new(), truncated: end < template.elements.len() };
+    let mut found =
+        Match { texts: Vec::new(), extra: Vec::new(), truncated: end < template.elements.len(), usual: 0, quoted: 0 };
     for (number, element) in template.elements.iter().enumerate() {
         if let Element::Variable { fields, .. } = element {
             let read = attempt.found[number].take().filter(|_| number <= end).unwrap_or_default();
@@ -92,7 +98,7 @@ impl<'a> Attempt<'a> {
                     self.end_of(*shape, number, at)
                 }
                 Element::Text { text } => self.line[at..].starts_with(text.as_bytes()).then(|| at + text.len()),
-                Element::Space => self.spaces(at),
+                Element::Space => spaces(self.line, at),
             };
             let Some(end) = end else {
                 return self.may_be_cut_at(number, at).then_some(number);
@@ -104,12 +110,6 @@ impl<'a> Attempt<'a> {
             number += 1;
         }
         (at == self.line.len()).then_some(number)
-    }
-
-    fn spaces(&self, at: usize) -> Option<usize> {
-        let end = at + self.line[at..].iter().take_while(|&&byte| byte == b' ').count();
-        let merged = at == 0 || at == self.line.len() || self.line[at - 1] == b' ';
-        (end > at || merged).then_some(end)
     }
 
     /// The first end of a client's variable with which the rest matches; else the line may be cut in it.
@@ -158,14 +158,14 @@ impl<'a> Attempt<'a> {
             Shape::Captures if mark == b'{' && !rest.contains(&b'}') => found.texts[0] = Some((at + 1, len)),
             Shape::Listed if mark == b'"' && quotes % 2 == 1 => {
                 let texts = crate::cells::split(&rest[1..], b"\" \"").map(|(from, to)| (at + 1 + from, at + 1 + to));
-                self.share(&texts.collect::<Vec<_>>(), number, &mut found);
+                found = Found { end: len, ..self.shared(&texts.collect::<Vec<_>>(), number) };
             }
             Shape::Cookies if !self.extended && memchr::memchr_iter(b' ', rest).count() <= 1 => {
                 let space = memchr::memchr(b' ', rest).map(|place| at + place);
                 found.texts[0] = Some((at, space.unwrap_or(len)));
                 found.texts[1] = space.map(|space| (space + 1, len)).filter(|(from, to)| from < to);
             }
-            Shape::Loose | Shape::Request if !self.extended && !contains(rest, self.text_behind(number)) => {
+            Shape::Loose | Shape::Request if !self.extended && !contains(rest, self.template.text_behind(number)) => {
                 found.texts[0] = Some((at, len));
             }
             _ => return false,
@@ -190,37 +190,32 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// The literal text that follows an element; empty at the end of the template and before another variable.
-    fn text_behind(&self, number: usize) -> &'a [u8] {
-        match self.template.elements.get(number + 1) {
-            Some(Element::Space) => b" ",
-            Some(Element::Text { text }) => text.as_bytes(),
-            _ => b"",
-        }
+    fn fields(&self, number: usize) -> &'a [Field] {
+        self.template.elements[number].fields()
     }
 
-    fn is_last(&self, number: usize) -> bool {
-        self.template.elements[number + 1..].iter().all(|element| matches!(element, Element::Space))
+    fn shared(&self, texts: &[Place], number: usize) -> Found {
+        share(texts, self.fields(number).len(), self.captures)
     }
 
     /// The one end of a variable that no client wrote.
     fn end_of(&mut self, shape: Shape, number: usize, at: usize) -> Option<usize> {
         let (text, end) = match shape {
-            Shape::Integer => self.integer(at).map(|end| ((at, end), end))?,
+            Shape::Integer => integer(self.line, at).map(|end| ((at, end), end))?,
             Shape::Date => {
                 let end = at + times::read(&self.line[at..], &self.utc)?.len;
                 ((at, end), end)
             }
             Shape::Word => {
-                let end = self.word_end(number, at);
+                let end = word_end(self.line, at, self.template.text_behind(number));
                 (end > at).then_some(((at, end), end))?
             }
             Shape::Endpoint => {
-                let end = self.endpoint_end(number, at)?;
+                let end = endpoint_end(self.line, at, self.template.text_behind(number))?;
                 ((at, end), end)
             }
             _ => {
-                let end = self.slack_end(at);
+                let end = slack_end(self.line, at);
                 if end > at {
                     self.found[number] = Some(Found { extra: vec![(at + 1, end)], ..Found::default() });
                 }
@@ -230,95 +225,126 @@ impl<'a> Attempt<'a> {
         self.found[number] = Some(Found { texts: [Some(text), None], ..Found::default() });
         Some(end)
     }
+}
 
-    fn integer(&self, at: usize) -> Option<usize> {
-        let sign = usize::from(matches!(self.line.get(at), Some(b'+' | b'-')));
-        let digits = self.line[at + sign..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-        match digits {
-            0 if self.line.get(at) == Some(&b'-') => Some(at + 1),
-            0 => None,
-            _ => Some(at + sign + digits),
-        }
+/// Behind the spaces that stand at `at`; there may be none where others have taken them, and at the line's end.
+#[must_use]
+pub fn spaces(line: &[u8], at: usize) -> Option<usize> {
+    let end = at + line[at..].iter().take_while(|&&byte| byte == b' ').count();
+    let merged = at == 0 || at == line.len() || line[at - 1] == b' ';
+    (end > at || merged).then_some(end)
+}
+
+/// Behind an integer, or a dash.
+#[must_use]
+#[inline]
+pub fn integer(line: &[u8], at: usize) -> Option<usize> {
+    let sign = usize::from(matches!(line.get(at), Some(b'+' | b'-')));
+    let digits = line[at + sign..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    match digits {
+        0 if line.get(at) == Some(&b'-') => Some(at + 1),
+        0 => None,
+        _ => Some(at + sign + digits),
     }
+}
 
-    /// Where a word ends: before a space, the text behind it, or the end of the line.
-    fn word_end(&self, number: usize, at: usize) -> usize {
-        let limit = self.space_or_end(at);
-        match self.text_behind(number) {
-            b"" => limit,
-            behind => cells::find(&self.line[at..limit], behind).map_or(limit, |place| at + place),
-        }
+/// Where a word ends: before a space, the text behind it, or the end of the line.
+#[must_use]
+#[inline]
+pub fn word_end(line: &[u8], at: usize, behind: &[u8]) -> usize {
+    if let [b' '] | [] = behind {
+        return next(line, at, [b' ', b' ']);
     }
-
-    fn space_or_end(&self, at: usize) -> usize {
-        memchr::memchr(b' ', &self.line[at..]).map_or(self.line.len(), |place| at + place)
+    if let &[mark] = behind {
+        return next(line, at, [b' ', mark]);
     }
+    let limit = next(line, at, [b' ', b' ']);
+    cells::find(&line[at..limit], behind).map_or(limit, |place| at + place)
+}
 
-    /// An address and, behind the last colon, a port: up to a space or the first text behind that leaves a port.
-    fn endpoint_end(&self, number: usize, at: usize) -> Option<usize> {
-        let limit = self.space_or_end(at);
-        let behind = self.text_behind(number);
-        if behind.trim_ascii().is_empty() {
-            return self.is_endpoint(at, limit).then_some(limit);
-        }
-        let mut from = at;
-        while let Some(place) = self.line.get(from..limit).and_then(|part| cells::find(part, behind)) {
-            let end = from + place;
-            if self.is_endpoint(at, end) {
-                return Some(end);
-            }
-            from = end + 1;
-        }
-        None
-    }
-
-    fn is_endpoint(&self, at: usize, end: usize) -> bool {
-        let text = &self.line[at..end];
-        memchr::memrchr(b':', text).is_some_and(|colon| {
-            let port = &text[colon + 1..];
-            colon > 0 && (port == b"-" || crate::cells::is_digits(port))
-        })
-    }
-
-    /// Behind one more word, if what follows the space is no number.
-    fn slack_end(&self, at: usize) -> usize {
-        match self.line[at..] {
-            [b' ', next, ..] if !matches!(next, b'0'..=b'9' | b'+' | b'-') => {
-                memchr::memchr(b' ', &self.line[at + 1..]).filter(|&len| len > 0).map_or(at, |len| at + 1 + len)
-            }
-            _ => at,
-        }
-    }
-
-    /// Whether headers are captured in the direction of a field, as far as is known.
-    fn captures_any(&self, number: usize) -> bool {
-        let (Some((request, response)), Element::Variable { fields, .. }) =
-            (self.captures, &self.template.elements[number])
-        else {
-            return true;
+/// The first place of either byte from `at` on, or the line's end.
+#[inline]
+fn next(line: &[u8], mut at: usize, marks: [u8; 2]) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    while let Some(eight) = line.get(at..).and_then(|rest| rest.first_chunk()) {
+        let zeros = |mark: u8| {
+            let differs = u64::from_le_bytes(*eight) ^ (ONES * u64::from(mark));
+            // The lowest bit that is set is that of the first zero; those above may be wrong.
+            differs.wrapping_sub(ONES) & !differs & (ONES << 7)
         };
-        (if fields[0].of_response { response } else { request }) > 0
+        let found = zeros(marks[0]) | zeros(marks[1]);
+        if found != 0 {
+            return at + found.trailing_zeros() as usize / 8;
+        }
+        at += 8;
     }
+    at + line[at..].iter().take_while(|byte| !marks.contains(byte)).count()
+}
 
-    /// Which of the texts belong to requests and which to responses; what cannot be told is extra.
-    fn share(&self, texts: &[Place], number: usize, found: &mut Found) {
-        let Element::Variable { fields, .. } = &self.template.elements[number] else { return };
-        let whole = |texts: &[Place]| Some((texts.first()?.0, texts.last()?.1));
-        if fields.len() == 1 {
-            found.texts[0] = whole(texts);
-            return;
-        }
-        let (request, response) = self.captures.unwrap_or(match texts.len() {
-            1 => (1, 0),
-            2 => (1, 1),
-            _ => (0, 0),
-        });
-        if request + response == texts.len() {
-            found.texts = [whole(&texts[..request]), whole(&texts[request..])];
-        } else {
-            found.extra = texts.to_vec();
-        }
+/// An address and, behind the last colon, a port: up to a space or the first text behind that leaves a port.
+#[must_use]
+#[inline]
+pub fn endpoint_end(line: &[u8], at: usize, behind: &[u8]) -> Option<usize> {
+    let limit = next(line, at, [b' ', b' ']);
+    if behind.trim_ascii().is_empty() {
+        return is_endpoint(&line[at..limit]).then_some(limit);
     }
+    let mut from = at;
+    while let Some(place) = line.get(from..limit).and_then(|part| cells::find(part, behind)) {
+        let end = from + place;
+        if is_endpoint(&line[at..end]) {
+            return Some(end);
+        }
+        from = end + 1;
+    }
+    None
+}
+
+#[inline]
+fn is_endpoint(text: &[u8]) -> bool {
+    text.iter().rposition(|&byte| byte == b':').is_some_and(|colon| {
+        let port = &text[colon + 1..];
+        colon > 0 && (port == b"-" || cells::is_digits(port))
+    })
+}
+
+/// Behind one more word, if what follows the space is no number.
+#[must_use]
+#[inline]
+pub fn slack_end(line: &[u8], at: usize) -> usize {
+    match line[at..] {
+        [b' ', next, ..] if !matches!(next, b'0'..=b'9' | b'+' | b'-') => {
+            memchr::memchr(b' ', &line[at + 1..]).filter(|&len| len > 0).map_or(at, |len| at + 1 + len)
+        }
+        _ => at,
+    }
+}
+
+/// Whether headers are captured in the direction of a field, as far as is known.
+#[must_use]
+pub fn captures_any(captures: Option<(usize, usize)>, field: &Field) -> bool {
+    captures.is_none_or(|(request, response)| (if field.of_response { response } else { request }) > 0)
+}
+
+/// Which of the texts belong to requests and which to responses; what cannot be told is extra.
+fn share(texts: &[Place], fields: usize, captures: Option<(usize, usize)>) -> Found {
+    let whole = |texts: &[Place]| Some((texts.first()?.0, texts.last()?.1));
+    let mut found = Found::default();
+    if fields == 1 {
+        found.texts[0] = whole(texts);
+        return found;
+    }
+    let (request, response) = captures.unwrap_or(match texts.len() {
+        1 => (1, 0),
+        2 => (1, 1),
+        _ => (0, 0),
+    });
+    if request + response == texts.len() {
+        found.texts = [whole(&texts[..request]), whole(&texts[request..])];
+    } else {
+        found.extra = texts.to_vec();
+    }
+    found
 }
 
 fn contains(text: &[u8], what: &[u8]) -> bool {
@@ -385,10 +411,7 @@ impl Ends {
 
     fn next_quoted(&mut self, attempt: &Attempt<'_>, mut from: usize) -> Option<(usize, Found)> {
         let mark = Self::mark(&attempt.line[self.at..]);
-        let structured = match &attempt.template.elements[self.number] {
-            Element::Variable { fields, .. } => fields[0].escape == Escape::Structured,
-            _ => false,
-        };
+        let structured = attempt.fields(self.number)[0].escape == Escape::Structured;
         loop {
             let end = from + cells::find(attempt.line.get(from..)?, mark)?;
             from = end + 1;
@@ -403,7 +426,7 @@ impl Ends {
 
     fn find_captures(&mut self, attempt: &Attempt<'_>) {
         let rest = &attempt.line[self.at..];
-        let any = attempt.captures_any(self.number);
+        let any = captures_any(attempt.captures, &attempt.fields(self.number)[0]);
         if rest.first() != Some(&b'{') || !any {
             self.ready.push((self.at, Found::default()));
         } else if let Some(len) = memchr::memchr(b'}', rest) {
@@ -412,18 +435,8 @@ impl Ends {
     }
 
     fn find_listed(&mut self, attempt: &Attempt<'_>) {
-        let (line, mut end, mut texts) = (attempt.line, self.at, Vec::new());
-        while line.get(end) == Some(&b'"') {
-            let Some(len) = memchr::memchr(b'"', &line[end + 1..]) else { break };
-            texts.push((end + 1, end + 1 + len));
-            end += len + 2;
-            if line[end..].starts_with(b" \"") {
-                end += 1;
-            }
-        }
-        let mut found = Found::default();
-        attempt.share(&texts, self.number, &mut found);
-        self.ready.push((end, found));
+        let (texts, end) = listed(attempt.line, self.at);
+        self.ready.push((end, attempt.shared(&texts, self.number)));
     }
 
     fn next_cookies(&mut self, attempt: &Attempt<'_>, from: usize) -> Option<(usize, Found)> {
@@ -434,7 +447,7 @@ impl Ends {
 
     fn begin_loose(&mut self, attempt: &Attempt<'_>) {
         let (at, len) = (self.at, attempt.line.len());
-        if !attempt.is_last(self.number) {
+        if !attempt.template.is_last(self.number) {
             self.from = Some(at + 1);
         } else if at < len {
             self.ready.push((len, Self::text(at, len)));
@@ -444,7 +457,7 @@ impl Ends {
     }
 
     fn next_loose(&mut self, attempt: &Attempt<'_>, from: usize) -> Option<(usize, Found)> {
-        let behind = attempt.text_behind(self.number);
+        let behind = attempt.template.text_behind(self.number);
         let end = from + cells::find(attempt.line.get(from..)?, behind)?;
         if end >= attempt.line.len() {
             return None;
@@ -472,6 +485,20 @@ impl Ends {
         let order: Vec<usize> = ends.iter().copied().filter(|end| sound(end)).chain(other).collect();
         self.ready = order.into_iter().rev().map(|end| (end, Self::text(at, end))).collect();
     }
+}
+
+/// Texts in quotes, one after the other, and where they end.
+fn listed(line: &[u8], mut end: usize) -> (Vec<Place>, usize) {
+    let mut texts = Vec::new();
+    while line.get(end) == Some(&b'"') {
+        let Some(len) = memchr::memchr(b'"', &line[end + 1..]) else { break };
+        texts.push((end + 1, end + 1 + len));
+        end += len + 2;
+        if line[end..].starts_with(b" \"") {
+            end += 1;
+        }
+    }
+    (texts, end)
 }
 
 /// Where the request's cookie ends: at the only space, beside a dash, or before the same name; else both are extra.

@@ -140,6 +140,146 @@ impl Days {
     }
 }
 
+/// Reads `DD/Mon/YYYY:HH:MM:SS.mmm`, as `HAProxy` writes its dates, and remembers the day.
+#[derive(Default)]
+pub struct Dates {
+    day: [u8; 11],
+    /// Its beginning, and how RFC 3339 writes it.
+    begin: Option<i64>,
+    text: [u8; 11],
+}
+
+impl Dates {
+    /// How long these dates are.
+    pub const LEN: usize = 24;
+
+    /// The time in µs, as if it were UTC; None as well where that wants a closer look.
+    #[inline]
+    pub fn read(&mut self, text: &[u8; Self::LEN]) -> Option<i64> {
+        let of_day = of_day(*text[12..20].first_chunk()?)?;
+        let millis = tail_digits(*text[20..].first_chunk()?)?;
+        if text[11] != b':' {
+            return None;
+        }
+        if text[..11] != self.day || self.begin.is_none() {
+            self.turn(text);
+        }
+        Some(self.begin? + of_day * SECOND + millis * 1000)
+    }
+
+    /// The date that was read last, in RFC 3339.
+    #[inline]
+    #[must_use]
+    pub fn format(&self, text: &[u8; Self::LEN]) -> [u8; Self::LEN] {
+        let mut out = [b'Z'; Self::LEN];
+        out[..11].copy_from_slice(&self.text);
+        out[11..23].copy_from_slice(&text[12..]);
+        out
+    }
+
+    #[cold]
+    fn turn(&mut self, text: &[u8; Self::LEN]) {
+        self.day.copy_from_slice(&text[..11]);
+        let begin = apache(text).and_then(|fields| days(fields.date.0, fields.date.1, fields.date.2));
+        self.begin = begin.map(|day| day * DAY).filter(|begin| SAFE.contains(begin));
+        if let Some(begin) = self.begin {
+            self.text.copy_from_slice(format!("{}T", day_text(begin)).as_bytes());
+        }
+    }
+}
+
+/// Days whose times are such in any zone.
+const SAFE: std::ops::Range<i64> = FIRST + 3 * DAY..END - 3 * DAY;
+
+/// The second of the day that `HH:MM:SS` is, but for leap seconds.
+#[inline]
+fn of_day(text: [u8; 8]) -> Option<i64> {
+    const DIGITS: u64 = 0x0f0f_000f_0f00_0f0f;
+    let value = u64::from_le_bytes(text) ^ u64::from_le_bytes(*b"00:00:00");
+    // A digit is at most 9: six more do not touch the upper half of its byte.
+    if (value | value.wrapping_add(DIGITS & 0x0606_0606_0606_0606)) & !DIGITS != 0 {
+        return None;
+    }
+    let pair = |at: u32| (value >> (8 * at) & 15) * 10 + (value >> (8 * at + 8) & 15);
+    let (hour, minute, second) = (pair(0), pair(3), pair(6));
+    (hour < 24 && minute < 60 && second < 60).then_some((hour * 3600 + minute * 60 + second).cast_signed())
+}
+
+/// The number that `.ddd` holds.
+#[inline]
+fn tail_digits(text: [u8; 4]) -> Option<i64> {
+    let [point, rest @ ..] = text;
+    let [hundreds, tens, ones] = rest.map(|byte| byte.wrapping_sub(b'0'));
+    let value = i64::from(hundreds) * 100 + i64::from(tens) * 10 + i64::from(ones);
+    (point == b'.' && hundreds < 10 && tens < 10 && ones < 10).then_some(value)
+}
+
+/// Reads what syslog headers begin with, and remembers what does not change with every line.
+#[derive(Default)]
+pub struct Stamps {
+    /// Date and zone of the last ISO 8601 time with six digits behind the second, when its day began, and whether it
+    /// was plain.
+    date: [u8; 10],
+    zone: [u8; 6],
+    zone_len: usize,
+    begin: Option<(i64, bool)>,
+    /// The last time of RFC 3164.
+    syslog: Option<([u8; 15], Moment)>,
+}
+
+impl Stamps {
+    /// `read_whole` of an ISO 8601 time, which names its zone or is of UTC.
+    #[inline]
+    pub fn read_whole(&mut self, text: &[u8]) -> Option<Moment> {
+        if let Some((head, zone)) = text.split_first_chunk::<26>()
+            && let Some(of_day) = of_day(*head[11..19].first_chunk()?)
+            && let Some(upper) = tail_digits(*head[19..].first_chunk()?)
+            && let Some(lower) = tail_digits([b'.', head[23], head[24], head[25]])
+        {
+            let is_same = zone.len() == self.zone_len && zone == &self.zone[..self.zone_len.min(6)];
+            let of_day = of_day * SECOND + upper * 1000 + lower;
+            if head[10] == b'T'
+                && is_same
+                && head[..10] == self.date
+                && let Some((begin, is_plain)) = self.begin
+            {
+                return Some(Moment { us: begin + of_day, fraction: (20, 6), len: text.len(), is_plain });
+            }
+            return self.turn(text, of_day);
+        }
+        read_whole(text, &Zone::utc())
+    }
+
+    #[cold]
+    fn turn(&mut self, text: &[u8], of_day: i64) -> Option<Moment> {
+        let moment = read_whole(text, &Zone::utc())?;
+        let zone = &text[26..];
+        let begin = moment.us - of_day;
+        // Only ISO 8601 has a T there, and the zone decides all else about the other times of that day.
+        let is_whole = !zone.first().is_some_and(u8::is_ascii_digit);
+        if text[10] == b'T' && is_whole && zone.len() <= self.zone.len() && SAFE.contains(&begin) {
+            self.date.copy_from_slice(&text[..10]);
+            self.zone[..zone.len()].copy_from_slice(zone);
+            (self.zone_len, self.begin) = (zone.len(), Some((begin, moment.is_plain)));
+        }
+        Some(moment)
+    }
+
+    /// `read_syslog`, always with the same reference and zone.
+    #[inline]
+    pub fn read_syslog(&mut self, text: &[u8], reference: i64, zone: &Zone) -> Option<Moment> {
+        let head: &[u8; 15] = text.first_chunk()?;
+        if let Some((last, moment)) = &self.syslog
+            && last == head
+        {
+            return Some(*moment);
+        }
+        let moment = read_syslog(text, reference, zone)?;
+        self.syslog = Some((*head, moment));
+        Some(moment)
+    }
+}
+
 /// The time that `text` begins with; `zone` is for those that name none.
 #[must_use]
 pub fn read(text: &[u8], zone: &Zone) -> Option<Moment> {
@@ -333,6 +473,61 @@ mod tests {
         }
         assert_eq!(days(2026, 2, 29), None);
         assert_eq!(days(2024, 2, 29).map(civil), Some((2024, 2, 29)));
+    }
+
+    #[test]
+    fn what_is_remembered_changes_nothing() {
+        let utc = Zone::utc();
+        let (mut dates, mut stamps) = (Dates::default(), Stamps::default());
+        for text in [
+            "20/Nov/2026:19:54:26.480",
+            "20/Nov/2026:19:54:60.480",
+            "20/Nov/2026:24:54:26.480",
+            "30/Feb/2026:19:54:26.480",
+            "29/Feb/2024:00:00:00.000",
+            "20-Nov/2026:19:54:26.480",
+            "20/Nov/2026 19:54:26.480",
+            "20/Nov/2026:1:554:26.480",
+            "20/Nov/2026:19:54:26.4x0",
+            "01/Jan/0001:00:00:00.000",
+            "31/Dec/9999:23:59:59.999",
+            "00/Nov/2026:19:54:26.480",
+        ] {
+            for _ in 0..2 {
+                let chunk: &[u8; Dates::LEN] = text.as_bytes().first_chunk().expect("long enough");
+                let Some(us) = dates.read(chunk) else { continue };
+                let moment = read_whole(text.as_bytes(), &utc).expect(text);
+                assert_eq!((us, dates.format(chunk).to_vec()), (moment.us, moment.format(text.as_bytes())), "{text}");
+            }
+        }
+        assert!(dates.read(b"20/Nov/2026:19:54:26.480").is_some());
+        for text in [
+            "2026-11-20T19:54:26.480123Z",
+            "2026-11-20T19:54:26.480124+00:00",
+            "2026-11-20T19:54:27.480124+00:00",
+            "2026-11-20T23:54:27.480124+01:30",
+            "2026-11-20T19:54:60.480123Z",
+            "2026-11-20T19:54:26.480123",
+            "2026-11-20T19:54:26.480123+0100",
+            "2026-11-20T19:54:26.4801234Z",
+            "2026-11-20T24:54:26.480123Z",
+            "2026-11-31T19:54:26.480123Z",
+            "2026-11-20T19:54:26.480123Zx",
+            "2026-11-20 19:54:26.480123Z",
+            "17952044664",
+            "9999-12-31T23:54:26.480123-02:00",
+            "0001-01-01T00:00:00.000000+01:00",
+            "-",
+            "",
+        ] {
+            for _ in 0..2 {
+                assert_eq!(stamps.read_whole(text.as_bytes()), read_whole(text.as_bytes(), &utc), "{text}");
+            }
+        }
+        for text in ["Nov 20 19:54:26", "Nov 20 19:54:27", "Nov  1 19:54:27", "Nov 20 19:54:26 x", "Nov 20"] {
+            let told = stamps.read_syslog(text.as_bytes(), 1_795_204_466_480_000, &utc);
+            assert_eq!(told, read_syslog(text.as_bytes(), 1_795_204_466_480_000, &utc), "{text}");
+        }
     }
 
     #[test]

@@ -7,9 +7,29 @@ use crate::times;
 /// Whether the first words of the line look like `starts`, one after the other.
 #[must_use]
 pub fn begins_as(line: &[u8], starts: &[Token]) -> bool {
+    // Most lines are told by their first bytes from those of the other formats.
+    let may_begin = match starts.first() {
+        Some(Token::Time) => line.get(4) == Some(&b'-'),
+        Some(Token::Name) => !matches!(line.first(), Some(b'"' | b'{' | b'<')),
+        _ => true,
+    };
+    if !may_begin {
+        return false;
+    }
     let separator = separator(line);
     let mut words = line.split(|&byte| byte == separator);
     starts.iter().all(|&token| words.next().is_some_and(|word| looks_like(token, word)))
+}
+
+/// Whether a line that begins with this byte may look like `starts`.
+#[must_use]
+pub fn may_begin_with(byte: u8, starts: &[Token]) -> bool {
+    match starts.first() {
+        // The times that are looked for have a dash in fifth place: they are ISO 8601.
+        Some(Token::Time) => byte.is_ascii_digit(),
+        Some(Token::Name) => !matches!(byte, b'"' | b'{' | b'<'),
+        _ => true,
+    }
 }
 
 /// Tab if it comes before the first space (`CloudWatch`'s copies), else space.
