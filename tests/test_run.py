@@ -144,7 +144,8 @@ class Bench:
 
 @pytest.fixture
 def bench(clock: StillClock, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    monkeypatch.setattr("tailrace.run.chunks", partial(chunks, size=100_000))  # so that little content is several chunks
+    # So that little content is several chunks.
+    monkeypatch.setattr("tailrace.run.chunks", partial(chunks, size=100_000))
     return Bench(clock, [Shelf()], MemoryState(clock), Letters())
 
 

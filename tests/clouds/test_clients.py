@@ -85,9 +85,10 @@ def test_settings_that_do_not_fit_are_told(wanted: dict[str, str], told: str) ->
         client("s3", **wanted)
 
 
-def test_a_service_that_needs_a_region_asks_for_it() -> None:
-    with pytest.raises(UsageError, match="no region is known for sqs: set AWS_REGION"):
-        client("sqs")
+@pytest.mark.parametrize("service", ["s3", "sqs"])
+def test_without_a_region_nothing_leaves_for_aws(service: str) -> None:
+    with pytest.raises(UsageError, match=f"no region is known for {service}: set AWS_REGION.* --endpoint-url"):
+        client(service)
 
 
 def test_calls_are_tried_again_and_do_not_wait_for_ever() -> None:

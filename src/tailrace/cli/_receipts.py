@@ -15,9 +15,11 @@ import msgspec
 from rich.table import Table
 from rich.text import Text
 
+from tailrace.cli._cells import visible
 from tailrace.cli._console import output
 from tailrace.cli._summary import counted
 from tailrace.clock import SystemClock
+from tailrace.deadletters import described
 from tailrace.errors import EXIT_FAILED_CHECK, EXIT_OK
 from tailrace.receipts import Receipt
 from tailrace.state.sqlite import SqliteState
@@ -29,7 +31,7 @@ def list_all(store: str, limit: int, *, as_json: bool) -> int:
     with closing(SqliteState.open(Path(store), read_only=True, clock=SystemClock())) as state:
         if as_json:
             for receipt in state.receipts():
-                click.echo(msgspec.json.encode(document(receipt)).decode())
+                click.echo(msgspec.json.encode(document(receipt)))
             return EXIT_OK
         seen, last = 0, deque[Receipt](maxlen=limit or None)
         for receipt in state.receipts():
@@ -49,10 +51,10 @@ def check_all(store: str, *, as_json: bool) -> int:
         for receipt in state.receipts():
             number, lines = number + 1, lines + receipt.whole.counts.lines
     if as_json:
-        click.echo(msgspec.json.encode({"receipts": number, "lines": lines, "problems": problems}).decode())
+        click.echo(msgspec.json.encode({"receipts": number, "lines": lines, "problems": list(map(visible, problems))}))
         return EXIT_FAILED_CHECK if problems else EXIT_OK
     for problem in problems:
-        click.echo(problem)
+        click.echo(visible(problem))
     told = f"{counted(len(problems), 'problem')} found" if problems else "all balance"
     click.echo(f"{counted(number, 'receipt')} over {counted(lines, 'line')}: {told}", err=bool(problems))
     return EXIT_FAILED_CHECK if problems else EXIT_OK
@@ -65,7 +67,8 @@ def document(receipt: Receipt) -> dict[str, Any]:
     del fields["tail"]
     return {
         **fields,
-        "item": {**asdict(whole.item), "id": whole.item.digest},
+        "item": {**described(whole.item), "id": whole.item.digest},
+        "sink": visible(whole.sink),
         "started": _time(whole.started),
         "finished": _time(whole.finished),
     }
@@ -92,7 +95,7 @@ def _cells(receipt: Receipt) -> tuple[str, ...]:
         "truncated" if whole.truncated and whole.state == "complete" else whole.state,
         *(f"{figure:,}" for figure in figures),
         whole.sink.partition(":")[0],
-        whole.item.name,
+        visible(whole.item.name),
     )
 
 

@@ -44,7 +44,7 @@ def parse(words: Sequence[str], resolved: Resolved, rejects: str | None, *, stri
         job = _job(settings, given, again=False)
         summary = _run(words or ("-",), given, job, lambda: [home], workers=1)
     console = people()
-    _summary.tell(console, summary)
+    _summary.tell(console, summary, kept=False)
     console.print(_summary.line(summary), style="dim")
     return _summary.exit_code(summary, strict=strict)
 
@@ -58,7 +58,7 @@ def ship(words: Sequence[str], resolved: Resolved, *, again: bool, strict: bool)
     with closing(Depot(resolved, asked, given)) as depot:
         summary = _run(words, replace(given, known=depot.known), job, depot.crew, workers=settings.workers)
     console = people()
-    _summary.tell(console, summary)
+    _summary.tell(console, summary, kept=True)
     console.print(_summary.table(summary))
     console.print(Text(_places(asked, depot, summary)), style="dim")
     return _summary.exit_code(summary, strict=strict)

@@ -33,8 +33,8 @@ _CLOCK: Final = SystemClock()
 class Files:
     """The files at the given paths: each regular file is an item, once, in the order of the paths and of the names.
 
-    In folders, names that start with a dot are left out; links to files are followed, and links to folders as long
-    as they lead to folders not yet seen. A pipe or device is read if its path is given; no receipt is kept for it.
+    In folders, names that start with a dot are left out, and so are stores; links to files are followed, and links to
+    folders as long as they lead to folders not yet seen. A pipe or device is read if its path is given; no receipt is kept for it.
     """
 
     def __init__(self, paths: Sequence[str], known: Known = nothing_known, clock: Clock = _CLOCK) -> None:
@@ -144,7 +144,7 @@ def _told(path: Path, error: OSError) -> SourceError:
 
 def _nothing_at(path: str) -> str:
     if _is_folder(Path(path)) and path:
-        return f"there are no files in {path}; names that start with a dot are left out unless given themselves"
+        return f"there are no files in {path}; stores, and names that start with a dot, are passed over"
     if os.path.lexists(path):
         return f"the link {path} leads nowhere"
     return f"no file matches {path}" if has_magic(path) else f"there is no file {path or '(an empty path)'}"
