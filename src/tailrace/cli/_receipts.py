@@ -25,6 +25,9 @@ from tailrace.receipts import Receipt
 from tailrace.state.sqlite import SqliteState
 from tailrace.store.check import check
 
+_WIDE = 110
+"""Columns of a window in which everything has room."""
+
 
 def list_all(store: str, limit: int, *, as_json: bool) -> int:
     """Every receipt, the last ones last. Raises UsageError where there is no store."""
@@ -37,7 +40,8 @@ def list_all(store: str, limit: int, *, as_json: bool) -> int:
         for receipt in state.receipts():
             seen += 1
             last.append(receipt)
-    output().print(_table(last))
+    console = output()
+    console.print(_table(last, wide=console.width >= _WIDE))
     if seen > len(last):
         click.echo(f"the last {len(last)} of {seen:,} receipts; --limit 0 shows all", err=True)
     return EXIT_OK
@@ -74,27 +78,28 @@ def document(receipt: Receipt) -> dict[str, Any]:
     }
 
 
-def _table(receipts: Iterable[Receipt]) -> Table:
+def _table(receipts: Iterable[Receipt], *, wide: bool) -> Table:
     table = Table(box=None, pad_edge=False)
     for name in ("finished", "state"):
-        table.add_column(name)
-    for name in ("lines", "records", "rejects", "control", "blank"):
-        table.add_column(name, justify="right")
-    table.add_column("sink", overflow="fold")
+        table.add_column(name, no_wrap=True)
+    for name in ("lines", "records", "rejects", *(("control", "blank") if wide else ())):
+        table.add_column(name, justify="right", no_wrap=True)
+    if wide:
+        table.add_column("sink", overflow="fold")
     table.add_column("object", overflow="fold", ratio=1)
     for receipt in receipts:
-        table.add_row(*(Text(cell) for cell in _cells(receipt)))
+        table.add_row(*(Text(cell) for cell in _cells(receipt, wide=wide)))
     return table
 
 
-def _cells(receipt: Receipt) -> tuple[str, ...]:
+def _cells(receipt: Receipt, *, wide: bool) -> tuple[str, ...]:
     whole, counts = receipt.whole, receipt.whole.counts
-    figures = (counts.lines, counts.records, whole.dead_rejects, counts.control, counts.blank)
+    beside = (f"{counts.control:,}", f"{counts.blank:,}", whole.sink.partition(":")[0]) if wide else ()
     return (
         _time(whole.finished),
         "truncated" if whole.truncated and whole.state == "complete" else whole.state,
-        *(f"{figure:,}" for figure in figures),
-        whole.sink.partition(":")[0],
+        *(f"{figure:,}" for figure in (counts.lines, counts.records, whole.dead_rejects)),
+        *beside,
         visible(whole.item.name),
     )
 

@@ -42,13 +42,13 @@ def client(
 ) -> Any:
     """A boto3 client, which threads may share.
 
-    Raises MissingExtra without boto3, and UsageError if settings do not fit together; among them no region, or that of
-    a private cloud, without an endpoint, so that nothing meant for a private cloud leaves for AWS.
+    Raises MissingExtra without boto3, and UsageError if settings do not fit together; among them the region of a
+    private cloud without its endpoint, so that nothing meant for it leaves for AWS.
     """
     try:
         import boto3  # noqa: PLC0415 - an optional library, and slow to import
         from botocore.config import Config  # noqa: PLC0415
-        from botocore.exceptions import BotoCoreError, NoRegionError  # noqa: PLC0415
+        from botocore.exceptions import BotoCoreError  # noqa: PLC0415
     except ImportError as error:
         what = f"the client for {service}"
         raise MissingExtra(what, "aws") from error
@@ -57,9 +57,8 @@ def client(
         made = session.client(service, endpoint_url=endpoint_url, config=Config(**_COMMON))
         if endpoint_url or not _is_aws(made.meta.endpoint_url):
             return session.client(service, endpoint_url=endpoint_url, config=Config(**_COMMON, **_PRIVATE))
-        if not session.region_name:
-            raise NoRegionError
-        session.get_partition_for_region(session.region_name)
+        if session.region_name:
+            session.get_partition_for_region(session.region_name)
     except (BotoCoreError, ValueError) as error:
         raise _told(error, service, region) from error
     return made
@@ -76,7 +75,7 @@ def _told(error: Exception, service: str, region: str | None) -> UsageError:
         where = f"the region {region}" if region else "the configured region"
         return UsageError(f"{where} is none of AWS; name the endpoint of its cloud with --endpoint-url")
     if kind == "NoRegionError":
-        return UsageError(f"no region is known for {service}: set AWS_REGION or a profile with one, or --endpoint-url")
+        return UsageError(f"no region is known for {service}: set AWS_REGION or a profile with one")
     if kind == "ValueError":
         return UsageError(f"the endpoint of {service} must be a URL such as https://s3.example.net:8773")
     return UsageError(f"no client for {service} can be made: {error}")
