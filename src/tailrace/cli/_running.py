@@ -12,6 +12,7 @@ from threading import Event
 from rich.text import Text
 
 from tailrace.cli import _summary
+from tailrace.cli._cells import visible
 from tailrace.cli._console import people, regular, surroundings, warn
 from tailrace.cli._progress import display
 from tailrace.deadletters import DeadCount, DeadFile
@@ -61,7 +62,7 @@ def ship(words: Sequence[str], resolved: Resolved, *, again: bool, strict: bool)
     console = people()
     _summary.tell(console, summary, kept=True)
     console.print(_summary.table(summary))
-    console.print(Text(_places(asked, depot, summary)), style="dim")
+    console.print(Text(visible(_places(asked, depot, summary))), style="dim")
     return _summary.exit_code(summary, strict=strict)
 
 
