@@ -163,8 +163,8 @@ class Proxy:
         return "\r\n".join([*lines, "Connection: close", "", ""]).encode(), body
 
 
-def client_of(endpoint: str, **credentials: str) -> Any:
-    """A client that does not try again by itself, so that the source is seen to."""
+def client_of(endpoint: str, patience: float = 60, **credentials: str) -> Any:
+    """A client that does not try again by itself, so that the source is seen to; `patience` in seconds."""
     return boto3.client(
         "s3",
         endpoint_url=endpoint,
@@ -174,8 +174,8 @@ def client_of(endpoint: str, **credentials: str) -> Any:
         config=Config(
             s3={"addressing_style": "path"},
             retries={"total_max_attempts": 1, "mode": "standard"},
-            connect_timeout=2,
-            read_timeout=0.5,
+            connect_timeout=10,
+            read_timeout=patience,
         ),
     )
 

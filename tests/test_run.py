@@ -144,8 +144,9 @@ class Bench:
 
 @pytest.fixture
 def bench(clock: StillClock, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    # So that little content is several chunks.
-    monkeypatch.setattr("tailrace.run.chunks", partial(chunks, size=100_000))
+    monkeypatch.setattr(
+        "tailrace.run.chunks", partial(chunks, size=100_000)
+    )  # so that little content is several chunks
     return Bench(clock, [Shelf()], MemoryState(clock), Letters())
 
 

@@ -10,7 +10,7 @@ from uuid import uuid4
 from tailrace.clock import Clock
 from tailrace.errors import Retryable
 from tailrace.kernel.load import Parser
-from tailrace.model import Batch, Item
+from tailrace.model import Batch, Identity, Item
 from tailrace.ports import DeadLetters, Sink, State
 from tailrace.receipts import Receipt, base_of
 from tailrace.retry import Patience
@@ -39,11 +39,15 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """Some sinks, where their receipts are kept, and where the rejects go. One thread uses it."""
+    """Some sinks, where their receipts are kept, and where the rejects go. One thread uses it.
+
+    `isolate`: takes what a sink has of an item out of files in which others' records are too.
+    """
 
     state: State
     dead: DeadLetters
     sinks: Sequence[Sink]
+    isolate: Callable[[Identity, str], None] = lambda _item, _sink: None
 
 
 @dataclass(slots=True)
@@ -86,6 +90,7 @@ class Visit:
                 continue
             replaced: Sequence[str] = last.tail.files if last and last.tail else ()
             if last and again:
+                self._home.isolate(self._item.identity, sink.name)
                 replaced = state.files_of(self._item.identity, sink.name)
             yield Lane(sink, state, replace(base, parts=last.parts if last else 0), replaced)
 

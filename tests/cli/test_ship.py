@@ -64,6 +64,18 @@ def test_again_replaces_what_is_in_the_store(run: Run, tmp_path: Path) -> None:
     assert set(records(tmp_path / "tailrace-store")) == set(before)
 
 
+def test_again_replaces_what_was_merged(run: Run, tmp_path: Path) -> None:
+    for number in range(6):
+        (tmp_path / f"{number}.log").write_bytes(b"".join(alb(DAY, number * 100 + each) for each in range(50)))
+    logs = sorted(tmp_path.glob("*.log"))
+    run("ship", *logs)
+    assert run("store", "compact").out.startswith("6 files became 1: 300 records")
+    assert run("ship", *logs[:3], "--again", "--workers", "3").code == 0
+    assert run("receipts", "--check").out == "6 receipts over 300 lines: all balance\n"
+    counted = json.loads(run("query", "--json", "SELECT count(*) AS rows, count(DISTINCT _id) AS ids FROM alb").out)
+    assert counted == [{"rows": 300, "ids": 300}]
+
+
 def test_several_sinks_at_once(run: Run, tmp_path: Path) -> None:
     ran = run("ship", BUCKET, "--to", "stdout", "--to", "store:one", "--to", "store:two")
     assert ran.code == 0

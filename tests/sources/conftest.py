@@ -24,7 +24,7 @@ def server() -> Iterator[tuple[str, int]]:
 def standing(server: tuple[str, int]) -> Iterator[tuple[Proxy, Any, Any]]:
     """A proxy, a client that goes through it, and one that goes straight to the server: making them takes long."""
     made = Proxy(server)
-    through, direct = client_of(made.url), client_of(f"http://{server[0]}:{server[1]}")
+    through, direct = client_of(made.url, patience=1), client_of(f"http://{server[0]}:{server[1]}")
     yield made, through, direct
     through.close()
     direct.close()

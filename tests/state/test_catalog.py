@@ -60,7 +60,7 @@ def test_a_merged_file_counts_for_all_its_receipts(state: SqliteState) -> None:
 
 def test_a_merge_that_loses_rows_is_refused(state: SqliteState) -> None:
     state.commit(accepted(A, 5), [file("1", 2), file("2", 3)])
-    with pytest.raises(Fatal, match="data/m holds 4 rows, but the receipts of the merged files 5"):
+    with pytest.raises(Fatal, match="data/m holds 4 rows, but the receipts of what it was made of 5"):
         state.catalog.merge(file("m", 4), ["data/1", "data/2"])
     assert paths(state) == ["data/1", "data/2"]
 

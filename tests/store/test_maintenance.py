@@ -157,7 +157,7 @@ def test_a_missing_file_stops_the_merge_before_anything_is_lost(directory: Path,
 def test_a_file_with_other_rows_than_its_receipts_is_not_merged(directory: Path, clock: StillClock) -> None:
     before = listed(directory)
     pq.write_table(pa.table({"elb": ["a", "b"]}), directory / before[0].path)
-    with pytest.raises(Fatal, match=r"holds 11 rows, but the receipts of the merged files 10"):
+    with pytest.raises(Fatal, match=r"holds 11 rows, but the receipts of what it was made of 10"):
         compact(directory, clock)
     assert listed(directory) == before
 

@@ -17,6 +17,7 @@ from tailrace.homes import Home
 from tailrace.kinds import SinkKind, Surroundings
 from tailrace.ports import Sink, Source, State
 from tailrace.settings import Resolved, Settings, struct_of
+from tailrace.store.isolating import isolate
 from tailrace.store.opening import Store, open_store
 
 
@@ -117,7 +118,7 @@ class Depot:
     def crew(self) -> list[Home]:
         """What one worker needs for itself."""
         return [
-            Home(store.state, store.dead_letters(), [make() for make in self._sinks[place]])
+            Home(store.state, store.dead_letters(), [make() for make in self._sinks[place]], partial(isolate, store))
             for place, store in self._stores.items()
         ]
 

@@ -47,10 +47,10 @@ CREATE TABLE files (
   "rows" INTEGER NOT NULL, size INTEGER NOT NULL, retired REAL
 );
 CREATE INDEX files_by_day ON files (day, format);
--- how many rows of a file are of which receipt
+-- which rows of a file are of which receipt
 CREATE TABLE shares (
-  file INTEGER NOT NULL REFERENCES files (id), receipt INTEGER NOT NULL REFERENCES receipts (id),
-  "rows" INTEGER NOT NULL, PRIMARY KEY (file, receipt)
+  file INTEGER NOT NULL REFERENCES files (id), start INTEGER NOT NULL,
+  receipt INTEGER NOT NULL REFERENCES receipts (id), "rows" INTEGER NOT NULL, PRIMARY KEY (file, start)
 ) WITHOUT ROWID;
 CREATE INDEX shares_by_receipt ON shares (receipt);
 CREATE TABLE leases (item BLOB PRIMARY KEY, owner TEXT NOT NULL, expires REAL NOT NULL) WITHOUT ROWID;

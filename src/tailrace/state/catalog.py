@@ -34,6 +34,15 @@ class Account:
     pruned: int
 
 
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Rows of a file that follow one another and are of one receipt; `own` if it is the one that was asked for."""
+
+    start: int
+    rows: int
+    own: bool
+
+
 class Catalog:
     """The list of a store's files."""
 
@@ -52,12 +61,23 @@ class Catalog:
     def files_of(self, item: Identity, sink: str) -> Sequence[StoredFile]:
         """The files that hold records of an item; `rows` are the item's own."""
         query = (
-            'SELECT path, format, day, shares."rows", size FROM shares JOIN files ON files.id = shares.file'
+            'SELECT path, format, day, sum(shares."rows"), size FROM shares JOIN files ON files.id = shares.file'
             f" WHERE receipt = (SELECT id FROM receipts WHERE {WHERE_ITEM}"
-            " AND sink = (SELECT id FROM sinks WHERE name = ?)) ORDER BY files.id"
+            " AND sink = (SELECT id FROM sinks WHERE name = ?)) GROUP BY files.id ORDER BY files.id"
         )
         with self._readers.connection() as connection:
             return [StoredFile(*row) for row in connection.execute(query, (*item_key(item), bound(sink)))]
+
+    def ranges_of(self, file: StoredFile, item: Identity, sink: str) -> Sequence[Range]:
+        """The rows of a file in their order, and which of them are an item's."""
+        query = (
+            'SELECT start, shares."rows", receipt IS (SELECT id FROM receipts'
+            f" WHERE {WHERE_ITEM} AND sink = (SELECT id FROM sinks WHERE name = ?))"
+            " FROM shares WHERE file = (SELECT id FROM files WHERE path = ?) ORDER BY start"
+        )
+        with self._readers.connection() as connection:
+            rows = connection.execute(query, (*item_key(item), bound(sink), file.path))
+            return [Range(start, count, bool(own)) for start, count, own in rows]
 
     def is_listed(self, path: str) -> bool:
         """Whether a file counts."""
@@ -98,6 +118,11 @@ class Catalog:
         now = self._clock.now()
         self._change(lambda connection: _merge(connection, merged, sources, now))
 
+    def split(self, path: str, own: StoredFile, others: StoredFile, ranges: Sequence[Range]) -> None:
+        """Let two files count in the place of one: the rows of its own ranges, and all others."""
+        now = self._clock.now()
+        self._change(lambda connection: _split(connection, path, (own, others), ranges, now))
+
     def prune_days(self, before: str) -> Sequence[StoredFile]:
         """Let the files of every day before one (ISO 8601) count no more, account for their rows, and name them.
 
@@ -133,7 +158,8 @@ def record(
         if connection.execute(others, (file_id, receipt_id)).fetchone():
             message = f"{file.path} already holds records of another object than {receipt.item.name}"
             raise Fatal(message)
-        connection.execute("REPLACE INTO shares VALUES (?, ?, ?)", (file_id, receipt_id, file.rows))
+        connection.execute("DELETE FROM shares WHERE file = ?", (file_id,))
+        connection.execute("INSERT INTO shares VALUES (?, 0, ?, ?)", (file_id, receipt_id, file.rows))
     # What was pruned counts no more where a tail is read again, or the whole item.
     tail = receipt.tail.totals.accepted if receipt.tail else 0
     connection.execute(
@@ -151,8 +177,7 @@ def retire(connection: sqlite3.Connection, receipt_id: int, paths: Sequence[str]
         if connection.execute("SELECT 1 FROM shares WHERE file = ? AND receipt != ?", (file_id, receipt_id)).fetchone():
             message = f"{path} holds records of other objects too, so it cannot be replaced"
             raise Fatal(message)
-        connection.execute("DELETE FROM shares WHERE file = ?", (file_id,))
-        connection.execute("UPDATE files SET retired = ? WHERE id = ?", (now, file_id))
+        _retire(connection, file_id, now)
 
 
 def _file_id(connection: sqlite3.Connection, path: str) -> int | None:
@@ -161,23 +186,48 @@ def _file_id(connection: sqlite3.Connection, path: str) -> int | None:
 
 
 def _merge(connection: sqlite3.Connection, merged: StoredFile, sources: Sequence[str], now: float) -> None:
+    new, behind = _listed(connection, merged), 0
+    for path in sources:
+        old, rows = connection.execute('SELECT id, "rows" FROM files WHERE path = ?', (path,)).fetchone()
+        shares = 'INSERT INTO shares SELECT ?, ? + start, receipt, "rows" FROM shares WHERE file = ?'
+        connection.execute(shares, (new, behind, old))
+        behind += rows
+        _retire(connection, old, now)
+    _expect_all(connection, merged, new)
+
+
+def _split(
+    connection: sqlite3.Connection, path: str, parts: tuple[StoredFile, StoredFile], ranges: Sequence[Range], now: float
+) -> None:
+    old = _file_id(connection, path)
+    for part, is_own in zip(parts, (True, False), strict=True):
+        new, behind = _listed(connection, part), 0
+        for wanted in ranges:
+            if wanted.own is is_own:
+                share = 'INSERT INTO shares SELECT ?, ?, receipt, "rows" FROM shares WHERE file = ? AND start = ?'
+                connection.execute(share, (new, behind, old, wanted.start))
+                behind += wanted.rows
+        _expect_all(connection, part, new)
+    _retire(connection, old, now)
+
+
+def _listed(connection: sqlite3.Connection, file: StoredFile) -> int | None:
     connection.execute(
         'INSERT INTO files (path, format, day, "rows", size) VALUES (?, ?, ?, ?, ?)',
-        (merged.path, merged.format, merged.day, merged.rows, merged.size),
+        (file.path, file.format, file.day, file.rows, file.size),
     )
-    new = _file_id(connection, merged.path)
-    for path in sources:
-        old = _file_id(connection, path)
-        connection.execute(
-            'INSERT INTO shares SELECT ?, receipt, "rows" FROM shares WHERE file = ?'
-            ' ON CONFLICT (file, receipt) DO UPDATE SET "rows" = "rows" + excluded."rows"',
-            (new, old),
-        )
-        connection.execute("DELETE FROM shares WHERE file = ?", (old,))
-        connection.execute("UPDATE files SET retired = ? WHERE id = ?", (now, old))
-    found = connection.execute('SELECT sum("rows") FROM shares WHERE file = ?', (new,)).fetchone()[0]
-    if found != merged.rows:
-        message = f"{merged.path} holds {merged.rows} rows, but the receipts of the merged files {found}"
+    return _file_id(connection, file.path)
+
+
+def _retire(connection: sqlite3.Connection, file_id: int | None, now: float) -> None:
+    connection.execute("DELETE FROM shares WHERE file = ?", (file_id,))
+    connection.execute("UPDATE files SET retired = ? WHERE id = ?", (now, file_id))
+
+
+def _expect_all(connection: sqlite3.Connection, file: StoredFile, file_id: int | None) -> None:
+    found = connection.execute('SELECT sum("rows") FROM shares WHERE file = ?', (file_id,)).fetchone()[0]
+    if found != file.rows:
+        message = f"{file.path} holds {file.rows} rows, but the receipts of what it was made of {found}"
         raise Fatal(message)
 
 

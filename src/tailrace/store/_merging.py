@@ -39,10 +39,29 @@ def alike(paths: Sequence[Path]) -> Iterator[list[Path]]:
 def merge(sources: Sequence[Path], target: Path) -> tuple[int, int]:
     """Write the rows of all sources to one durable file; its rows and bytes. Raises OSError."""
     schema = pa.unify_schemas([pq.read_schema(path) for path in sources])
+    return _written((batch for path in sources for batch in _batches(path, schema)), target)
+
+
+def take(source: Path, ranges: Sequence[tuple[int, int]], target: Path) -> tuple[int, int]:
+    """Write some rows of a file to another durable one: ranges by start and length; its rows and bytes. Raises OSError."""
+    return _written(_taken(_batches(source, pq.read_schema(source)), ranges), target)
+
+
+def _taken(batches: Iterator[pa.RecordBatch], ranges: Sequence[tuple[int, int]]) -> Iterator[pa.RecordBatch]:
+    behind = 0
+    for batch in batches:
+        for start, rows in ranges:
+            first, last = max(start - behind, 0), min(start + rows - behind, len(batch))
+            if first < last:
+                yield batch.slice(first, last - first)
+        behind += len(batch)
+
+
+def _written(batches: Iterator[pa.RecordBatch], target: Path) -> tuple[int, int]:
     file = RowGroups(target)
     try:
         waiting = Waiting()
-        for batch in (batch for path in sources for batch in _batches(path, schema)):
+        for batch in batches:
             waiting.add(batch)
             if waiting.rows >= ROW_GROUP_ROWS or waiting.memory >= _ROW_GROUP_MEMORY:
                 file.write(waiting.take())

@@ -10,6 +10,7 @@ import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import Self
 
@@ -36,6 +37,8 @@ class Store:
     def __init__(self, directory: Path, state: SqliteState, lock: int) -> None:
         self.directory = directory
         self.state = state
+        self.changing = Lock()
+        """Held by a thread that rewrites files of others."""
         self._lock: int | None = lock
 
     def sink(self, *, memory: int = MEMORY) -> StoreSink:
