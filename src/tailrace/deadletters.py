@@ -132,15 +132,9 @@ class DeadCount:
 
 def encode(item: Identity, reject: Reject) -> bytes:
     """A reject as one line of JSON."""
-    origin = {
-        "kind": item.kind,
-        **_text_or_base64("container", item.container.encode("utf-8", "surrogateescape")),
-        **_text_or_base64("key", item.key.encode("utf-8", "surrogateescape")),
-        "etag": item.etag,
-    }
     letter = {
         "_id": record_id(item.token, reject.offset),
-        "item": origin,
+        "item": described(item),
         "offset": reject.offset,
         "lines": reject.lines,
         "reason": reject.reason,
@@ -149,6 +143,16 @@ def encode(item: Identity, reject: Reject) -> bytes:
         **_text_or_base64("payload", reject.payload),
     }
     return msgspec.json.encode(letter) + b"\n"
+
+
+def described(item: Identity) -> dict[str, str]:
+    """An item for JSON, where the bytes of a name that is no UTF-8 stand as base64."""
+    return {
+        "kind": item.kind,
+        **_text_or_base64("container", item.container.encode("utf-8", "surrogateescape")),
+        **_text_or_base64("key", item.key.encode("utf-8", "surrogateescape")),
+        "etag": item.etag,
+    }
 
 
 def _text_or_base64(name: str, data: bytes) -> dict[str, str]:

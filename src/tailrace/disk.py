@@ -14,6 +14,8 @@ _REMEDIES = {
     errno.ENOSPC: "the disk is full; make room and run again",
     errno.EDQUOT: "the disk quota is used up; make room and run again",
     errno.EFBIG: "the file would be larger than the limit allows; raise the limit (ulimit -f) and run again",
+    errno.EBADF: "it is closed",
+    errno.EIO: "the device failed; check it and run again",
     errno.EROFS: "the disk is mounted read-only; choose a folder on another one",
     errno.EACCES: "permission denied; choose another folder or change its permissions",
     errno.EPERM: "not permitted; choose another folder or change its permissions",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -27,7 +27,8 @@ class Surroundings:
     """What a run gives to each source and sink that it opens.
 
     `stdin` and `stdout`: the process's streams, `stdout` as a file descriptor. `client`: makes the client of a cloud's
-    service, by the service's name. `known`: what has been delivered.
+    service, by the service's name. `known`: what has been delivered. `outputs`: device and inode of the files that the
+    run writes, which must not be read.
     """
 
     settings: Settings
@@ -36,6 +37,7 @@ class Surroundings:
     stdout: int
     client: Callable[[str], Any]
     known: Known = field(default=nothing_known)
+    outputs: Collection[tuple[int, int]] = ()
 
 
 class NoSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

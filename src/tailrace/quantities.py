@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -41,7 +42,7 @@ class Duration(float):
 
 
 def _parsed(value: Any, units: Mapping[str, float], wanted: str) -> float:
-    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf:
         return float(value)
     match = _QUANTITY.fullmatch(str(value).strip())
     if match is None or match[2] not in units or isinstance(value, bool):

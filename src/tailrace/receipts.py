@@ -17,6 +17,8 @@ from typing import Literal
 from tailrace.errors import SourceError
 from tailrace.model import Counts, Identity, Item, Totals
 
+FILE = "receipts.sqlite"
+"""Where receipts are kept in a folder; what lies beside it is Tailrace's own, and no source reads it."""
 State = Literal["partial", "complete", "gone"]
 """`partial`: confirmed up to `offset`, the rest is still to come. `gone`: the object had vanished after its event."""
 

@@ -21,6 +21,8 @@ from tailrace.quantities import Duration, Size
 
 PREFIX = "TAILRACE_"
 CONFIG = "tailrace.toml"
+_TYPES = {"int": "a whole number", "str": "text", "array": "a list of texts"}
+"""How people call what TOML's values are."""
 S = TypeVar("S", bound=msgspec.Struct)
 
 
@@ -266,6 +268,8 @@ def _told(error: msgspec.ValidationError, given: Any, wanted: Any) -> str:
         return f"expected one of {', '.join(get_args(wanted))}, not {given!r}"
     if text.startswith("Expected `int`, got "):
         return f"expected a whole number, not {given!r}"
+    for name, words in _TYPES.items():
+        text = text.replace(f"`{name}`", words)
     return text[:1].lower() + text[1:].replace("`", "")
 
 

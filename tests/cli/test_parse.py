@@ -173,3 +173,32 @@ def test_the_reference_twin_writes_the_same(run: Run) -> None:
     native, twin = run("parse", ALB, "--kernel", "auto"), run("parse", ALB, "--kernel", "reference")
     assert native.out == twin.out
     assert native.out
+
+
+def test_what_is_read_is_never_overwritten(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_bytes(JUNK)
+    (tmp_path / "link").symlink_to("a.log")
+    told = run("parse", "a.log", "--rejects", "link")
+    assert (told.code, told.err) == (
+        2,
+        "error: --rejects link: a.log is to be read; name another file for the rejects\n",
+    )
+    assert (tmp_path / "a.log").read_bytes() == JUNK
+    assert run("parse", "a.log", "--rejects", "-").err.startswith(
+        "error: --rejects -: standard output takes the records"
+    )
+
+
+def test_what_a_run_writes_is_not_read_by_it(tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_bytes(alb("2026-09-23") + JUNK)
+    command = [*PROGRAM, "parse", ".", "--rejects", "z.rejects"]
+    for _ in range(2):
+        with (tmp_path / "all.ndjson").open("ab") as out:
+            done = subprocess.run(
+                command, stdout=out, stderr=subprocess.PIPE, cwd=tmp_path, env=environment(), timeout=60, check=False
+            )
+        assert (done.returncode, done.stderr[:19]) == (0, b"2 lines = 1 record ")
+        assert (tmp_path / "z.rejects").read_bytes().count(b"\n") == 1
+    named = f"{' '.join(PROGRAM)} parse all.ndjson >> all.ndjson"
+    told = subprocess.run(["bash", "-c", named], cwd=tmp_path, env=environment(), capture_output=True, check=False)
+    assert told.stderr == b"error: all.ndjson is written by this run, so it cannot be read; write to another file\n"

@@ -121,7 +121,7 @@ def test_a_file_that_grew_is_continued(run: Run, tmp_path: Path) -> None:
         (["a.log", "--set", "colour=red"], 2, "--set colour: neither the run nor a sink it delivers to"),
         (["a.log", "--set", "sinks.x.y.z=1"], 2, "there is no setting sinks.x.y.z"),
         (["a.log", "--workers", "none"], 2, "--workers: expected a whole number, not 'none'"),
-        (["a.log", "--workers", "0"], 2, "--workers: expected int >= 1"),
+        (["a.log", "--workers", "0"], 2, "--workers: expected a whole number >= 1"),
         (["a.log", "--store", "a.log"], 2, "a.log is a file; choose a folder for the store"),
         (["a.log", "--store", "."], 2, "is no store and not empty; choose a new or empty folder"),
         (["a.log", "--store", "/proc/none"], 3, "cannot write to /proc/none"),
@@ -236,3 +236,10 @@ def wait_for(path: Path, seconds: float = 20) -> None:
             return
         time.sleep(0.01)
     pytest.fail(f"{path} did not appear")
+
+
+def test_a_store_is_no_source_of_logs(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_bytes(alb("2026-09-23"))
+    assert run("ship", ".").err.startswith("objects  1 ")
+    assert "objects  0  1 delivered before" in run("ship", "**/*").err
+    assert run("ship", "tailrace-store").err.startswith("error: there are no files in tailrace-store; stores, and")

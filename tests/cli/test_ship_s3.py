@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -84,3 +85,12 @@ def test_an_endpoint_where_nobody_answers_is_told(run: Run) -> None:
     assert ran.code == 3
     assert "http://127.0.0.1:9 cannot be reached" in ran.err
     assert "not-a-secret" not in ran.err
+
+
+def test_sources_that_overlap_give_each_object_once(run: Run, endpoint: str, bucket: Any) -> None:
+    place = f"s3://{bucket.name}/AWSLogs"
+    words = (f"{place}/1", place, place, "--endpoint-url", endpoint)
+    once = run("parse", place, "--endpoint-url", endpoint, **CREDENTIALS)
+    assert sorted(run("parse", *words, **CREDENTIALS).out.splitlines()) == sorted(once.out.splitlines()) != []
+    assert re.match(r"objects +6 +\n", run("ship", *words, "--workers", "4", **CREDENTIALS).err)
+    assert run("receipts", "--check").code == 0

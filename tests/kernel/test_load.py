@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +12,7 @@ from parsing import kernel_named
 from tailrace import kernel as room
 from tailrace.errors import UsageError
 from tailrace.kernel import reference
-from tailrace.kernel.load import MISSING, parser_class
+from tailrace.kernel.load import parser_class
 
 
 @pytest.fixture
@@ -39,7 +41,26 @@ def test_the_twin_reads_where_it_is_asked_for() -> None:
 def test_the_twin_reads_instead_of_a_missing_kernel_and_that_is_said() -> None:
     told: list[str] = []
     assert parser_class("auto", told.append) is reference.Parser
-    assert told == [MISSING]
+    assert len(told) == 1
+    assert re.match(
+        r"the native kernel is not installed, so its reference twin .*; pip install 'tailrace\[kernel\]'$", told[0]
+    )
+
+
+@pytest.mark.usefixtures("without_native")
+def test_a_kernel_that_was_built_for_another_machine_is_a_missing_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "tailrace_kernel.py").write_text("raise ImportError('version GLIBC_2.99 not found')")
+    monkeypatch.delitem(sys.modules, "tailrace_kernel")
+    monkeypatch.syspath_prepend(tmp_path)
+    told: list[str] = []
+    assert parser_class("auto", told.append) is reference.Parser
+    assert told[0].startswith(
+        "the native kernel cannot be loaded here (version GLIBC_2.99 not found), so its reference"
+    )
+    with pytest.raises(UsageError, match=r"cannot be loaded here \(version GLIBC_2.99 not found\): pip install"):
+        parser_class("native", told.append)
 
 
 @pytest.mark.usefixtures("without_native")

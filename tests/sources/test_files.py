@@ -189,7 +189,7 @@ def test_a_very_deep_folder_is_no_trouble(tmp_path: Path, monkeypatch: pytest.Mo
         ("*.gz", "no file matches {}"),
         ("nosuch/**/*.gz", "no file matches {}"),
         ("a.log/b.log", "there is no file {}"),
-        ("empty", "there are no files in {}; names that start with a dot are left out unless given themselves"),
+        ("empty", "there are no files in {}; stores, and names that start with a dot, are passed over"),
     ],
 )
 def test_nothing_is_begun_if_one_of_the_paths_leads_to_nothing(tmp_path: Path, missing: str, told: str) -> None:

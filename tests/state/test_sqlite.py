@@ -18,7 +18,8 @@ import pytest
 from making import StillClock, item, receipt, small_disk
 from tailrace.errors import Fatal, UsageError
 from tailrace.model import StoredFile
-from tailrace.state.sqlite import FILE, SqliteState
+from tailrace.receipts import FILE
+from tailrace.state.sqlite import SqliteState
 
 SINK = "store:/s"
 

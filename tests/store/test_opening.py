@@ -43,6 +43,15 @@ def test_a_new_store_can_be_written_and_read(tmp_path: Path, clock: StillClock) 
     assert check(directory, clock) == []
 
 
+def test_records_without_the_receipts_that_list_them_are_not_removed(tmp_path: Path, clock: StillClock) -> None:
+    with open_store(tmp_path, clock) as store:
+        path = deliver(store, item(), alb(DAY))
+    (tmp_path / "receipts.sqlite").write_bytes(b"")
+    with pytest.raises(UsageError, match=r"holds records, but receipts\.sqlite is empty; restore it"):
+        open_store(tmp_path, clock)
+    assert (tmp_path / path).is_file()
+
+
 def test_a_second_writer_is_told_which_folder_is_taken(tmp_path: Path, clock: StillClock) -> None:
     taken = f"another tailrace process is writing to {tmp_path}; wait until it ends, or use another --store"
     with open_store(tmp_path, clock) as store:

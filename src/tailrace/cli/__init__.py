@@ -14,6 +14,8 @@ from importlib import import_module
 
 import click
 
+from tailrace.cli import _streams
+from tailrace.cli._streams import ReaderGone
 from tailrace.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_UNUSABLE, EXIT_USAGE, TailraceError
 
 _TRACEBACK = "TAILRACE_TRACEBACK"
@@ -30,10 +32,6 @@ _CODES = (
 )
 
 
-class _ReaderGone(Exception):
-    """Standard output was closed by its reader, who has had enough. Click itself would call that a failure."""
-
-
 class _Verbs(click.Group):
     """The verbs, found by their files."""
 
@@ -42,7 +40,7 @@ class _Verbs(click.Group):
         try:
             return super().invoke(ctx)
         except BrokenPipeError as error:
-            raise _ReaderGone from error
+            raise ReaderGone from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """The names of all verbs."""
@@ -65,16 +63,17 @@ def group() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program and exit: every error is one sentence on standard error."""
-    sys.exit(_code(arguments))
+    _streams.prepare()
+    code = _code(arguments)
+    _streams.settle()
+    sys.exit(code)
 
 
 def _code(arguments: Sequence[str] | None) -> int:
     try:
         done = group.main(arguments, prog_name="tailrace", standalone_mode=False)
         sys.stdout.flush()
-    except (_ReaderGone, BrokenPipeError):
-        # What Python would write at its end has no reader either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    except ReaderGone:
         return EXIT_OK
     except (KeyboardInterrupt, click.Abort):
         return _told("interrupted", EXIT_INTERRUPTED)
@@ -92,5 +91,7 @@ def _code(arguments: Sequence[str] | None) -> int:
 
 
 def _told(message: str, code: int) -> int:
-    click.echo(message, err=True)
+    from tailrace.cli._cells import visible  # noqa: PLC0415 - rarely needed
+
+    click.echo("\n".join(map(visible, message.splitlines())), err=True)
     return code

@@ -11,8 +11,10 @@ import msgspec
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-"""What a terminal obeys instead of showing it, and what turns the direction of writing."""
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What a terminal obeys instead of showing it, what turns the direction of writing, and what stands for bytes in names."""
+_ESCAPED_BYTE = 0xDC00
+"""Added to a byte of a file's name that is no UTF-8 (PEP 383)."""
 _SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 _UNESCAPED = re.compile(rb"\x7f|\xc2[\x80-\x9f]")
 _ENCODER = msgspec.json.Encoder(decimal_format="number", enc_hook=str)
@@ -91,4 +93,5 @@ def _written_out(match: re.Match[str]) -> str:
     if character in _SHORT:
         return _SHORT[character]
     code = ord(character)
+    code -= _ESCAPED_BYTE if _ESCAPED_BYTE < code <= _ESCAPED_BYTE + 0xFF else 0
     return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}"  # noqa: PLR2004 - what fits two digits

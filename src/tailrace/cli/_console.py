@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import sys
 from typing import BinaryIO
 
@@ -22,7 +24,20 @@ def surroundings(settings: Settings) -> Surroundings:
     """This process's streams, clock and clouds."""
     # Unbuffered, and opened anew: Python's own would hold back what has come until its buffer is full.
     stdin: BinaryIO = open(0, "rb", buffering=0, closefd=False)  # noqa: SIM115
-    return Surroundings(settings=settings, clock=SystemClock(), stdin=stdin, stdout=1, client=clients(settings))
+    return Surroundings(
+        settings=settings,
+        clock=SystemClock(),
+        stdin=stdin,
+        stdout=1,
+        client=clients(settings),
+        outputs=regular(1),
+    )
+
+
+def regular(*descriptors: int) -> frozenset[tuple[int, int]]:
+    """Device and inode of each that is a regular file; no other is read by chance."""
+    statuses = [os.fstat(descriptor) for descriptor in descriptors]
+    return frozenset((status.st_dev, status.st_ino) for status in statuses if stat.S_ISREG(status.st_mode))
 
 
 def warn(message: str) -> None:

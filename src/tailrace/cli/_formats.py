@@ -69,4 +69,4 @@ def _described(column: Column) -> dict[str, Any]:
 
 def _ndjson(rows: Iterator[dict[str, Any]]) -> None:
     for row in rows:
-        click.echo(msgspec.json.encode(row).decode())
+        click.echo(msgspec.json.encode(row))

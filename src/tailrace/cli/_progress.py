@@ -19,6 +19,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from tailrace.cli._cells import visible
 from tailrace.errors import TailraceError
 from tailrace.hosts.once import Display
 from tailrace.model import Item
@@ -49,7 +50,7 @@ class Bar:
         self._task = progress.add_task("", total=None, lines=0)
         self._lock = Lock()
         self._positions: dict[Item, int] = {}
-        self._bytes = self._lines = self._ended = 0
+        self._bytes = self._lines = 0
 
     def began(self, item: Item) -> None:
         """Work on an item begins."""
@@ -69,7 +70,6 @@ class Bar:
         """Work on an item has ended: what is left of it will not be read."""
         with self._lock:
             self._bytes += (item.size or self._positions[item]) - self._positions.pop(item)
-            self._ended += 1
         self._show(item)
 
     def total(self, size: int) -> None:
@@ -77,7 +77,7 @@ class Bar:
         self._progress.update(self._task, total=size)
 
     def _show(self, item: Item) -> None:
-        name = item.identity.key.rpartition("/")[2]
+        name = visible(item.identity.key.rpartition("/")[2])
         self._progress.update(self._task, completed=self._bytes, lines=self._lines, description=name)
 
 
@@ -98,7 +98,7 @@ def display(console: Console, listed: Callable[[], Sequence[Source]]) -> Iterato
         return
     columns = (
         SpinnerColumn(), BarColumn(bar_width=None), DownloadColumn(binary_units=True), _Lines(), TimeRemainingColumn(),
-        TextColumn("[dim]{task.description}"),
+        TextColumn("{task.description}", style="dim", markup=False),
     )  # fmt: skip
     with Progress(*columns, console=console, transient=True, refresh_per_second=_REFRESHES_PER_S) as progress:
         bar, over = Bar(progress), Event()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from tailrace.cli._cells import visible
 from tailrace.cli._console import output
 from tailrace.cli._tables import write_csv, write_json, write_plain, write_table
 from tailrace.clock import Clock, SystemClock
+from tailrace.errors import UsageError
 from tailrace.store.query import Contents, Queries
 from tailrace.store.session import Answer
 
@@ -19,8 +21,9 @@ _HINT = 'Ask for instance: tailrace query "DESCRIBE requests"'
 
 
 def run(store: str, sql: str | None, form: str, clock: Clock | None = None) -> None:
-    """Answer a question, or without one list the views. Raises UsageError and Fatal."""
+    """Answer a question (`-`: read it), or without one list the views. Raises UsageError and Fatal."""
     clock = clock or SystemClock()
+    sql = _text_of(sql) if sql is not None else None
     begun = clock.monotonic()
     queries = Queries(Path(store), clock)
     if sql is None:
@@ -32,6 +35,20 @@ def run(store: str, sql: str | None, form: str, clock: Clock | None = None) -> N
         written, more = _write(answer, form)
     if form == "table":
         click.echo(_account(written, clock.monotonic() - begun, more=more), err=True)
+
+
+def _text_of(sql: str) -> str:
+    """The question itself, read from standard input if it is `-`. Raises UsageError."""
+    try:
+        data = sys.stdin.buffer.read() if sql == "-" else os.fsencode(sql)
+    except OSError as error:
+        message = f"cannot read the SQL from standard input: {error.strerror}"
+        raise UsageError(message) from error
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        message = f"the SQL is no valid UTF-8 at byte {error.start}; write it as UTF-8"
+        raise UsageError(message) from error
 
 
 def _write(answer: Answer, form: str) -> tuple[int, bool]:

@@ -15,13 +15,18 @@ import msgspec
 from rich.table import Table
 from rich.text import Text
 
+from tailrace.cli._cells import visible
 from tailrace.cli._console import output
 from tailrace.cli._summary import counted
 from tailrace.clock import SystemClock
+from tailrace.deadletters import described
 from tailrace.errors import EXIT_FAILED_CHECK, EXIT_OK
 from tailrace.receipts import Receipt
 from tailrace.state.sqlite import SqliteState
 from tailrace.store.check import check
+
+_WIDE = 110
+"""Columns of a window in which everything has room."""
 
 
 def list_all(store: str, limit: int, *, as_json: bool) -> int:
@@ -29,13 +34,14 @@ def list_all(store: str, limit: int, *, as_json: bool) -> int:
     with closing(SqliteState.open(Path(store), read_only=True, clock=SystemClock())) as state:
         if as_json:
             for receipt in state.receipts():
-                click.echo(msgspec.json.encode(document(receipt)).decode())
+                click.echo(msgspec.json.encode(document(receipt)))
             return EXIT_OK
         seen, last = 0, deque[Receipt](maxlen=limit or None)
         for receipt in state.receipts():
             seen += 1
             last.append(receipt)
-    output().print(_table(last))
+    console = output()
+    console.print(_table(last, wide=console.width >= _WIDE))
     if seen > len(last):
         click.echo(f"the last {len(last)} of {seen:,} receipts; --limit 0 shows all", err=True)
     return EXIT_OK
@@ -49,10 +55,10 @@ def check_all(store: str, *, as_json: bool) -> int:
         for receipt in state.receipts():
             number, lines = number + 1, lines + receipt.whole.counts.lines
     if as_json:
-        click.echo(msgspec.json.encode({"receipts": number, "lines": lines, "problems": problems}).decode())
+        click.echo(msgspec.json.encode({"receipts": number, "lines": lines, "problems": list(map(visible, problems))}))
         return EXIT_FAILED_CHECK if problems else EXIT_OK
     for problem in problems:
-        click.echo(problem)
+        click.echo(visible(problem))
     told = f"{counted(len(problems), 'problem')} found" if problems else "all balance"
     click.echo(f"{counted(number, 'receipt')} over {counted(lines, 'line')}: {told}", err=bool(problems))
     return EXIT_FAILED_CHECK if problems else EXIT_OK
@@ -65,34 +71,36 @@ def document(receipt: Receipt) -> dict[str, Any]:
     del fields["tail"]
     return {
         **fields,
-        "item": {**asdict(whole.item), "id": whole.item.digest},
+        "item": {**described(whole.item), "id": whole.item.digest},
+        "sink": visible(whole.sink),
         "started": _time(whole.started),
         "finished": _time(whole.finished),
     }
 
 
-def _table(receipts: Iterable[Receipt]) -> Table:
+def _table(receipts: Iterable[Receipt], *, wide: bool) -> Table:
     table = Table(box=None, pad_edge=False)
     for name in ("finished", "state"):
-        table.add_column(name)
-    for name in ("lines", "records", "rejects", "control", "blank"):
-        table.add_column(name, justify="right")
-    table.add_column("sink", overflow="fold")
+        table.add_column(name, no_wrap=True)
+    for name in ("lines", "records", "rejects", *(("control", "blank") if wide else ())):
+        table.add_column(name, justify="right", no_wrap=True)
+    if wide:
+        table.add_column("sink", overflow="fold")
     table.add_column("object", overflow="fold", ratio=1)
     for receipt in receipts:
-        table.add_row(*(Text(cell) for cell in _cells(receipt)))
+        table.add_row(*(Text(cell) for cell in _cells(receipt, wide=wide)))
     return table
 
 
-def _cells(receipt: Receipt) -> tuple[str, ...]:
+def _cells(receipt: Receipt, *, wide: bool) -> tuple[str, ...]:
     whole, counts = receipt.whole, receipt.whole.counts
-    figures = (counts.lines, counts.records, whole.dead_rejects, counts.control, counts.blank)
+    beside = (f"{counts.control:,}", f"{counts.blank:,}", whole.sink.partition(":")[0]) if wide else ()
     return (
         _time(whole.finished),
         "truncated" if whole.truncated and whole.state == "complete" else whole.state,
-        *(f"{figure:,}" for figure in figures),
-        whole.sink.partition(":")[0],
-        whole.item.name,
+        *(f"{figure:,}" for figure in (counts.lines, counts.records, whole.dead_rejects)),
+        *beside,
+        visible(whole.item.name),
     )
 
 

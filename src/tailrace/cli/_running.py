@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -12,7 +12,8 @@ from threading import Event
 from rich.text import Text
 
 from tailrace.cli import _summary
-from tailrace.cli._console import people, surroundings, warn
+from tailrace.cli._cells import visible
+from tailrace.cli._console import people, regular, surroundings, warn
 from tailrace.cli._progress import display
 from tailrace.deadletters import DeadCount, DeadFile
 from tailrace.disk import writing
@@ -39,12 +40,13 @@ def parse(words: Sequence[str], resolved: Resolved, rejects: str | None, *, stri
     given = surroundings(settings)
     if not words and sys.stdin.isatty():
         raise UsageError("nothing to read: give files, folders or s3://BUCKET/PREFIX, or pipe a log in")
-    with _dead_letters(rejects) as dead:
+    with _dead_letters(rejects, words) as (dead, *written):
+        given = replace(given, outputs=regular(given.stdout, *written))
         home = Home(MemoryState(given.clock), dead, [StdoutSink(given.stdout, settings.schema)])
         job = _job(settings, given, again=False)
         summary = _run(words or ("-",), given, job, lambda: [home], workers=1)
     console = people()
-    _summary.tell(console, summary)
+    _summary.tell(console, summary, kept=False)
     console.print(_summary.line(summary), style="dim")
     return _summary.exit_code(summary, strict=strict)
 
@@ -58,9 +60,9 @@ def ship(words: Sequence[str], resolved: Resolved, *, again: bool, strict: bool)
     with closing(Depot(resolved, asked, given)) as depot:
         summary = _run(words, replace(given, known=depot.known), job, depot.crew, workers=settings.workers)
     console = people()
-    _summary.tell(console, summary)
+    _summary.tell(console, summary, kept=True)
     console.print(_summary.table(summary))
-    console.print(Text(_places(asked, depot, summary)), style="dim")
+    console.print(Text(visible(_places(asked, depot, summary))), style="dim")
     return _summary.exit_code(summary, strict=strict)
 
 
@@ -98,14 +100,22 @@ def _run(words: Sequence[str], given: Surroundings, job: Job, crew: Crew, *, wor
 
 
 @contextmanager
-def _dead_letters(path: str | None) -> Iterator[DeadLetters]:
+def _dead_letters(path: str | None, words: Sequence[str]) -> Iterator[tuple[DeadLetters, *tuple[int, ...]]]:
+    """Where rejects go, and the descriptor of their file. Raises UsageError if that is something to be read, before it is overwritten."""
     if path is None:
-        yield DeadCount()
+        yield (DeadCount(),)
         return
+    if path == "-":
+        raise UsageError("--rejects -: standard output takes the records; name a file for the rejects")
+    for word in words:
+        with suppress(OSError):  # one of them is not there yet, or cannot be looked at
+            if Path(word).samefile(path):
+                message = f"--rejects {path}: {word} is to be read; name another file for the rejects"
+                raise UsageError(message)
     with writing(path):
         file = Path(path).open("wb")  # noqa: SIM115 - closed below, where the disk may refuse the rest
     try:
-        yield DeadFile(file)
+        yield DeadFile(file), file.fileno()
     finally:
         with writing(path):
             file.close()

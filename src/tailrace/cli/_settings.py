@@ -32,7 +32,7 @@ def show(resolved: Resolved, *, as_json: bool) -> None:
     found = [*rows(resolved), *named(resolved)]
     if as_json:
         for row in found:
-            click.echo(msgspec.json.encode(row._asdict()).decode())
+            click.echo(msgspec.json.encode(row._asdict()))
         return
     table = Table("setting", "value", "from", "meaning", box=None, pad_edge=False)
     for row in found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 
@@ -9,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tailrace.cli._cells import visible
 from tailrace.errors import EXIT_FAILED_CHECK, EXIT_INTERRUPTED, EXIT_OK, EXIT_PARTIAL, EXIT_TERMINATED, EXIT_UNUSABLE
 from tailrace.hosts.once import Summary
 
@@ -27,8 +29,8 @@ def exit_code(summary: Summary, *, strict: bool) -> int:
     return EXIT_FAILED_CHECK if strict and (summary.counts.rejects or summary.truncated) else EXIT_OK
 
 
-def troubles(summary: Summary) -> Iterator[str]:
-    """Each thing that went wrong, in a sentence."""
+def troubles(summary: Summary, *, kept: bool) -> Iterator[str]:
+    """Each thing that went wrong, in a sentence; `kept`: receipts tell the next run where to go on."""
     kinds = (
         ("warning", [f"{name} {_why(cause)}" for name, cause in summary.truncated.items()]),
         ("error", summary.errors),
@@ -40,7 +42,7 @@ def troubles(summary: Summary) -> Iterator[str]:
     if summary.items["held"]:
         yield f"error: {counted(summary.items['held'], 'object')} left to another process that is at work on them; run again"
     if summary.signal:
-        yield "interrupted: what is confirmed stays so; run again to go on from there"
+        yield "interrupted" + (": what is confirmed stays so; run again to go on from there" if kept else "")
 
 
 def _why(cause: str) -> str:
@@ -56,8 +58,11 @@ def line(summary: Summary) -> str:
         if several
         else counted(counts.records, "record")
     )
-    rejected = f"{counts.reject_lines:,} rejected{_reasons(summary)}"
-    return f"{counted(counts.lines, 'line')} = {records} + {rejected} + {counts.control:,} control + {counts.blank:,} blank"
+    reasons = summary.reasons.copy()
+    truncated = f"; {cut:,} truncated" if (cut := reasons.pop("truncated", 0)) else ""  # no line belongs to it
+    rejected = f"{counts.reject_lines:,} rejected{_reasons(reasons)}"
+    account = f"{records} + {rejected} + {counts.control:,} control + {counts.blank:,} blank"
+    return f"{counted(counts.lines, 'line')} = {account}{truncated}"
 
 
 def table(summary: Summary) -> Table:
@@ -79,7 +84,7 @@ def _rows(summary: Summary) -> Iterator[tuple[str, str, str]]:
     for name, figure, note in (
         ("lines", counts.lines, _speed(summary)),
         ("records", counts.records, f"of {counts.record_lines:,} lines" if several else ""),
-        ("rejects", rejects, _reasons(summary).strip(" ()")),
+        ("rejects", rejects, _reasons(summary.reasons).strip(" ()")),
         ("control", counts.control, "headers and test files"),
         ("blank", counts.blank, ""),
         ("invalid", counts.invalid, "fields that do not fit their type, kept in `invalid`"),
@@ -100,8 +105,8 @@ def _others(summary: Summary) -> str:
     )  # fmt: skip
 
 
-def _reasons(summary: Summary) -> str:
-    told = ", ".join(f"{reason} {number:,}" for reason, number in summary.reasons.most_common())
+def _reasons(reasons: Counter[str]) -> str:
+    told = ", ".join(f"{reason} {number:,}" for reason, number in reasons.most_common())
     return f" ({told})" if told else ""
 
 
@@ -125,7 +130,7 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def tell(console: Console, summary: Summary) -> None:
-    """Say what went wrong."""
-    for trouble in troubles(summary):
-        console.print(Text(trouble))
+def tell(console: Console, summary: Summary, *, kept: bool) -> None:
+    """Say what went wrong; `kept` as above."""
+    for trouble in troubles(summary, kept=kept):
+        console.print(Text(visible(trouble)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import click
@@ -29,5 +28,4 @@ def command(*, sql: str | None, form: str | None, **flags: Any) -> None:
     """Answer a question in SQL, or list the views that there are."""
     from tailrace.cli import _query  # noqa: PLC0415 - not needed for --help
 
-    text = sys.stdin.read() if sql == "-" else sql
-    _query.run(resolved(flags).settings.store, text, form or "table")
+    _query.run(resolved(flags).settings.store, sql, form or "table")

@@ -48,9 +48,9 @@ def clients(settings: Settings) -> Callable[[str], Any]:
 
 
 def opened_sources(words: Sequence[str], given: Surroundings) -> list[Source]:
-    """The sources that the words of a command line mean, in their order. Raises UsageError."""
+    """The sources that the words of a command line mean, in their order; a word given twice means one. Raises UsageError."""
     found: list[Source] = []
-    for kind, following in groupby(words, key=registry.source_of):
+    for kind, following in groupby(dict.fromkeys(words), key=registry.source_of):
         together = list(following)
         groups = [together] if kind.fallback else [[word] for word in together]
         found += [kind.open(group, given) for group in groups]

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from threading import Lock, Thread
 from types import FrameType
 from typing import Protocol
@@ -79,7 +80,7 @@ class Once:
         self._sources, self._crew, self._job, self._display = sources, crew, job, display
         self._summary = Summary()
         self._lock = Lock()
-        self._items = ((source, item) for source in sources for item in source.items())
+        self._items = _each_once(sources)
         self._failure: BaseException | None = None
 
     def run(self, workers: int) -> Summary:
@@ -172,6 +173,19 @@ class Once:
         with self._lock:
             self._failure = self._failure or error
         self._job.stop.set()
+
+
+def _each_once(sources: Sequence[Source]) -> Iterator[tuple[Source, Item]]:
+    """The items of all sources. Sources may overlap, and two workers must not deliver the same item."""
+    seen = set[bytes]()
+    for source in sources:
+        for item in source.items():
+            if len(sources) > 1:  # one source alone gives each item once
+                token = blake2b(item.identity.token, digest_size=16).digest()
+                if token in seen:
+                    continue
+                seen.add(token)
+            yield source, item
 
 
 class _Worker(Thread):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Literal, Protocol
 
 from tailrace.errors import UsageError
@@ -10,10 +11,8 @@ from tailrace.kernel.plan import ItemPlan, Plan
 from tailrace.model import Batch
 
 Choice = Literal["auto", "native", "reference"]
-MISSING = (
-    "the native kernel is not installed, so its reference twin in Python reads, about fifty times slower;"
-    " pip install 'tailrace[kernel]'"
-)
+_INSTEAD = "its reference twin in Python reads, about fifty times slower"
+_REMEDY = "pip install 'tailrace[kernel]'"
 
 
 class Parser(Protocol):
@@ -30,14 +29,17 @@ def parser_class(choice: Choice, notice: Callable[[str], None]) -> Callable[[Pla
     """The parser to use; `notice` is told if it is the twin only for want of the other. Raises UsageError."""
     if choice != "reference":
         try:
-            from tailrace.kernel import native  # noqa: PLC0415 - may be missing
-        except ModuleNotFoundError as error:
-            if error.name != "tailrace_kernel":
-                raise
+            import_module("tailrace_kernel")
+        except ImportError as error:
+            missing = isinstance(error, ModuleNotFoundError) and error.name == "tailrace_kernel"
+            why = "is not installed" if missing else f"cannot be loaded here ({error})"
             if choice == "native":
-                raise UsageError("the native kernel is not installed: pip install 'tailrace[kernel]'") from error
-            notice(MISSING)
+                message = f"the native kernel {why}: {_REMEDY}"
+                raise UsageError(message) from error
+            notice(f"the native kernel {why}, so {_INSTEAD}; {_REMEDY}")
         else:
+            from tailrace.kernel import native  # noqa: PLC0415 - needs what may be missing
+
             return native.Parser
     from tailrace.kernel import reference  # noqa: PLC0415 - not needed beside the native one
 

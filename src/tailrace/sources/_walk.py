@@ -14,6 +14,8 @@ from glob import has_magic
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from tailrace.receipts import FILE
+
 _NOTHING_THERE: Final = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
 """So fails a link that leads nowhere, or a file that was just removed: nothing can be lost there."""
 
@@ -35,6 +37,7 @@ class Walk:
         """The file of that path; or all files below that folder; or those that match it as a pattern. Sorted.
 
         Names that start with a dot are only found if they are written out, and so are pipes and devices.
+        Stores are passed over.
         """
         if has_magic(path) and not os.path.lexists(path):
             yield from self._matching(Path(path).parts)
@@ -84,6 +87,9 @@ class Walk:
 
 
 def _visible(folder: Path) -> list[Path]:
+    """What is in a folder, but for what is hidden; nothing in one where receipts are kept, a store."""
+    if (folder / FILE).is_file():
+        return []
     return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 

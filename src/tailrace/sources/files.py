@@ -10,7 +10,7 @@ to be known by, and nothing of it was delivered, so it becomes another item when
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from glob import has_magic
@@ -33,14 +33,22 @@ _CLOCK: Final = SystemClock()
 class Files:
     """The files at the given paths: each regular file is an item, once, in the order of the paths and of the names.
 
-    In folders, names that start with a dot are left out; links to files are followed, and links to folders as long
-    as they lead to folders not yet seen. A pipe or device is read if its path is given; no receipt is kept for it.
+    In folders, names that start with a dot are left out, and so are stores; links to files are followed, and links to
+    folders as long as they lead to folders not yet seen. A pipe or device is read if its path is given; no receipt is kept for it. What the
+    run itself writes, `outputs`, is passed over.
     """
 
-    def __init__(self, paths: Sequence[str], known: Known = nothing_known, clock: Clock = _CLOCK) -> None:
+    def __init__(
+        self,
+        paths: Sequence[str],
+        known: Known = nothing_known,
+        clock: Clock = _CLOCK,
+        outputs: Collection[tuple[int, int]] = (),
+    ) -> None:
         self._paths = paths
         self._known = known
         self._clock = clock
+        self._outputs = outputs
 
     def items(self) -> Iterator[Item]:
         """The files. Raises UsageError, before the first, if there is nothing at one of the paths.
@@ -53,6 +61,8 @@ class Files:
         walk, seen = Walk(), set[str]()
         for path in self._paths:
             for found in walk.files(path):
+                if _is_one_of(found.path, self._outputs):
+                    continue
                 item = self._item(found)
                 if item.identity.key not in seen:
                     seen.add(item.identity.key)
@@ -144,10 +154,17 @@ def _told(path: Path, error: OSError) -> SourceError:
 
 def _nothing_at(path: str) -> str:
     if _is_folder(Path(path)) and path:
-        return f"there are no files in {path}; names that start with a dot are left out unless given themselves"
+        return f"there are no files in {path}; stores, and names that start with a dot, are passed over"
     if os.path.lexists(path):
         return f"the link {path} leads nowhere"
     return f"no file matches {path}" if has_magic(path) else f"there is no file {path or '(an empty path)'}"
+
+
+def _is_one_of(path: Path, outputs: Collection[tuple[int, int]]) -> bool:
+    with suppress(OSError):
+        status = path.stat()
+        return (status.st_dev, status.st_ino) in outputs
+    return False
 
 
 def _is_folder(path: Path) -> bool:
@@ -162,7 +179,10 @@ def _source(words: Sequence[str], given: Surroundings) -> Files:
         if separator and not os.path.lexists(word):
             message = f"{word}: no source is written {scheme}://…; sources are files, folders, patterns, - and s3://…"
             raise UsageError(message)
-    return Files(words, given.known, given.clock)
+        if _is_one_of(Path(word), given.outputs):
+            message = f"{word} is written by this run, so it cannot be read; write to another file"
+            raise UsageError(message)
+    return Files(words, given.known, given.clock, given.outputs)
 
 
 SOURCE = SourceKind(

@@ -29,12 +29,9 @@ class S3:
 
     def __init__(self, url: str, client: Any, clock: Clock) -> None:
         self._url = url
-        self._bucket, _, self._prefix = url.removeprefix(SCHEME).partition("/")
+        self._bucket, self._prefix = _place(url)
         self._client = client
         self._clock = clock
-        if not url.startswith(SCHEME) or not self._bucket:
-            message = f"{url} is no place in S3; write s3://bucket or s3://bucket/prefix"
-            raise UsageError(message)
 
     def items(self) -> Iterator[Item]:
         """The objects, listed page by page. Raises UsageError if there are none, and Fatal if they cannot be listed."""
@@ -127,6 +124,15 @@ class S3:
         return told or SourceError(f"{name} could not be read to its end ({failures.code_of(error)}); run again")
 
 
+def _place(url: str) -> tuple[str, str]:
+    """Bucket and prefix. Raises UsageError."""
+    bucket, _, prefix = url.removeprefix(SCHEME).partition("/")
+    if not url.startswith(SCHEME) or not bucket:
+        message = f"{url} is no place in S3; write s3://bucket or s3://bucket/prefix"
+        raise UsageError(message)
+    return bucket, prefix
+
+
 def _fatal(error: Exception, name: str, bucket: str, client: Any) -> Fatal | None:
     code, endpoint = failures.code_of(error), failures.endpoint_of(client)
     if code == "NoSuchBucket":
@@ -146,6 +152,7 @@ def _name(identity: Identity) -> str:
 
 def _source(words: Sequence[str], given: Surroundings) -> S3:
     (url,) = words
+    _place(url)  # what is wrong with it is told before what may be wrong with the cloud
     return S3(url, given.client("s3"), given.clock)
 
 

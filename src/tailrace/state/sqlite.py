@@ -11,7 +11,7 @@ from typing import Self
 from tailrace.clock import Clock
 from tailrace.errors import Fatal, UsageError
 from tailrace.model import Identity, StoredFile
-from tailrace.receipts import Receipt
+from tailrace.receipts import FILE, Receipt
 from tailrace.state._database import Readers, Writer, connect, unusable
 from tailrace.state._schema import (
     SELECT,
@@ -26,8 +26,6 @@ from tailrace.state._schema import (
     unbound,
 )
 from tailrace.state.catalog import Catalog, record, retire
-
-FILE = "receipts.sqlite"
 
 
 class SqliteState:

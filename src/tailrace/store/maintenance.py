@@ -19,8 +19,8 @@ from tailrace.clock import Clock
 from tailrace.disk import publish, writing
 from tailrace.errors import Fatal, UsageError
 from tailrace.model import StoredFile
+from tailrace.receipts import FILE
 from tailrace.sinks.store import DATA, TEMPORARY, require_pyarrow
-from tailrace.state.sqlite import FILE
 from tailrace.store.opening import Store, open_store, remove
 
 TARGET_ROWS = 1_000_000

@@ -18,8 +18,9 @@ from tailrace.clock import Clock
 from tailrace.deadletters import DeadFolder
 from tailrace.disk import make_directory, writing
 from tailrace.errors import Fatal, UsageError
+from tailrace.receipts import FILE
 from tailrace.sinks.store import DATA, MEMORY, TEMPORARY, StoreSink, store_name
-from tailrace.state.sqlite import FILE, SqliteState
+from tailrace.state.sqlite import SqliteState
 
 LOCK = "lock"
 SPILL = "spill-"
@@ -101,6 +102,9 @@ def _accept(directory: Path) -> None:
     others = {entry.name for entry in directory.iterdir()} - _ALLOWED
     if others and FILE not in others:
         message = f"{directory} is no store and not empty; choose a new or empty folder"
+        raise UsageError(message)
+    if DATA in others and not (directory / FILE).stat().st_size:  # what no receipt lists would be removed
+        message = f"{directory} holds records, but {FILE} is empty; restore it from a backup or choose another folder"
         raise UsageError(message)
 
 
