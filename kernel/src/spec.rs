@@ -165,6 +165,7 @@ pub enum Escape {
     Backslash,
     Hash,
     Structured,
+    Both,
 }
 
 /// One field of a line.
@@ -227,6 +228,7 @@ pub enum Token {
 pub enum Shape {
     Integer,
     Word,
+    Query,
     Date,
     Endpoint,
     Quoted,

@@ -99,7 +99,7 @@ def _pieces(text: str) -> tuple[list[Piece], set[str]]:
     while at < len(text):
         if text[at] != "%" or text.startswith("%%", at):
             step = 2 if text[at] == "%" else 1
-            pieces.append(Space() if text[at] in " \t" else Text(text[at]))
+            pieces.append(Space() if text[at] == " " else Text(text[at]))
             at += step
             continue
         match = _ITEM.match(text, at)
@@ -149,7 +149,7 @@ def _plain(expression: str) -> Column:
 
 
 def _flags(text: str | None, defaults: set[str]) -> set[str]:
-    """The flags in force after `{+Q,-E,…}`."""
+    """The flags in force after `{+Q,-E,…}`; HAProxy passes over one without a sign."""
     flags = set(defaults)
     for flag in re.split(r"[,\s]+", text or ""):
         if flag in ("+cbor", "+bin"):
@@ -157,8 +157,8 @@ def _flags(text: str | None, defaults: set[str]) -> set[str]:
             raise UsageError(message)
         if flag[:1] == "-":
             flags.discard(flag[1:])
-        elif flag:
-            flags.add(flag.removeprefix("+"))
+        elif flag[:1] == "+":
+            flags.add(flag[1:])
     return flags
 
 
@@ -230,12 +230,15 @@ def _fields(item: Item) -> tuple[Field, ...]:
     columns = (alias.column, *alias.parts)
     if item.name and alias.shape != "date":
         columns = (replace(alias.column, name=item.name), *alias.parts)
-    escape: Escape = "structured" if item.escaped else alias.escape
+    escape: Escape = alias.escape
+    if item.escaped:
+        escape = "both" if escape == "hash" else "structured"
     return (
         Field(
             label=alias.label,
             kind=alias.kind,
             columns=columns,
+            quoted=item.quoted and not alias.never_quoted,
             escape=escape,
             minus_one_absent=alias.minus_one_absent,
             empty_absent=True,
