@@ -442,8 +442,10 @@ impl Ends {
         while line.get(begin) == Some(&b'"') {
             let Some(len) = memchr::memchr(b'"', &line[begin + 1..]) else { break };
             texts.push((begin + 1, begin + 1 + len));
-            begin += len + 2;
-            begin += usize::from(line[begin..].starts_with(b" \""));
+            begin += len + 3;
+            if line.get(begin - 1) != Some(&b' ') {
+                break;
+            }
         }
         for count in texts.len().saturating_sub(attempt.quoted_behind(self.number))..=texts.len() {
             let mut found = Found::default();

@@ -114,8 +114,9 @@ def test_the_default_format_can_be_given_as_well(kernel: Kernel) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [r"%ci\ %ST", '"%ci %ST"', "'%ci %ST'", r'"%ci\ %ST"', "%ci  %ST", " %ci  %ST ", "%{+Q}o %{-Q}ci %ST", "%{Q}ci %ST"]
-)
+    "text", [r"%ci\ %ST", '"%ci %ST"', "'%ci %ST'", r'"%ci\ %ST"', "%ci  %ST", " %ci  %ST ", "%{+Q}o %{-Q}ci %ST",
+     "%{Q}ci %ST"],
+)  # fmt: skip
 def test_quotes_and_escapes_of_the_configuration_are_no_part_of_the_format(kernel: Kernel, text: str) -> None:
     assert record(kernel, text, "192.0.2.7 200") == {"client_ip": "192.0.2.7", "status_code": 200}
 
@@ -159,6 +160,7 @@ def test_quotes_and_escapes_of_the_configuration_are_no_part_of_the_format(kerne
         ("%{+Q}o %hrl %ST %hsl %HM", '400 "<BADREQ>"', {"status_code": 400, "request_method": "<BADREQ>"}),
         ("%{+Q}o %hrl %hsl %HM", '"a" "b" "GET"', {"captured_request_headers": ["a"], "captured_response_headers": ["b"],
                                                    "request_method": "GET"}),
+        ("%{+Q}o %hrl %ST", '"a""b" 200', None),
         ("%{+E}HU %ST", r"/#22\\a\]b\x 200", {"request_url": r'/"\a]b\x', "status_code": 200}),
         ("%{+E,+Q}hr %ST", r'"{\\#7C\]|#C3#A9}" 200', {"captured_request_headers": [r"\|]", "é"], "status_code": 200}),
         ("%r %ST", "GET /a b c HTTP/1.1 200", {"request": "GET /a b c HTTP/1.1", "request_method": "GET", "request_url": "/a b c",

@@ -24,8 +24,9 @@ Escape = Literal["", "hex", "backslash", "hash", "structured", "both"]
 r"""What is decoded: `\xHH` and `\"` (hex), `\"` (backslash), `#HH` (hash), `\"` `\\` `\]` (structured), the last two (both)."""
 
 Shape = Literal[
-    "integer", "word", "query", "date", "endpoint", "quoted", "captures", "listed", "cookies", "request", "loose", "slack"
-]
+    "integer", "word", "query", "date", "endpoint", "quoted", "captures", "listed", "cookies", "request", "loose",
+    "slack",
+]  # fmt: skip
 """How a variable of a template finds its end."""
 
 Token = Literal["any", "time", "name", "path", "ip", "endpoint", "integer", "float", "version"]

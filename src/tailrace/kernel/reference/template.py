@@ -169,7 +169,8 @@ def _drop_partial(attempt: _Attempt, end: int) -> None:
     for number in range(end - 1, -1, -1):
         element = elements[number]
         if isinstance(element, Variable) and any(text is not None for text in attempt.texts.get(number, ())):
-            if element.shape in ("integer", "word", "query", "endpoint", "date") and attempt.ends[number] == len(attempt.line):
+            partial = element.shape in ("integer", "word", "query", "endpoint", "date")
+            if partial and attempt.ends[number] == len(attempt.line):
                 del attempt.texts[number]
             return
 
@@ -306,7 +307,9 @@ def _listed(attempt: _Attempt, number: int, at: int) -> Iterator[int]:
     while line[begin : begin + 1] == b'"' and (close := line.find(b'"', begin + 1)) >= 0:
         found.append(line[begin + 1 : close])
         ends.append(close + 1)
-        begin = close + 1 + (line[close + 1 : close + 3] == b' "')
+        begin = close + 2
+        if line[close + 1 : begin] != b" ":
+            break
     element, *behind = attempt.template.elements[number:]
     fewer = sum(isinstance(other, Variable) and other.shape == "quoted" for other in behind)
     for count in range(len(found), max(len(found) - fewer, 0) - 1, -1):
