@@ -326,11 +326,12 @@ impl<'a> Work<'a> {
     #[inline(never)]
     fn control(&mut self, line: Line<'_>, segment: u32) {
         let plan = &self.parser.plan;
-        if plan.explicit && plan.formats[0].syslog.is_some() {
-            if let Ok(row) = self.reader.read(Scalar, line, segment, &mut self.batch.block) {
-                self.record(row, self.parser.offset, 1);
-                return;
-            }
+        if plan.explicit
+            && plan.formats[0].syslog.is_some()
+            && let Ok(row) = self.reader.read(Scalar, line, segment, &mut self.batch.block)
+        {
+            self.record(row, self.parser.offset, 1);
+            return;
         }
         self.batch.counts.lines += 1;
         self.batch.counts.control += 1;

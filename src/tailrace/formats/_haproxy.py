@@ -19,6 +19,7 @@ from tailrace.kernel.names import EXTRA, FORMAT, ID, INVALID, SCHEMAS, TIME_SOUR
 
 MS = "ms"
 _ITEM = re.compile(r"%(?:\((?P<name>[^):]*)(?::\w+)?\))?(?:\{(?P<flags>[^}]*)\})?(?:\[|(?P<alias>[A-Za-z]+))")
+_HEXADECIMAL = frozenset(("%ci", "%cp", "%fi", "%fp", "%si", "%sp", "%bi", "%bp", "%Ts", "%ms", "%rt", "%pid"))
 _CLIENT_CONTROLLED: frozenset[Shape] = frozenset(("quoted", "captures", "listed", "cookies", "request", "loose"))
 
 
@@ -128,7 +129,15 @@ def _item(text: str, match: re.Match[str], defaults: set[str]) -> tuple[Item, in
     else:
         expression, end = _expression(text, match.end())
         alias = EXPRESSIONS.get(expression) or Alias(_plain(expression), "loose", f"%[{expression}]")
+    if "X" in flags and alias.label in _HEXADECIMAL:
+        alias = _hexadecimal(alias)
     return Item(alias, "Q" in flags, "E" in flags, match["name"] or ""), end
+
+
+def _hexadecimal(alias: Alias) -> Alias:
+    """What `+X` writes in hexadecimal: a text, under HAProxy's own name, since Tailrace's are those of plain values."""
+    what = column(alias.label.removeprefix("%"), f"{alias.column.doc}, in hexadecimal")
+    return replace(alias, column=what, shape="word", kind="text", minus_one_absent=False)
 
 
 def _expression(text: str, start: int) -> tuple[str, int]:
