@@ -192,7 +192,7 @@ def log_format_cases(draw: st.DrawFn) -> Case:
 
 
 def log_format_strings() -> st.SearchStrategy[str]:
-    flags = st.sampled_from(("", "", "", "{+Q}", "{+E}", "{+Q,+E}", "{-Q}"))
+    flags = st.sampled_from(("", "", "", "{+Q}", "{+E}", "{+Q,+E}", "{-Q}", "{+X}"))
     names = st.sampled_from(("", "", "", "(mine)", "(other:str)"))
     alias = st.sampled_from(sorted(ALIASES)) | st.sampled_from(
         [f"[{known}]" for known in EXPRESSIONS] + ["[var(txn.x)]"]
@@ -222,6 +222,7 @@ SHAPES: dict[str, tuple[bytes, ...]] = {
     "date": (b"20/Nov/2026:19:54:26.480", b"20/Nov/2026:19:54:26 +0100", b"1795262400", b"31/Feb/2026:00:00:00"),
     "endpoint": (b"192.0.2.7:80", b"::1:59326", b"unix:1", b"-:1"),
     "quoted": (b'"a b"', b'"a\\"b"', b'\\"a\\"', b'"GET / HTTP/1.1"', b'"open'),
+    "query": (b"?a=b", b"", b"?", b"<BADREQ>", b"?q#22"),
     "captures": (b"{a|b}", b"{}", b"{#22|", b"", b"{|}"),
     "listed": (b'"a" "b"', b'"a"', b'"" "" ""', b'"a'),
     "cookies": (b"- -", b"a=1 a=2", b'S="q v" -', b"S=x y S=z", b"a b c d"),

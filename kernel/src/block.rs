@@ -169,7 +169,7 @@ impl<'a> View<'a> {
     pub fn is_plain(self, span: Span, escape: Escape) -> bool {
         !span.in_arena()
             && !self.special.any(span.start(), span.end())
-            && (escape != Escape::Hash || memchr::memchr(b'#', self.text(span)).is_none())
+            && (!matches!(escape, Escape::Hash | Escape::Both) || memchr::memchr(b'#', self.text(span)).is_none())
     }
 }
 

@@ -426,7 +426,9 @@ impl<C: Cpu> Writer<'_, C> {
     /// run of bytes beyond ASCII, some of which may be escaped. Gives how long it is.
     fn odd(&mut self, text: &[u8], reading: Option<(u8, Read)>) -> usize {
         let next = |at: usize| match (text.get(at), reading) {
-            (Some(&byte), Some((mark, read))) if byte == mark => read(&text[at..]).or(Some((byte, 1))),
+            (Some(&byte), Some((mark, read))) if byte == mark || byte == b'\\' && mark == b'#' => {
+                read(&text[at..]).or(Some((byte, 1)))
+            }
             (byte, _) => byte.map(|&byte| (byte, 1)),
         };
         let (byte, width) = next(0).unwrap_or((0, 1));

@@ -316,11 +316,25 @@ impl<'a> Work<'a> {
             self.batch.counts.lines += 1;
             self.batch.counts.blank += 1;
         } else if is_control(text) {
-            self.batch.counts.lines += 1;
-            self.batch.counts.control += 1;
+            self.control(line, segment);
         } else {
             self.single(cpu, line, raw, segment);
         }
+    }
+
+    /// A line that begins as control lines do. A header of a client may begin `HAProxy`'s lines.
+    #[inline(never)]
+    fn control(&mut self, line: Line<'_>, segment: u32) {
+        let plan = &self.parser.plan;
+        if plan.explicit
+            && plan.formats[0].syslog.is_some()
+            && let Ok(row) = self.reader.read(Scalar, line, segment, &mut self.batch.block)
+        {
+            self.record(row, self.parser.offset, 1);
+            return;
+        }
+        self.batch.counts.lines += 1;
+        self.batch.counts.control += 1;
     }
 
     #[inline(always)]

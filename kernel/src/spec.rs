@@ -187,6 +187,7 @@ pub enum Escape {
     Backslash,
     Hash,
     Structured,
+    Both,
 }
 
 /// One field of a line.
@@ -249,6 +250,7 @@ pub enum Token {
 pub enum Shape {
     Integer,
     Word,
+    Query,
     Date,
     Endpoint,
     Quoted,
@@ -429,6 +431,7 @@ impl Template {
         match self.elements.get(number + 1) {
             Some(Element::Space) => b" ",
             Some(Element::Text { text }) => text.as_bytes(),
+            Some(Element::Variable { shape: Shape::Query, .. }) => b"?",
             _ => b"",
         }
     }

@@ -143,6 +143,13 @@ impl Walk<'_> {
             }
             Shape::Date => at + self.date(at)?,
             Shape::Endpoint => endpoint_end(line, at, self.template.text_behind(number))?,
+            Shape::Query if matches!(line.get(at), Some(b'?' | b'<')) => {
+                word_end(line, at, self.template.text_behind(number))
+            }
+            Shape::Query => {
+                self.found.texts.push(None);
+                return Some(at);
+            }
             _ => {
                 let end = slack_end(line, at);
                 if end > at {
@@ -179,6 +186,7 @@ impl Walk<'_> {
                 self.found.quoted += 1;
                 Some(end + 1)
             }
+            Shape::Captures if fields[0].quoted => None,
             Shape::Captures if rest.first() != Some(&b'{') || !captures_any(self.captures, &fields[0]) => {
                 texts.push(None);
                 Some(at)

@@ -155,7 +155,11 @@ impl<'a> Attempt<'a> {
         let mut found = Found { end: len, ..Found::default() };
         match shape {
             Shape::Quoted if mark == b'"' && quotes == 1 => found.texts[0] = Some((at + 1, len)),
-            Shape::Captures if mark == b'{' && !rest.contains(&b'}') => found.texts[0] = Some((at + 1, len)),
+            Shape::Captures if rest.starts_with(self.braces(number).0) && !contains(rest, self.braces(number).1) => {
+                let begin = at + self.braces(number).0.len();
+                let half_closed = begin > at + 1 && len > begin && rest.ends_with(b"}");
+                found.texts[0] = Some((begin, len - usize::from(half_closed)));
+            }
             Shape::Listed if mark == b'"' && quotes % 2 == 1 => {
                 let texts = crate::cells::split(&rest[1..], b"\" \"").map(|(from, to)| (at + 1 + from, at + 1 + to));
                 found = Found { end: len, ..self.shared(&texts.collect::<Vec<_>>(), number) };
@@ -182,7 +186,7 @@ impl<'a> Attempt<'a> {
             else {
                 continue;
             };
-            let partial = matches!(shape, Shape::Integer | Shape::Word | Shape::Endpoint | Shape::Date);
+            let partial = matches!(shape, Shape::Integer | Shape::Word | Shape::Query | Shape::Endpoint | Shape::Date);
             if partial && found.end == self.line.len() {
                 self.found[number] = None;
             }
@@ -192,6 +196,20 @@ impl<'a> Attempt<'a> {
 
     fn fields(&self, number: usize) -> &'a [Field] {
         self.template.elements[number].fields()
+    }
+
+    /// How many quoted texts the template has behind an element: so many at the end of a list may be theirs.
+    fn quoted_behind(&self, number: usize) -> usize {
+        let is_quoted = |element: &&Element| matches!(element, Element::Variable { shape: Shape::Quoted, .. });
+        self.template.elements[number + 1..].iter().filter(is_quoted).count()
+    }
+
+    /// What opens and closes a block of captured headers, which `+Q` quotes.
+    fn braces(&self, number: usize) -> (&'static [u8], &'static [u8]) {
+        match &self.template.elements[number] {
+            Element::Variable { fields, .. } if fields[0].quoted => (b"\"{", b"}\""),
+            _ => (b"{", b"}"),
+        }
     }
 
     fn shared(&self, texts: &[Place], number: usize) -> Found {
@@ -209,6 +227,13 @@ impl<'a> Attempt<'a> {
             Shape::Word => {
                 let end = word_end(self.line, at, self.template.text_behind(number));
                 (end > at).then_some(((at, end), end))?
+            }
+            Shape::Query => {
+                if !matches!(self.line.get(at), Some(b'?' | b'<')) {
+                    return Some(at); // HAProxy leaves it out where a URL has no query
+                }
+                let end = word_end(self.line, at, self.template.text_behind(number));
+                ((at, end), end)
             }
             Shape::Endpoint => {
                 let end = endpoint_end(self.line, at, self.template.text_behind(number))?;
@@ -426,17 +451,28 @@ impl Ends {
 
     fn find_captures(&mut self, attempt: &Attempt<'_>) {
         let rest = &attempt.line[self.at..];
-        let any = captures_any(attempt.captures, &attempt.fields(self.number)[0]);
-        if rest.first() != Some(&b'{') || !any {
+        let (opening, closing) = attempt.braces(self.number);
+        if !rest.starts_with(opening) || !captures_any(attempt.captures, &attempt.fields(self.number)[0]) {
             self.ready.push((self.at, Found::default()));
-        } else if let Some(len) = memchr::memchr(b'}', rest) {
-            self.ready.push((self.at + len + 1, Self::text(self.at + 1, self.at + len)));
+        } else if let Some(len) = cells::find(rest, closing) {
+            self.ready.push((self.at + len + closing.len(), Self::text(self.at + opening.len(), self.at + len)));
         }
     }
 
     fn find_listed(&mut self, attempt: &Attempt<'_>) {
-        let (texts, end) = listed(attempt.line, self.at);
-        self.ready.push((end, attempt.shared(&texts, self.number)));
+        let (line, mut begin, mut texts) = (attempt.line, self.at, Vec::new());
+        while line.get(begin) == Some(&b'"') {
+            let Some(len) = memchr::memchr(b'"', &line[begin + 1..]) else { break };
+            texts.push((begin + 1, begin + 1 + len));
+            begin += len + 3;
+            if line.get(begin - 1) != Some(&b' ') {
+                break;
+            }
+        }
+        for count in texts.len().saturating_sub(attempt.quoted_behind(self.number))..=texts.len() {
+            let end = texts[..count].last().map_or(self.at, |&(_, end)| end + 1);
+            self.ready.push((end, attempt.shared(&texts[..count], self.number)));
+        }
     }
 
     fn next_cookies(&mut self, attempt: &Attempt<'_>, from: usize) -> Option<(usize, Found)> {
@@ -485,20 +521,6 @@ impl Ends {
         let order: Vec<usize> = ends.iter().copied().filter(|end| sound(end)).chain(other).collect();
         self.ready = order.into_iter().rev().map(|end| (end, Self::text(at, end))).collect();
     }
-}
-
-/// Texts in quotes, one after the other, and where they end.
-fn listed(line: &[u8], mut end: usize) -> (Vec<Place>, usize) {
-    let mut texts = Vec::new();
-    while line.get(end) == Some(&b'"') {
-        let Some(len) = memchr::memchr(b'"', &line[end + 1..]) else { break };
-        texts.push((end + 1, end + 1 + len));
-        end += len + 2;
-        if line[end..].starts_with(b" \"") {
-            end += 1;
-        }
-    }
-    (texts, end)
 }
 
 /// Where the request's cookie ends: at the only space, beside a dash, or before the same name; else both are extra.

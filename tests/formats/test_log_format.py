@@ -114,8 +114,9 @@ def test_the_default_format_can_be_given_as_well(kernel: Kernel) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [r"%ci\ %ST", '"%ci %ST"', "'%ci %ST'", r'"%ci\ %ST"', "%ci  %ST", " %ci\t%ST ", "%{+Q}o %{-Q}ci %ST"]
-)
+    "text", [r"%ci\ %ST", '"%ci %ST"', "'%ci %ST'", r'"%ci\ %ST"', "%ci  %ST", " %ci  %ST ", "%{+Q}o %{-Q}ci %ST",
+     "%{Q}ci %ST"],
+)  # fmt: skip
 def test_quotes_and_escapes_of_the_configuration_are_no_part_of_the_format(kernel: Kernel, text: str) -> None:
     assert record(kernel, text, "192.0.2.7 200") == {"client_ip": "192.0.2.7", "status_code": 200}
 
@@ -145,6 +146,26 @@ def test_quotes_and_escapes_of_the_configuration_are_no_part_of_the_format(kerne
         ("%(when)trl %ST", "20/Nov/2026:19:54:26 +0100 200", {"time": "2026-11-20T18:54:26Z", "status_code": 200}),
         ("%HM %HP %HQ %HV", "GET /a ?b HTTP/2.0", {"request_method": "GET", "HP": "/a", "HQ": "?b", "request_protocol": "HTTP/2.0"}),
         ("%HU", "/a#22b", {"request_url": '/a"b'}),
+        ("%ci\t%HM\t%ST", "192.0.2.7\tGET\t200", {"client_ip": "192.0.2.7", "request_method": "GET", "status_code": 200}),
+        ("%HM %HP %HQ %HV", "GET /a  HTTP/1.1", {"request_method": "GET", "HP": "/a", "request_protocol": "HTTP/1.1"}),
+        ("%HP%HQ %ST", "/a?b=#22 200", {"HP": "/a", "HQ": '?b="', "status_code": 200}),
+        ("%{+X}o %ci:%cp_%fi:%fp_%Ts_%rt:%pid %{-X}cp %ST", "7F000001:BB2E_7F000001:5210_6B01DC52_0070:3988 47918 200",
+         {"ci": "7F000001", "cp": "BB2E", "fi": "7F000001", "fp": "5210", "Ts": "6B01DC52", "rt": "0070", "pid": "3988",
+          "client_port": 47918, "status_code": 200}),
+        ("%HP%HQ %ST", "/a 200", {"HP": "/a", "status_code": 200}),
+        ("p=%HP q=%HQ s=%ST", "p=/a q= s=200", {"HP": "/a", "status_code": 200}),
+        ("p=%HP q=%HQ s=%ST", "p=<BADREQ> q=<BADREQ> s=400", {"HP": "<BADREQ>", "HQ": "<BADREQ>", "status_code": 400}),
+        ("%{+Q}HQ %ST", '"" 200', {"status_code": 200}),
+        ("%{+Q}hr %{+Q}hs %ST", '"{a#7C|b}" "{c}" 200', {"captured_request_headers": ["a|", "b"], "captured_response_headers": ["c"],
+                                                          "status_code": 200}),
+        ("%{+Q}hr %{+Q}hs %ST %{+Q}r", '200 "<BADREQ>"', {"status_code": 200, "request": "<BADREQ>"}),
+        ("%{+Q}o %ST %hsl %HM", '200 "a" "b" "GET"', {"status_code": 200, "captured_response_headers": ["a", "b"], "request_method": "GET"}),
+        ("%{+Q}o %hrl %ST %hsl %HM", '400 "<BADREQ>"', {"status_code": 400, "request_method": "<BADREQ>"}),
+        ("%{+Q}o %hrl %hsl %HM", '"a" "b" "GET"', {"captured_request_headers": ["a"], "captured_response_headers": ["b"],
+                                                   "request_method": "GET"}),
+        ("%{+Q}o %hrl %ST", '"a""b" 200', None),
+        ("%{+E}HU %ST", r"/#22\\a\]b\x 200", {"request_url": r'/"\a]b\x', "status_code": 200}),
+        ("%{+E,+Q}hr %ST", r'"{\\#7C\]|#C3#A9}" 200', {"captured_request_headers": [r"\|]", "é"], "status_code": 200}),
         ("%r %ST", "GET /a b c HTTP/1.1 200", {"request": "GET /a b c HTTP/1.1", "request_method": "GET", "request_url": "/a b c",
                                                 "request_protocol": "HTTP/1.1", "status_code": 200}),
         ("%r %ST", "<BADREQ> 400", {"request": "<BADREQ>", "status_code": 400}),
@@ -264,6 +285,28 @@ def test_blocks_of_captured_headers_belong_where_the_captures_say(
     assert found.get("captured_request_headers") == request_
     assert found.get("captured_response_headers") == response
     assert found["request_url"] == "/{x}"
+
+
+@pytest.mark.parametrize(
+    ("line", "agent"),
+    [("#C3#A9 200", "é"), ("#Fields: a 200", "#Fields: a"), ("Enable x for ELB: y 200", "Enable x for ELB: y")],
+)
+def test_a_header_at_the_beginning_of_a_line_makes_no_control_line(kernel: Kernel, line: str, agent: str) -> None:
+    assert record(kernel, "%hrl %ST", line) == {"captured_request_headers": [agent], "status_code": 200}
+    assert told(kernel, "%hrl %ST", line).counts.control == 0
+
+
+def test_what_is_no_record_of_the_named_format_may_be_a_control_line(kernel: Kernel) -> None:
+    counts = told(kernel, "%ci %ST", "#Fields: a\n192.0.2.7 200\n").counts
+    assert (counts.control, counts.records, counts.rejects) == (1, 1, 0)
+
+
+def test_a_block_of_headers_in_quotes_may_be_cut_anywhere(kernel: Kernel) -> None:
+    whole = '200 "{a|b#22}" "{c}"'
+    for end in range(len('200 "{'), whole.index('" ')):
+        found = told(kernel, "%ST %{+Q}hr %{+Q}hs", whole[:end]).record
+        assert found["truncated"] is True, whole[:end]
+        assert "|".join(found["captured_request_headers"]) in ("", "a", "a|", "a|b", "a|b#", "a|b#2", 'a|b"')
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ LOG_FORMATS = (
     "%ci - [%trl] %{+Q}r %CC %CS %tsc %hrl %hsl",
     "%r",
     "%[src] %% %f",
+    "%{+Q}hr %HM %HP%HQ\t%ST %{+Q}hsl %{+Q,+E}r %{+E}HU",
 )
 
 

@@ -19,6 +19,7 @@ from tailrace.kernel.names import EXTRA, FORMAT, ID, INVALID, SCHEMAS, TIME_SOUR
 
 MS = "ms"
 _ITEM = re.compile(r"%(?:\((?P<name>[^):]*)(?::\w+)?\))?(?:\{(?P<flags>[^}]*)\})?(?:\[|(?P<alias>[A-Za-z]+))")
+_HEXADECIMAL = frozenset(("%ci", "%cp", "%fi", "%fp", "%si", "%sp", "%bi", "%bp", "%Ts", "%ms", "%rt", "%pid"))
 _CLIENT_CONTROLLED: frozenset[Shape] = frozenset(("quoted", "captures", "listed", "cookies", "request", "loose"))
 
 
@@ -99,7 +100,7 @@ def _pieces(text: str) -> tuple[list[Piece], set[str]]:
     while at < len(text):
         if text[at] != "%" or text.startswith("%%", at):
             step = 2 if text[at] == "%" else 1
-            pieces.append(Space() if text[at] in " \t" else Text(text[at]))
+            pieces.append(Space() if text[at] == " " else Text(text[at]))
             at += step
             continue
         match = _ITEM.match(text, at)
@@ -128,7 +129,15 @@ def _item(text: str, match: re.Match[str], defaults: set[str]) -> tuple[Item, in
     else:
         expression, end = _expression(text, match.end())
         alias = EXPRESSIONS.get(expression) or Alias(_plain(expression), "loose", f"%[{expression}]")
+    if "X" in flags and alias.label in _HEXADECIMAL:
+        alias = _hexadecimal(alias)
     return Item(alias, "Q" in flags, "E" in flags, match["name"] or ""), end
+
+
+def _hexadecimal(alias: Alias) -> Alias:
+    """What `+X` writes in hexadecimal: a text, under HAProxy's own name, since Tailrace's are those of plain values."""
+    what = column(alias.label.removeprefix("%"), f"{alias.column.doc}, in hexadecimal")
+    return replace(alias, column=what, shape="word", kind="text", minus_one_absent=False)
 
 
 def _expression(text: str, start: int) -> tuple[str, int]:
@@ -149,7 +158,7 @@ def _plain(expression: str) -> Column:
 
 
 def _flags(text: str | None, defaults: set[str]) -> set[str]:
-    """The flags in force after `{+Q,-E,…}`."""
+    """The flags in force after `{+Q,-E,…}`; HAProxy passes over one without a sign."""
     flags = set(defaults)
     for flag in re.split(r"[,\s]+", text or ""):
         if flag in ("+cbor", "+bin"):
@@ -157,8 +166,8 @@ def _flags(text: str | None, defaults: set[str]) -> set[str]:
             raise UsageError(message)
         if flag[:1] == "-":
             flags.discard(flag[1:])
-        elif flag:
-            flags.add(flag.removeprefix("+"))
+        elif flag[:1] == "+":
+            flags.add(flag[1:])
     return flags
 
 
@@ -230,12 +239,15 @@ def _fields(item: Item) -> tuple[Field, ...]:
     columns = (alias.column, *alias.parts)
     if item.name and alias.shape != "date":
         columns = (replace(alias.column, name=item.name), *alias.parts)
-    escape: Escape = "structured" if item.escaped else alias.escape
+    escape: Escape = alias.escape
+    if item.escaped:
+        escape = "both" if escape == "hash" else "structured"
     return (
         Field(
             label=alias.label,
             kind=alias.kind,
             columns=columns,
+            quoted=item.quoted and not alias.never_quoted,
             escape=escape,
             minus_one_absent=alias.minus_one_absent,
             empty_absent=True,

@@ -146,7 +146,7 @@ ALIASES: dict[str, Alias] = {alias.label.removeprefix("%"): alias for alias in (
     REQUEST, METHOD, URL, VERSION,
     _part("HP", "HP", "URL without its query, decoded"),
     _part("HPO", "HPO", "path of the URL, decoded"),
-    _part("HQ", "HQ", "query of the URL, decoded"),
+    Alias(column("HQ", "query of the URL, decoded"), "query", "%HQ", "text", "hash"),
     Alias(column("ssl_version", "TLS version, such as TLSv1.3", "text", ("tls.version", "tls.protocol.version", "TLSv")),
           "word", "%sslv"),
     _word("sslc", "ssl_cipher", "cipher of the client's connection", "tls.cipher", "tls.cipher"),

@@ -20,12 +20,13 @@ Type = Literal["text", "int", "float", "time", "texts", "ints"]
 Kind = Literal["text", "int", "float", "time", "endpoint", "target", "request", "texts", "ints", "offers", "captures"]
 """How a field's text becomes the values of its columns (docs/parsing.md tells each)."""
 
-Escape = Literal["", "hex", "backslash", "hash", "structured"]
-r"""What is decoded: `\xHH` and `\"` (hex), `\"` (backslash), `#HH` (hash), `\"` `\\` `\]` (structured)."""
+Escape = Literal["", "hex", "backslash", "hash", "structured", "both"]
+r"""What is decoded: `\xHH` and `\"` (hex), `\"` (backslash), `#HH` (hash), `\"` `\\` `\]` (structured), the last two (both)."""
 
 Shape = Literal[
-    "integer", "word", "date", "endpoint", "quoted", "captures", "listed", "cookies", "request", "loose", "slack"
-]
+    "integer", "word", "query", "date", "endpoint", "quoted", "captures", "listed", "cookies", "request", "loose",
+    "slack",
+]  # fmt: skip
 """How a variable of a template finds its end."""
 
 Token = Literal["any", "time", "name", "path", "ip", "endpoint", "integer", "float", "version"]

@@ -2,7 +2,8 @@ r"""Escapes: what the bytes of a field stand for.
 
 `hex` is how an Application Load Balancer writes quotes, control and non-ASCII bytes: `\x22`, and in older lines
 `\x00000022`. `backslash` is a Classic Load Balancer's `\"`. `hash` is HAProxy's `#22` (configuration manual, 8.6).
-`structured` is HAProxy's `+E`: `\"`, `\\`, `\]` (RFC 5424, 6.3.3). Nothing is decoded twice.
+`structured` is HAProxy's `+E`: `\"`, `\\`, `\]` (RFC 5424, 6.3.3); in what HAProxy encodes anyway it writes `both`.
+Nothing is decoded twice.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ _HEX = re.compile(rb'\\x000000([0-9A-Fa-f]{2})|\\x([0-9A-Fa-f]{2})|\\"')
 _BACKSLASH = re.compile(rb'\\"')
 _HASH = re.compile(rb"#([0-9A-Fa-f]{2})")
 _STRUCTURED = re.compile(rb'\\(["\\\]])')
+_BOTH = re.compile(rb'#([0-9A-Fa-f]{2})|\\(["\\\]])')
 
 
 def _hex(match: re.Match[bytes]) -> bytes:
@@ -29,6 +31,7 @@ _DECODERS: dict[Escape, Callable[[bytes], bytes]] = {
     "backslash": lambda text: _BACKSLASH.sub(b'"', text),
     "hash": lambda text: _HASH.sub(lambda match: bytes.fromhex(match[1].decode()), text),
     "structured": lambda text: _STRUCTURED.sub(rb"\1", text),
+    "both": lambda text: _BOTH.sub(lambda match: match[2] or bytes.fromhex(match[1].decode()), text),
 }
 
 

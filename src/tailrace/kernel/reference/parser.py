@@ -120,12 +120,19 @@ class Parser:
                 return
             self._open = None
         blank, control = not text, text[:1] == b"#" or (text.startswith(b"Enable ") and b" for ELB: " in text)
+        if control and self._is_record(text):
+            control = False
         if blank or control:
             self._output.counts.lines += 1
             self._output.counts.blank += blank
             self._output.counts.control += control
         else:
             self._single(line, text)
+
+    def _is_record(self, text: bytes) -> bool:
+        """Whether a line that begins as control lines do is a record: a header of a client may begin HAProxy's lines."""
+        named = self._plan.explicit and self._plan.formats[0].framing == "syslog"
+        return named and isinstance(read(text, self._plan, self._item), Row)
 
     def _joined(self, open_: _Open, text: bytes) -> bool:
         """Whether the line belongs to the open record; if it does not, that record has become a reject."""

@@ -146,10 +146,11 @@ def _cut_inside(attempt: _Attempt, element: Variable, number: int, at: int) -> b
     rest = attempt.line[at:]
     if not rest:
         return True
-    if (element.shape == "quoted" and rest[:1] == b'"' and b'"' not in rest[1:]) or (
-        element.shape == "captures" and rest[:1] == b"{" and b"}" not in rest
-    ):
+    opening, closing = _braces(attempt, number)
+    if element.shape == "quoted" and rest[:1] == b'"' and b'"' not in rest[1:]:
         attempt.texts[number] = (rest[1:],)
+    elif element.shape == "captures" and rest.startswith(opening) and closing not in rest:
+        attempt.texts[number] = (rest[len(opening) :].removesuffix(b"}" if element.fields[0].quoted else b""),)
     elif element.shape == "listed" and rest[:1] == b'"' and rest.count(b'"') % 2 == 1:
         attempt.texts[number], attempt.extra[number] = _shared(rest[1:].split(b'" "'), element, attempt.captures)
     elif element.shape == "cookies" and not attempt.extended and rest.count(b" ") <= 1:
@@ -168,17 +169,20 @@ def _drop_partial(attempt: _Attempt, end: int) -> None:
     for number in range(end - 1, -1, -1):
         element = elements[number]
         if isinstance(element, Variable) and any(text is not None for text in attempt.texts.get(number, ())):
-            if element.shape in ("integer", "word", "endpoint", "date") and attempt.ends[number] == len(attempt.line):
+            partial = element.shape in ("integer", "word", "query", "endpoint", "date")
+            if partial and attempt.ends[number] == len(attempt.line):
                 del attempt.texts[number]
             return
 
 
 def _text_behind(attempt: _Attempt, number: int) -> bytes:
-    """The literal text that follows an element; empty at the end of the template and before another variable."""
+    """The text that begins what follows an element; empty at the end of the template and before most variables."""
     elements = attempt.template.elements
     following = elements[number + 1] if number + 1 < len(elements) else None
     if isinstance(following, Space):
         return b" "
+    if isinstance(following, Variable) and following.shape == "query":
+        return b"?"
     return following.text.encode() if isinstance(following, Text) else b""
 
 
@@ -208,6 +212,14 @@ def _word(attempt: _Attempt, number: int, at: int) -> Iterator[int]:
     if end > at:
         attempt.texts[number] = (attempt.line[at:end],)
         yield end
+
+
+def _query(attempt: _Attempt, number: int, at: int) -> Iterator[int]:
+    """A word that begins with a question mark, or `<BADREQ>`; HAProxy leaves it out where a URL has no query."""
+    end = _word_end(attempt, number, at) if attempt.line[at : at + 1] in (b"?", b"<") else at
+    if end > at:
+        attempt.texts[number] = (attempt.line[at:end],)
+    yield end
 
 
 def _endpoint(attempt: _Attempt, number: int, at: int) -> Iterator[int]:
@@ -261,14 +273,20 @@ def _odd_backslashes(line: bytes, start: int, quote: int) -> bool:
 
 
 def _captures(attempt: _Attempt, number: int, at: int) -> Iterator[int]:
-    """A block in braces; none at all if nothing is captured in that direction."""
+    """A block in braces, which `+Q` quotes; none at all if nothing is captured in that direction."""
     line = attempt.line
-    end = line.find(b"}", at)
-    if line[at : at + 1] == b"{" and end >= 0 and _captures_any(attempt, number):
-        attempt.texts[number] = (line[at + 1 : end],)
-        yield end + 1
-    elif line[at : at + 1] != b"{" or not _captures_any(attempt, number):
+    opening, closing = _braces(attempt, number)
+    end = line.find(closing, at)
+    if line.startswith(opening, at) and end >= 0 and _captures_any(attempt, number):
+        attempt.texts[number] = (line[at + len(opening) : end],)
+        yield end + len(closing)
+    elif not line.startswith(opening, at) or not _captures_any(attempt, number):
         yield at
+
+
+def _braces(attempt: _Attempt, number: int) -> tuple[bytes, bytes]:
+    element = attempt.template.elements[number]
+    return (b'"{', b'}"') if isinstance(element, Variable) and element.fields[0].quoted else (b"{", b"}")
 
 
 def _captures_any(attempt: _Attempt, number: int) -> bool:
@@ -280,17 +298,24 @@ def _captures_any(attempt: _Attempt, number: int) -> bool:
 
 
 def _listed(attempt: _Attempt, number: int, at: int) -> Iterator[int]:
-    """Quoted texts one after the other: the captured headers of requests, then of responses."""
-    line, found, end = attempt.line, list[bytes](), at
-    while line[end : end + 1] == b'"' and (close := line.find(b'"', end + 1)) >= 0:
-        found.append(line[end + 1 : close])
-        end = close + 1
-        if line[end : end + 2] == b' "':
-            end += 1
-    element = attempt.template.elements[number]
-    if isinstance(element, Variable):
-        attempt.texts[number], attempt.extra[number] = _shared(found, element, attempt.captures)
-    yield end
+    """Quoted texts one after the other: the captured headers of requests, then of responses.
+
+    All there are, or all but the last ones, which may be those of as many quoted variables behind.
+    """
+    line, found, ends = attempt.line, list[bytes](), [at]
+    begin = at
+    while line[begin : begin + 1] == b'"' and (close := line.find(b'"', begin + 1)) >= 0:
+        found.append(line[begin + 1 : close])
+        ends.append(close + 1)
+        begin = close + 2
+        if line[close + 1 : begin] != b" ":
+            break
+    element, *behind = attempt.template.elements[number:]
+    fewer = sum(isinstance(other, Variable) and other.shape == "quoted" for other in behind)
+    for count in range(len(found), max(len(found) - fewer, 0) - 1, -1):
+        if isinstance(element, Variable):
+            attempt.texts[number], attempt.extra[number] = _shared(found[:count], element, attempt.captures)
+        yield ends[count]
 
 
 def _shared(found: list[bytes], element: Variable, captures: tuple[int, int] | None) -> tuple[Texts, tuple[bytes, ...]]:
@@ -376,6 +401,7 @@ def _request(attempt: _Attempt, number: int, at: int) -> Iterator[int]:
 
 
 _ENDS = {
-    "integer": _integer, "date": _date, "word": _word, "endpoint": _endpoint, "slack": _slack, "quoted": _quoted,
-    "captures": _captures, "listed": _listed, "cookies": _cookies, "loose": _loose, "request": _request,
+    "integer": _integer, "date": _date, "word": _word, "query": _query, "endpoint": _endpoint, "slack": _slack,
+    "quoted": _quoted, "captures": _captures, "listed": _listed, "cookies": _cookies, "loose": _loose,
+    "request": _request,
 }  # fmt: skip
