@@ -189,6 +189,11 @@ def test_aliases_flags_and_names_are_read_as_haproxy_writes_them(
         assert record(kernel, text, line) == expected
 
 
+def test_a_list_of_captured_headers_ends_where_no_space_follows(kernel: Kernel) -> None:
+    glued = record(kernel, "%B/%{+Q}hrl%{+Q}hrl/", '5/"a" "b""c" ""/')
+    assert glued == {"bytes_read": 5, "captured_request_headers": ["a", "b"], "hrl": ["c", ""]}
+
+
 def test_no_two_columns_of_a_record_have_one_name(kernel: Kernel) -> None:
     """An alias that comes twice, or names that records have anyway."""
     twice = "%ST %ST %ci %(mine)ci %Tq %TR %tr %t %(format)f %(time)b %(_id)s %(extra)ID %(syslog_host)H"
