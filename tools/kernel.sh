@@ -8,7 +8,7 @@ without() {
         echo "the native kernel cannot be built: $1" >&2
         exit 1
     fi
-    echo "the native kernel cannot be built ($1): the reference twin in Python reads instead, about fifty times slower"
+    echo "the native kernel cannot be built ($1): the reference twin in Python reads instead, more than a hundred times slower"
     "$venv/bin/pip" uninstall --quiet --yes tailrace-kernel 2>/dev/null || true
     exit 0
 }

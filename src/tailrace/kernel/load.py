@@ -11,7 +11,7 @@ from tailrace.kernel.plan import ItemPlan, Plan
 from tailrace.model import Batch
 
 Choice = Literal["auto", "native", "reference"]
-_INSTEAD = "its reference twin in Python reads, about fifty times slower"
+_INSTEAD = "its reference twin in Python reads, more than a hundred times slower"
 _REMEDY = "pip install 'tailrace[kernel]'"
 
 
