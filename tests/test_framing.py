@@ -130,7 +130,7 @@ def test_a_stream_is_read_from_where_it_stands() -> None:
 def test_skipping_in_a_plain_stream_that_can_seek_reads_nothing_of_what_is_skipped() -> None:
     stream = Pieces(LOG * 3)
     assert b"".join(chunks(stream, skip=len(LOG) * 3 - 10)) == LOG[-10:]
-    assert stream.read_bytes <= (128 << 10) + 10
+    assert stream.read_bytes <= (96 << 10) + 10
 
 
 def test_bytes_of_a_slow_pipe_are_given_out_as_they_come() -> None:
@@ -348,7 +348,7 @@ def test_a_long_pipe_takes_no_memory() -> None:
     data = packer.compress(random.Random(4).randbytes(16 << 20)) + packer.flush()
     total, peak, end = measured(Pieces(data, seekable=False))
     assert (total, end) == (16 << 20, "")
-    assert peak < 6 * CHUNK
+    assert peak < (4 << 20) + 2 * CHUNK  # what is kept to begin a member again, and the chunks
 
 
 @pytest.mark.parametrize("seekable", [True, False])

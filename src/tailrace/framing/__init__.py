@@ -16,7 +16,7 @@ from tailrace.framing._zstandard import zstandard
 
 __all__ = ["CHUNK", "Corrupt", "chunks"]
 
-CHUNK: Final = 1 << 20
+CHUNK: Final = 640 << 10
 """The size of a chunk, unless another is asked for: a smaller one costs more calls, a larger one only more memory."""
 
 
