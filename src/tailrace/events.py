@@ -119,9 +119,7 @@ def _of_eventbridge(event: Mapping[str, Any]) -> Iterator[Announced]:
         yield _made(bucket, key, detail["object"], event, "etag", "version-id", "time", "region")
 
 
-def _made(
-    bucket: str, key: str, found: Mapping[str, Any], event: Mapping[str, Any], *names: str
-) -> Announced:
+def _made(bucket: str, key: str, found: Mapping[str, Any], event: Mapping[str, Any], *names: str) -> Announced:
     etag, version, time, region = names
     size = found.get("size")
     return Announced(
