@@ -16,7 +16,8 @@ from cli.conftest import Run
 from making import alb
 from stores import made, truth
 from tailrace.cli import _chart
-from tailrace.cli._report import Asked, latency, moment, number, scope_of, size
+from tailrace.cli._report import Asked, latency, moment, number, scope_of
+from tailrace.cli._summary import size
 from tailrace.errors import UsageError
 
 samples = stores.samples

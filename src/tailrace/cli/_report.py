@@ -16,6 +16,7 @@ from rich.text import Text
 
 from tailrace.cli import _chart
 from tailrace.cli._cells import json_of, visible
+from tailrace.cli._summary import size
 from tailrace.clock import Clock, SystemClock
 from tailrace.errors import UsageError
 from tailrace.quantities import Duration
@@ -26,7 +27,6 @@ _HEIGHT = 5
 _MARGIN = 10
 """Room for the numbers at the left of a chart."""
 _NARROWEST, _WIDEST = 80, 160
-_KIB = 1024
 _DAY = 86400
 
 
@@ -211,15 +211,6 @@ def latency(seconds: float | None) -> str:
     if seconds < 1:
         return f"{seconds * 1000:.3g} ms" if seconds < 0.9995 else "1 s"  # noqa: PLR2004 - rounds to 1000 ms
     return f"{seconds:.2f} s" if seconds < 100 else f"{seconds:,.0f} s"  # noqa: PLR2004 - four digits are enough
-
-
-def size(count: float) -> str:
-    """A number of bytes in a few characters."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if count < _KIB:
-            return f"{count:,.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= _KIB
-    return f"{count:,.1f} TiB"
 
 
 def _share(part: int, whole: int) -> str:
