@@ -6,7 +6,7 @@ import gzip
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import import_module
 from itertools import pairwise
@@ -18,7 +18,7 @@ import pytest
 
 from tailrace.kernel.layout import Format
 from tailrace.kernel.plan import ItemPlan, Plan
-from tailrace.model import Batch, Counts, Reject
+from tailrace.model import Batch, Counts, Reject, Rendering
 from tailrace.registry import formats
 
 Kernel = ModuleType
@@ -131,10 +131,25 @@ def read(
     truncated: bool = False,
 ) -> Told:
     """What the kernel tells of an item whose bytes come at once or in the given pieces."""
+    pieces = [data] if isinstance(data, bytes) else list(data)
+    told = _told(kernel, pieces, plan, item, truncated=truncated)
+    if kernel.__name__.endswith("native"):
+        for rendering in (Rendering(), Rendering("ecs", ids=True)):
+            beforehand = _told(kernel, pieces, plan, replace(item, rendering=rendering), truncated=truncated)
+            assert beforehand.ndjson(rendering.schema, ids=rendering.ids) == told.ndjson(
+                rendering.schema, ids=rendering.ids
+            )
+            assert (beforehand.counts, beforehand.rejects) == (told.counts, told.rejects)
+            assert beforehand.ends == told.ends
+            assert [len(batch.records) for batch in beforehand.batches] == [
+                len(batch.records) for batch in told.batches
+            ]
+    return told
+
+
+def _told(kernel: Kernel, pieces: Sequence[bytes], plan: Plan, item: ItemPlan, *, truncated: bool) -> Told:
     parser = kernel.Parser(plan, item)
-    pieces = [data] if isinstance(data, bytes) else data
-    told = [parser.feed(piece) for piece in pieces]
-    return Told([*told, parser.finish(truncated=truncated)])
+    return Told([*(parser.feed(piece) for piece in pieces), parser.finish(truncated=truncated)])
 
 
 def promised(kind: str) -> ItemPlan:

@@ -17,7 +17,7 @@ from tailrace.errors import Fatal, Gone, Retryable, SourceError
 from tailrace.framing import chunks
 from tailrace.homes import Home, Job
 from tailrace.hosts.reading import parsers
-from tailrace.model import Batch, Counts, Identity, Item, Reject, StoredFile
+from tailrace.model import Batch, Counts, Identity, Item, Reject, Rendering, StoredFile
 from tailrace.receipts import Receipt, imbalances
 from tailrace.retry import Patience
 from tailrace.run import Outcome, deliver
@@ -34,6 +34,7 @@ class Shelf:
 
     name: str = "shelf"
     keeps_receipts: bool = True
+    rendering: Rendering | None = None
     kept: list[tuple[int, bytes]] = field(default_factory=list)
     refusals: list[Exception | None] = field(default_factory=list)
     refuse_flush: list[Exception | None] = field(default_factory=list)

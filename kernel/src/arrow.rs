@@ -265,8 +265,8 @@ impl Own {
         });
         let truncated = bits(sources.iter().map(|source| source.row.truncated));
         self.truncated.add(truncated, sources.len());
-        self.invalid.add_texts(sources, |Source { row, .. }| {
-            (row.invalid.0 < row.invalid.1).then(|| invalid_json(block, plan, row))
+        self.invalid.add_texts(sources, |Source { row, view, .. }| {
+            (row.invalid.0 < row.invalid.1).then(|| invalid_json(block, *view, plan, row))
         });
         self.extra.add_items(sources, |Source { row, view, .. }, items| {
             for &word in &block.extra[row.extra.0..row.extra.1] {

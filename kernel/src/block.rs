@@ -53,6 +53,13 @@ impl Span {
         (self.start & !ARENA) as usize
     }
 
+    /// Where the bytes begin in the segment; beyond all bytes if they lie in the arena.
+    #[inline]
+    #[must_use]
+    pub fn place(self) -> usize {
+        self.start as usize
+    }
+
     /// How many bytes.
     #[inline]
     #[must_use]
@@ -149,6 +156,13 @@ pub struct View<'a> {
 }
 
 impl<'a> View<'a> {
+    /// What the spans of a line's record stand for.
+    #[inline(always)]
+    #[must_use]
+    pub fn of(line: Line<'a>, arena: &'a [u8]) -> Self {
+        Self { bytes: line.bytes, special: line.special, arena }
+    }
+
     /// The bytes that a span lies in.
     #[inline(always)]
     #[must_use]
@@ -211,6 +225,15 @@ impl Block {
         View { bytes: (*segment.bytes).as_ref(), special: segment.special.bits(), arena: &self.arena }
     }
 
+    /// Forget the only record that there is.
+    #[inline(always)]
+    pub fn forget(&mut self) {
+        self.slots.clear();
+        self.arena.clear();
+        self.extra.clear();
+        self.invalid.clear();
+    }
+
     /// The values of a record, one for each column of its format.
     #[inline]
     #[must_use]
@@ -240,6 +263,8 @@ pub struct Line<'a> {
     pub end: usize,
     /// How it is cut into fields, if that is known.
     pub cut: Option<Cut<'a>>,
+    /// Which of the bytes need more than copying.
+    pub special: Bits<'a>,
 }
 
 impl<'a> Line<'a> {
@@ -250,10 +275,10 @@ impl<'a> Line<'a> {
         &self.bytes[self.start..self.end]
     }
 
-    /// All of some bytes.
+    /// All of some bytes, with their mask.
     #[must_use]
-    pub fn whole(bytes: &'a [u8]) -> Self {
-        Self { bytes, start: 0, end: bytes.len(), cut: None }
+    pub fn whole(bytes: &'a [u8], special: &'a Mask) -> Self {
+        Self { bytes, start: 0, end: bytes.len(), cut: None, special: special.bits() }
     }
 
     /// The first place of a byte from `from` on, or the line's end.

@@ -394,7 +394,9 @@ pub fn is_version(text: &[u8]) -> bool {
     }
 }
 
-fn ints_fit(text: &[u8], separator: &[u8]) -> bool {
+/// Whether a text is a list of integers and dashes.
+#[must_use]
+pub fn ints_fit(text: &[u8], separator: &[u8]) -> bool {
     text.is_empty()
         || split(text, separator).all(|(from, to)| &text[from..to] == b"-" || integer(&text[from..to]).is_some())
 }

@@ -7,180 +7,33 @@ use crate::cells::find;
 use crate::escapes::{Read, decode, has_escape, reading};
 use crate::fast::{Cpu, Hot, Key, Out, WINDOW, at_best};
 use crate::ids::Ids;
+use crate::keys::{FormatKeys, LayoutKeys, Pair, Schema, What, json};
+use crate::memo::{Memo, Wanted};
 use crate::pool;
-use crate::spec::{Column, Escape, Format, Plan, Role, Writing, writings};
+use crate::spec::{Escape, Plan, Role};
 use crate::values;
 
-/// Everything about a plan that does not change from record to record, for one schema.
-pub struct Schema {
-    formats: Vec<FormatKeys>,
-    id: Vec<u8>,
-    time_source: Vec<u8>,
-    truncated: Vec<u8>,
-    invalid: Vec<u8>,
-    extra: Vec<u8>,
+/// How records are written.
+#[derive(Clone, Copy)]
+pub struct Form<'a> {
+    /// What they are made of.
+    pub plan: &'a Plan,
+    /// The names, and what else stands around values.
+    pub schema: &'a Schema,
+    /// With these each begins with its id.
+    pub ids: Option<&'a Ids>,
 }
 
-struct FormatKeys {
-    /// `{"format":"alb"`
-    head: Vec<u8>,
-    layouts: Vec<LayoutKeys>,
-    /// How long all keys are together.
-    width: usize,
-}
-
-/// How the columns of a layout's records are written.
-struct LayoutKeys {
-    /// For each pair its key, for values that are copied as they stand; none if that cannot be.
-    keys: Vec<Key>,
-    /// Those that are written if the record is plain.
-    plain: Vec<Key>,
-    pairs: Vec<Pair>,
-    /// A bit for each field some of whose values are never simply copied.
-    always: u64,
-    separators: Vec<String>,
-    /// How many slots a record has.
-    slots: usize,
-}
-
-struct Pair {
-    slot: usize,
-    /// The number of its field, where fields are told by position.
-    field: u32,
-    what: What,
-    writing: Writing,
-    /// `,"name":`
-    name: Vec<u8>,
-    /// Taken off the value.
-    prefix: String,
-}
-
-/// What is done with a value that needs no more than copying.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum What {
-    Copied,
-    /// Copied; if it does not end with its zone, that is added.
-    Time,
-    /// Copied as the only item, if there is but one.
-    Single,
-    /// Nothing: it is written as another column.
-    Raw,
-    Other,
-}
-
-impl Schema {
-    /// The keys of the schema of that number.
-    #[must_use]
-    pub fn new(plan: &Plan, schema: usize) -> Self {
-        let names = &plan.names;
-        let formats = plan.formats.iter().map(|format| FormatKeys::new(format, &names.format[schema], schema));
-        Self {
-            formats: formats.collect(),
-            id: format!("{}:\"", json(&names.id)).into_bytes(),
-            time_source: key_of(&names.time_source[schema]),
-            truncated: key_of(&names.truncated[schema]),
-            invalid: key_of(&names.invalid[schema]),
-            extra: key_of(&names.extra[schema]),
-        }
-    }
-}
-
-impl FormatKeys {
-    fn new(format: &Format, name: &str, schema: usize) -> Self {
-        let head = format!("{{{}:{}", json(name), json(&format.name)).into_bytes();
-        let layouts = format.layouts.iter().map(|layout| {
-            let (writings, separators) = writings(format, layout);
-            let pairs =
-                writings.into_iter().zip(&format.columns).enumerate().filter_map(|(number, (writing, column))| {
-                    let slot = layout.slot_of(number)?;
-                    let field = layout.fields().position(|field| field.columns.contains(&number)).unwrap_or(0);
-                    Some(Pair::new((slot, field as u32), writing, (column, &separators), schema))
-                });
-            let (keys, pairs): (Vec<Key>, Vec<Pair>) = pairs.unzip();
-            let plain = keys.iter().zip(&pairs).filter(|(_, pair)| pair.what != What::Raw).map(|(key, _)| key.clone());
-            let never_copied = pairs.iter().filter(|pair| pair.what == What::Other || pair.field > LAST_BIT);
-            let always = never_copied.fold(0, |bits, pair| bits | pair.bit());
-            let slots = layout.slots(format.columns.len());
-            LayoutKeys { plain: plain.collect(), keys, pairs, always, separators, slots }
-        });
-        let width = format.columns.iter().map(|column| column.names[schema].len() + 8).sum::<usize>() + head.len();
-        Self { head, layouts: layouts.collect(), width }
-    }
-}
-
-impl LayoutKeys {
-    /// The number that a plain pair has among all.
-    #[cold]
-    fn place_of_plain(&self, number: usize) -> usize {
-        let plain = self.pairs.iter().enumerate().filter(|(_, pair)| pair.what != What::Raw);
-        plain.map(|(place, _)| place).nth(number).unwrap_or(self.pairs.len())
-    }
-}
-
-impl Pair {
-    fn new(
-        (slot, field): (usize, u32),
-        writing: Writing,
-        (column, separators): (&Column, &[String]),
-        schema: usize,
-    ) -> (Key, Self) {
-        let name = key_of(&column.names[schema]);
-        let prefix = if schema == 0 { String::new() } else { column.drop_prefix.clone() };
-        let what = match writing.role {
-            Role::Text if !prefix.is_empty() => What::Other,
-            Role::Number | Role::Plain | Role::Text => What::Copied,
-            Role::Time => What::Time,
-            Role::Raw => What::Raw,
-            Role::Numbers => What::Single,
-            Role::Texts if separators[writing.separator].len() == 1 => What::Single,
-            _ => What::Other,
-        };
-        let (opening, closing): (&[u8], &[u8]) = match (what, writing.role) {
-            (_, Role::Number) => (b"", b""),
-            (What::Single, Role::Texts) => (b"[\"", b"\"]"),
-            (What::Single, _) => (b"[", b"]"),
-            _ => (b"\"", b"\""),
-        };
-        let before = [name.as_slice(), opening].concat();
-        let stop = (field.min(LAST_BIT) as u8, what == What::Raw);
-        let (key, what) = if let Some(key) = Key::new(&before, closing, slot, stop) {
-            (key, what)
-        } else {
-            let never = Key::new(b"", b"", slot, (stop.0, true)).unwrap_or_default();
-            (never, if what == What::Raw { what } else { What::Other })
-        };
-        (key, Self { slot, field, what, writing, name, prefix })
-    }
-
-    /// The bit of its field, among those that tell which fields need more than copying.
-    fn bit(&self) -> u64 {
-        1 << self.field.min(LAST_BIT)
-    }
-}
-
-/// It stands for all fields that follow too.
-const LAST_BIT: u32 = 63;
-
-fn key_of(name: &str) -> Vec<u8> {
-    format!(",{}:", json(name)).into_bytes()
-}
-
-fn json(text: &str) -> String {
-    serde_json::to_string(text).unwrap_or_default()
-}
-
-/// Write all records of a block; with `ids` each begins with its id. Gives memory, and how much of it is the text.
+/// Write all records of a block. Gives memory, and how much of it is the text.
 #[must_use]
-pub fn write(block: &Block, plan: &Plan, schema: &Schema, ids: Option<&Ids>) -> (Vec<u8>, usize) {
-    at_best(All { block, plan, schema, ids })
+pub fn write(block: &Block, form: Form<'_>) -> (Vec<u8>, usize) {
+    at_best(All { block, form })
 }
 
 /// All records of a block.
 struct All<'a> {
     block: &'a Block,
-    plan: &'a Plan,
-    schema: &'a Schema,
-    ids: Option<&'a Ids>,
+    form: Form<'a>,
 }
 
 impl Hot for All<'_> {
@@ -188,8 +41,9 @@ impl Hot for All<'_> {
 
     #[inline(always)]
     fn run<C: Cpu>(self, cpu: C) -> Self::Output {
-        let Self { block, plan, schema, ids } = self;
-        let mut writer = Writer { cpu, block, plan, schema, out: Out::new(pool::text()) };
+        let Self { block, form } = self;
+        let (mut out, mut memo) = (Out::new(pool::text()), Memo::default());
+        let mut writer = Writer { cpu, form, out: &mut out, memo: &mut memo };
         let mut last = None;
         for row in &block.rows {
             let view = match last {
@@ -197,9 +51,9 @@ impl Hot for All<'_> {
                 _ => block.view(row),
             };
             last = Some((row.segment, view));
-            writer.record(row, view, ids);
+            writer.record(row, view, block);
         }
-        writer.out.into_parts()
+        out.into_parts()
     }
 }
 
@@ -238,36 +92,53 @@ impl<K: Cpu> Hot for Decoded<'_, '_, K> {
     }
 }
 
-struct Writer<'a, C> {
-    cpu: C,
-    block: &'a Block,
-    plan: &'a Plan,
-    schema: &'a Schema,
-    out: Out,
+/// Writes records.
+pub struct Writer<'a, C> {
+    /// What the processor can do.
+    pub cpu: C,
+    /// How records are written.
+    pub form: Form<'a>,
+    /// The text so far.
+    pub out: &'a mut Out,
+    /// What was written for other records.
+    pub memo: &'a mut Memo,
 }
 
 impl<C: Cpu> Writer<'_, C> {
+    /// Write a record of a block, whose bytes are in the view.
     #[inline(always)]
-    fn record(&mut self, row: &Row, view: View<'_>, ids: Option<&Ids>) {
-        let schema = self.schema;
-        let keys = &schema.formats[row.layout.format];
+    pub fn record(&mut self, row: &Row, view: View<'_>, block: &Block) {
+        let keys = &self.form.schema.formats[row.layout.format];
         let layout = &keys.layouts[row.layout.layout];
-        self.out.reserve(keys.width + 3 * row.text.len());
-        match ids {
-            Some(ids) => {
-                self.id(ids, row.offset);
-                self.out.slice(&keys.head[1..]);
-            }
-            None => self.out.slice(&keys.head),
-        }
-        let slots = self.block.slots(row, layout.slots);
+        self.begin(keys, row.offset, row.text.len());
+        let slots = block.slots(row, layout.slots);
         match row.odd {
             Some(odd) => self.copied(view, slots, odd, layout),
             None => self.looked_at(row, view, slots, layout),
         }
         if row.truncated || row.invalid.0 < row.invalid.1 || row.extra.0 < row.extra.1 {
-            self.rest(row, view);
+            self.rest(row, view, block);
         }
+        self.end();
+    }
+
+    /// Begin the object of a record so many bytes long.
+    #[inline(always)]
+    pub(crate) fn begin(&mut self, keys: &FormatKeys, offset: u64, len: usize) {
+        self.out.reserve(keys.width + 3 * len);
+        match (self.form.ids, &keys.short_head) {
+            (None, Some(head)) => self.out.before(head),
+            (None, None) => self.out.slice(&keys.head),
+            (Some(ids), _) => {
+                self.id(ids, offset);
+                self.out.slice(&keys.head[1..]);
+            }
+        }
+    }
+
+    /// End the object.
+    #[inline(always)]
+    pub(crate) fn end(&mut self) {
         self.out.byte(b'}');
         self.out.byte(b'\n');
     }
@@ -277,14 +148,14 @@ impl<C: Cpu> Writer<'_, C> {
     fn copied(&mut self, view: View<'_>, slots: &[Span], odd: u64, layout: &LayoutKeys) {
         let mut at = 0;
         if odd | layout.always == 0 {
-            let written = self.out.pairs::<true>(&layout.plain, view.bytes, slots, 0);
+            let written = self.out.pairs::<true>(&layout.plain, 0, view.bytes, slots, 0);
             if written == layout.plain.len() {
                 return;
             }
             at = layout.place_of_plain(written);
         }
-        while let Some(keys) = layout.keys.get(at..) {
-            at += self.out.pairs::<false>(keys, view.bytes, slots, odd | layout.always);
+        loop {
+            at = self.out.pairs::<false>(&layout.keys, at, view.bytes, slots, odd | layout.always);
             let (Some(key), Some(pair)) = (layout.keys.get(at), layout.pairs.get(at)) else { return };
             at += 1;
             let span = slots[pair.slot];
@@ -324,37 +195,38 @@ impl<C: Cpu> Writer<'_, C> {
 
     fn id(&mut self, ids: &Ids, offset: u64) {
         self.out.byte(b'{');
-        self.out.slice(&self.schema.id);
+        self.out.slice(&self.form.schema.id);
         self.out.slice(&ids.hex(offset));
         self.out.slice(b"\",");
     }
 
     #[cold]
     fn time_source(&mut self, row: &Row) {
-        self.out.slice(&self.schema.time_source);
+        self.out.slice(&self.form.schema.time_source);
         self.out.slice(if row.time_source == TimeSource::Syslog { b"\"syslog\"" } else { b"\"none\"" });
     }
 
     /// What belongs to no column.
     #[inline(never)]
-    fn rest(&mut self, row: &Row, view: View<'_>) {
+    fn rest(&mut self, row: &Row, view: View<'_>, block: &Block) {
         if row.truncated {
-            self.out.slice(&self.schema.truncated);
+            self.out.slice(&self.form.schema.truncated);
             self.out.slice(b"true");
         }
         if row.invalid.0 < row.invalid.1 {
-            self.out.slice(&self.schema.invalid);
-            self.out.slice(invalid_json(self.block, self.plan, row).as_bytes());
+            self.out.slice(&self.form.schema.invalid);
+            self.out.slice(invalid_json(block, view, self.form.plan, row).as_bytes());
         }
         if row.extra.0 < row.extra.1 {
-            self.out.slice(&self.schema.extra);
-            let words = &self.block.extra[row.extra.0..row.extra.1];
+            self.out.slice(&self.form.schema.extra);
+            let words = &block.extra[row.extra.0..row.extra.1];
             self.texts(words.iter().map(|&word| values::decoded(view, word, Escape::None)));
         }
     }
 
     fn values(&mut self, view: View<'_>, slots: &[Span], numbers: Range<usize>, layout: &LayoutKeys) {
-        for (key, pair) in layout.keys[numbers.clone()].iter().zip(&layout.pairs[numbers]) {
+        for number in numbers {
+            let (Some(key), Some(pair)) = (layout.keys.get(number), layout.pairs.get(number)) else { return };
             let span = slots[pair.slot];
             if !span.is_present() {
                 continue;
@@ -366,18 +238,28 @@ impl<C: Cpu> Writer<'_, C> {
                 _ => false,
             };
             if is_copied && view.is_plain(span, pair.writing.escape) {
-                if self.out.pairs::<true>(std::slice::from_ref(key), view.bytes, slots, 0) == 0 {
-                    self.out.pair(key, view.bytes, span);
-                }
+                self.out.pair(key, view.bytes, span);
             } else {
                 self.value(view, span, pair, layout);
             }
         }
     }
 
-    /// A value that is more than a copy.
+    /// A value that is more than a copy: as it was written before, or anew.
     #[inline(never)]
-    fn value(&mut self, view: View<'_>, span: Span, pair: &Pair, layout: &LayoutKeys) {
+    pub(crate) fn value(&mut self, view: View<'_>, span: Span, pair: &Pair, layout: &LayoutKeys) {
+        let wanted = Wanted::new(pair.number, view.text(span)).filter(|_| pair.is_repeated());
+        if let Some(written) = wanted.and_then(|wanted| self.memo.get(wanted)) {
+            return self.out.slice(written);
+        }
+        let begun = self.out.len();
+        self.anew(view, span, pair, layout);
+        if let Some(wanted) = wanted {
+            self.memo.put(wanted, self.out.behind(begun));
+        }
+    }
+
+    pub(crate) fn anew(&mut self, view: View<'_>, span: Span, pair: &Pair, layout: &LayoutKeys) {
         let (text, escape) = (view.text(span), pair.writing.escape);
         if pair.writing.role == Role::Raw && !has_escape(text, escape) {
             return;
@@ -539,9 +421,8 @@ const NEEDS_ESCAPE: [bool; 256] = {
 
 /// The texts that did not fit, by column, as a JSON object.
 #[must_use]
-pub fn invalid_json(block: &Block, plan: &Plan, row: &Row) -> String {
+pub fn invalid_json(block: &Block, view: View<'_>, plan: &Plan, row: &Row) -> String {
     let columns = &plan.formats[row.layout.format].columns;
-    let view = block.view(row);
     let pairs = block.invalid[row.invalid.0..row.invalid.1].iter().map(|&(column, span)| {
         format!("{}:{}", json(&columns[column].names[0]), json(&values::decoded(view, span, Escape::None)))
     });

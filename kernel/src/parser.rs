@@ -5,8 +5,12 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use crate::block::{Block, Bytes, Line, Row, Segment};
-use crate::fast::{self, Cpu, Hot, Mask, Scalar, Scanner};
+use crate::block::{Block, Bytes, Line, Row, Segment, View};
+use crate::fast::{self, Cpu, Hot, Mask, Out, Scalar, Scanner};
+use crate::ids::Ids;
+use crate::keys::Schema;
+use crate::memo::Memo;
+use crate::ndjson::{Form, Writer};
 use crate::pool;
 use crate::reading::{Reader, Reason};
 use crate::spec::{Layout, LayoutAt, Plan};
@@ -60,8 +64,10 @@ pub struct Counts {
 /// What the bytes of one call have become.
 #[derive(Default)]
 pub struct Batch {
-    /// The records.
+    /// The records, unless they are written at once.
     pub block: Block,
+    /// The text of the records that are written at once: memory, and how much of it is the text.
+    pub text: (Vec<u8>, usize),
     /// The rejects between them.
     pub rejects: Vec<Reject>,
     /// The account of both.
@@ -85,6 +91,27 @@ struct Long {
     digest: Sha256,
 }
 
+/// Writes records as soon as they are read, while all about them is in the nearest cache.
+pub struct Rendering {
+    schema: Arc<Schema>,
+    ids: Option<Arc<Ids>>,
+    memo: Memo,
+}
+
+impl Rendering {
+    /// Records written with these names; with `ids` each begins with its id.
+    #[must_use]
+    pub fn new(schema: Arc<Schema>, ids: Option<Arc<Ids>>) -> Self {
+        Self { schema, ids, memo: Memo::default() }
+    }
+
+    #[inline(always)]
+    fn writer<'a, C: Cpu>(&'a mut self, cpu: C, plan: &'a Plan, out: &'a mut Out) -> Writer<'a, C> {
+        let Self { schema, ids, memo } = self;
+        Writer { cpu, form: Form { plan, schema, ids: ids.as_deref() }, out, memo }
+    }
+}
+
 /// Reads one item: its bytes in order, in pieces of any size.
 pub struct Parser {
     plan: Arc<Plan>,
@@ -94,14 +121,15 @@ pub struct Parser {
     long: Option<Long>,
     open: Option<Open>,
     scanner: Option<Scanner>,
+    rendering: Option<Rendering>,
 }
 
 impl Parser {
-    /// A parser that has seen no bytes yet.
+    /// A parser that has seen no bytes yet. With `rendering` its batches hold the text of the records, and not them.
     #[must_use]
-    pub fn new(plan: Arc<Plan>, item: Item) -> Self {
+    pub fn new(plan: Arc<Plan>, item: Item, rendering: Option<Rendering>) -> Self {
         let offset = item.offset;
-        Self { plan, item, rest: Vec::new(), offset, long: None, open: None, scanner: None }
+        Self { plan, item, rest: Vec::new(), offset, long: None, open: None, scanner: None, rendering }
     }
 
     /// Take the next bytes; the batch holds what can be told by now.
@@ -198,11 +226,29 @@ impl Hot for Chunk<'_, '_> {
     }
 }
 
+/// The next lines of a chunk.
+struct Next<'w> {
+    scanner: &'w mut Scanner,
+    bytes: &'w [u8],
+    start: usize,
+    special: &'w mut Mask,
+}
+
+impl Hot for Next<'_> {
+    type Output = Option<usize>;
+
+    #[inline(always)]
+    fn run<C: Cpu>(self, cpu: C) -> Self::Output {
+        self.scanner.next(cpu, self.bytes, self.start, self.special)
+    }
+}
+
 /// One call of the parser.
 struct Work<'a> {
     parser: &'a mut Parser,
     reader: Reader<'a>,
     batch: Batch,
+    out: Out,
     kind: Option<usize>,
 }
 
@@ -210,11 +256,13 @@ impl<'a> Work<'a> {
     fn new(parser: &'a mut Parser, plan: &'a Plan) -> Self {
         let kind = plan.formats.iter().position(|format| format.name == parser.item.kind);
         let reader = Reader::new(plan, kind, parser.item.reference);
-        Self { parser, reader, batch: Batch::default(), kind }
+        let out = Out::new(if parser.rendering.is_some() { pool::text() } else { Vec::new() });
+        Self { parser, reader, batch: Batch::default(), out, kind }
     }
 
     fn finish(mut self) -> Batch {
         self.batch.end = self.parser.open.as_ref().map_or(self.parser.offset, |open| open.offset);
+        self.batch.text = self.out.into_parts();
         self.batch
     }
 
@@ -231,12 +279,15 @@ impl<'a> Work<'a> {
         let rows = self.batch.block.rows.len();
         let mut at = start;
         scanner.begin(start);
-        while let Some(count) = scanner.next(cpu, &bytes[..end], start, &mut special) {
+        while let Some(count) =
+            cpu.run(Next { scanner: &mut scanner, bytes: &bytes[..end], start, special: &mut special })
+        {
             for found in (0..count).filter_map(|number| scanner.line(number)) {
                 if found.end - at > self.parser.plan.max_line {
                     self.too_long(bytes[at..found.end].to_vec());
                 } else {
-                    let line = Line { bytes, start: at, end: found.end, cut: scanner.cut(found) };
+                    let (cut, special) = (scanner.cut(found), special.bits());
+                    let line = Line { bytes, start: at, end: found.end, cut, special };
                     self.line(cpu, line, segment as u32);
                 }
                 self.parser.offset += (found.end - at + 1) as u64;
@@ -289,8 +340,8 @@ impl<'a> Work<'a> {
     fn copied(&mut self, text: Vec<u8>) {
         let segment = self.batch.block.segments.len();
         self.batch.block.segments.push(Segment { bytes: Box::new(Vec::new()), special: Mask::default() });
-        self.any_line(Line::whole(&text), segment as u32);
         let special = Mask::special(&text);
+        self.any_line(Line::whole(&text, &special), segment as u32);
         self.batch.block.segments[segment] = Segment { bytes: Box::new(text), special };
     }
 
@@ -328,9 +379,10 @@ impl<'a> Work<'a> {
         let plan = &self.parser.plan;
         if plan.explicit
             && plan.formats[0].syslog.is_some()
-            && let Ok(row) = self.reader.read(Scalar, line, segment, &mut self.batch.block)
+            && let Ok(mut row) = self.reader.read(Scalar, line, segment, &mut self.batch.block)
         {
-            self.record(row, self.parser.offset, 1);
+            row.offset = self.parser.offset;
+            self.record(Scalar, row, line);
             return;
         }
         self.batch.counts.lines += 1;
@@ -339,8 +391,17 @@ impl<'a> Work<'a> {
 
     #[inline(always)]
     fn single<C: Cpu>(&mut self, cpu: C, line: Line<'_>, raw: Line<'_>, segment: u32) {
+        if let Some(rendering) = &mut self.parser.rendering {
+            let mut writer = rendering.writer(cpu, &self.parser.plan, &mut self.out);
+            if let Some(format) = self.reader.write(line, self.parser.offset, &mut writer) {
+                return self.count(format, 1);
+            }
+        }
         match self.reader.read(cpu, line, segment, &mut self.batch.block) {
-            Ok(row) => self.record(row, self.parser.offset, 1),
+            Ok(mut row) => {
+                row.offset = self.parser.offset;
+                self.record(cpu, row, line);
+            }
             Err(failure) => match failure.open_in {
                 Some(layout) => {
                     let text = line.text().to_vec();
@@ -379,10 +440,12 @@ impl<'a> Work<'a> {
     fn try_to_close(&mut self) {
         let Some(open) = self.parser.open.take() else { return };
         let segment = self.batch.block.segments.len();
-        match self.reader.read_joined(Line::whole(&open.text), open.layout, segment as u32, &mut self.batch.block) {
-            Ok(row) => {
-                self.record(row, open.offset, open.lines);
-                let special = Mask::special(&open.text);
+        let special = Mask::special(&open.text);
+        let line = Line::whole(&open.text, &special);
+        match self.reader.read_joined(line, open.layout, segment as u32, &mut self.batch.block) {
+            Ok(mut row) => {
+                (row.offset, row.lines) = (open.offset, open.lines);
+                self.record(Scalar, row, line);
                 self.batch.block.segments.push(Segment { bytes: Box::new(open.text), special });
             }
             Err(_) => self.parser.open = Some(open),
@@ -395,20 +458,29 @@ impl<'a> Work<'a> {
         }
     }
 
+    /// Account for a record, and keep or write it.
     #[inline(always)]
-    fn record(&mut self, mut row: Row, offset: u64, lines: u64) {
-        row.offset = offset;
-        row.lines = lines;
+    fn record<C: Cpu>(&mut self, cpu: C, row: Row, line: Line<'_>) {
+        self.count(row.layout.format, row.lines);
+        let counts = &mut self.batch.counts;
+        counts.invalid += (row.invalid.1 - row.invalid.0) as u64;
+        counts.unknown += u64::from(row.extra.1 > row.extra.0);
+        counts.cut += u64::from(row.truncated);
+        let block = &mut self.batch.block;
+        let Some(rendering) = &mut self.parser.rendering else { return block.rows.push(row) };
+        rendering.writer(cpu, &self.parser.plan, &mut self.out).record(&row, View::of(line, &block.arena), block);
+        block.forget();
+    }
+
+    /// Account for a record.
+    #[inline(always)]
+    fn count(&mut self, format: usize, lines: u64) {
         let counts = &mut self.batch.counts;
         counts.lines += lines;
         counts.records += 1;
         counts.record_lines += lines;
-        counts.invalid += (row.invalid.1 - row.invalid.0) as u64;
-        counts.unknown += u64::from(row.extra.1 > row.extra.0);
-        counts.cut += u64::from(row.truncated);
         let promised = !self.parser.item.kind.is_empty() && !self.parser.plan.explicit;
-        counts.mismatched += u64::from(promised && Some(row.layout.format) != self.kind);
-        self.batch.block.rows.push(row);
+        counts.mismatched += u64::from(promised && Some(format) != self.kind);
     }
 
     #[inline(never)]

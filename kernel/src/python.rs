@@ -14,8 +14,9 @@ use pyo3::types::{PyBytes, PyCapsule, PyMemoryView};
 
 use crate::block::{Block, TimeSource};
 use crate::ids::Ids;
-use crate::ndjson::Schema;
-use crate::parser::{self, Batch, Item};
+use crate::keys::Schema;
+use crate::ndjson::Form;
+use crate::parser::{self, Batch, Item, Rendering};
 use crate::{arrow, ndjson, pool, spec, times};
 
 /// The schemas by name, in the order in which the plan gives names.
@@ -27,7 +28,7 @@ const NO_TIME: i64 = i64::MIN;
 #[pyclass(frozen, module = "tailrace_kernel")]
 struct Plan {
     plan: Arc<spec::Plan>,
-    schemas: Arc<Vec<Schema>>,
+    schemas: Arc<[Arc<Schema>]>,
 }
 
 #[pymethods]
@@ -35,9 +36,16 @@ impl Plan {
     #[new]
     fn new(json: &[u8]) -> PyResult<Self> {
         let plan = spec::Plan::from_json(json).map_err(PyValueError::new_err)?;
-        let schemas = (0..SCHEMAS.len()).map(|number| Schema::new(&plan, number)).collect();
-        Ok(Self { plan: Arc::new(plan), schemas: Arc::new(schemas) })
+        let schemas = (0..SCHEMAS.len()).map(|number| Arc::new(Schema::new(&plan, number))).collect();
+        Ok(Self { plan: Arc::new(plan), schemas })
     }
+}
+
+/// The name of a schema, and whether records begin with their ids.
+type Wanted = (String, bool);
+
+fn schema_number(name: &str) -> PyResult<usize> {
+    SCHEMAS.iter().position(|&known| known == name).ok_or_else(|| PyKeyError::new_err(name.to_owned()))
 }
 
 /// A batch as Python takes it: records, rejects, counts, and the offset up to which everything is told.
@@ -50,36 +58,42 @@ type Reject<'py> = (u64, u64, &'static str, Bound<'py, PyBytes>, u64, String);
 struct Parser {
     item: parser::Parser,
     plan: Arc<spec::Plan>,
-    schemas: Arc<Vec<Schema>>,
+    schemas: Arc<[Arc<Schema>]>,
     ids: Arc<Ids>,
+    rendering: Option<Wanted>,
 }
 
 #[pymethods]
 impl Parser {
     #[new]
-    fn new(plan: &Plan, kind: String, reference_us: i64, identity: &[u8], offset: u64) -> Self {
-        let item = Item { kind, reference: reference_us, offset };
-        Self {
-            item: parser::Parser::new(Arc::clone(&plan.plan), item),
-            plan: Arc::clone(&plan.plan),
-            schemas: Arc::clone(&plan.schemas),
-            ids: Arc::new(Ids::new(identity)),
-        }
+    fn new(plan: &Plan, item: (String, i64, u64), identity: &[u8], rendering: Option<Wanted>) -> PyResult<Self> {
+        let ids = Arc::new(Ids::new(identity));
+        let writing = match &rendering {
+            Some((name, with_ids)) => {
+                let schema = &plan.schemas[schema_number(name)?];
+                Some(Rendering::new(Arc::clone(schema), with_ids.then(|| Arc::clone(&ids))))
+            }
+            None => None,
+        };
+        let (kind, reference, offset) = item;
+        let item = Item { kind, reference, offset };
+        let item = parser::Parser::new(Arc::clone(&plan.plan), item, writing);
+        Ok(Self { item, plan: Arc::clone(&plan.plan), schemas: Arc::clone(&plan.schemas), ids, rendering })
     }
 
-    fn feed<'py>(&mut self, py: Python<'py>, data: PyBackedBytes) -> Told<'py> {
+    fn feed<'py>(&mut self, py: Python<'py>, data: PyBackedBytes) -> PyResult<Told<'py>> {
         let batch = py.detach(|| self.item.feed(Box::new(data)));
         self.tell(py, batch)
     }
 
-    fn finish<'py>(&mut self, py: Python<'py>, truncated: bool) -> Told<'py> {
+    fn finish<'py>(&mut self, py: Python<'py>, truncated: bool) -> PyResult<Told<'py>> {
         let batch = py.detach(|| self.item.finish(truncated));
         self.tell(py, batch)
     }
 }
 
 impl Parser {
-    fn tell<'py>(&self, py: Python<'py>, batch: Batch) -> Told<'py> {
+    fn tell<'py>(&self, py: Python<'py>, batch: Batch) -> PyResult<Told<'py>> {
         let rejects = batch.rejects.into_iter().map(|reject| {
             let sha256 = hex(&reject.sha256);
             let payload = PyBytes::new(py, &reject.payload);
@@ -99,13 +113,19 @@ impl Parser {
             counts.mismatched,
             counts.cut,
         ];
+        let written = match &self.rendering {
+            Some(wanted) => Some((wanted.clone(), Py::new(py, Buffer::from(batch.text))?)),
+            None => None,
+        };
         let records = Records {
             block: Arc::new(batch.block),
+            count: counts.records as usize,
+            written,
             plan: Arc::clone(&self.plan),
             schemas: Arc::clone(&self.schemas),
             ids: Arc::clone(&self.ids),
         };
-        (records, rejects.collect(), figures, batch.end)
+        Ok((records, rejects.collect(), figures, batch.end))
     }
 }
 
@@ -118,28 +138,37 @@ fn hex(bytes: &[u8]) -> String {
 #[pyclass(frozen, module = "tailrace_kernel")]
 struct Records {
     block: Arc<Block>,
+    count: usize,
+    /// The text of records that were written at once, and how. Then they are nowhere else.
+    written: Option<(Wanted, Py<Buffer>)>,
     plan: Arc<spec::Plan>,
-    schemas: Arc<Vec<Schema>>,
+    schemas: Arc<[Arc<Schema>]>,
     ids: Arc<Ids>,
 }
 
 #[pymethods]
 impl Records {
     fn __len__(&self) -> usize {
-        self.block.rows.len()
+        self.count
     }
 
     #[pyo3(signature = (schema = "aws", *, ids = false))]
     fn ndjson<'py>(&self, py: Python<'py>, schema: &str, ids: bool) -> PyResult<Bound<'py, PyMemoryView>> {
-        let number = SCHEMAS.iter().position(|&known| known == schema);
-        let keys = &self.schemas[number.ok_or_else(|| PyKeyError::new_err(schema.to_owned()))?];
+        let keys = &self.schemas[schema_number(schema)?];
+        if let Some(((name, with_ids), text)) = &self.written
+            && (name == schema, *with_ids) == (true, ids)
+        {
+            return PyMemoryView::from(text.bind(py).as_any());
+        }
+        self.are_kept()?;
         let ids = ids.then_some(self.ids.as_ref());
-        let bytes = py.detach(|| ndjson::write(&self.block, &self.plan, keys, ids));
-        Buffer::view(py, bytes)
+        let text = py.detach(|| ndjson::write(&self.block, Form { plan: &self.plan, schema: keys, ids }));
+        Buffer::view(py, text)
     }
 
     /// Text of all records, ends of each (u64), times in ms (i64, the smallest number for none).
     fn raw<'py>(&self, py: Python<'py>) -> PyResult<[Bound<'py, PyMemoryView>; 3]> {
+        self.are_kept()?;
         let (text, ends, times) = py.detach(|| raw(&self.block));
         let view = |bytes: Vec<u8>| {
             let len = bytes.len();
@@ -148,17 +177,20 @@ impl Records {
         Ok([view(text)?, view(ends)?, view(times)?])
     }
 
-    fn partitions(&self) -> Vec<(&str, Option<String>, usize)> {
-        arrow::partitions(&self.block)
+    fn partitions(&self) -> PyResult<Vec<(&str, Option<String>, usize)>> {
+        self.are_kept()?;
+        let partitions = arrow::partitions(&self.block)
             .into_iter()
             .map(|(format, day, count)| {
                 let day = day.map(|day| times::day_text(day * 86_400_000_000));
                 (self.plan.formats[format].name.as_str(), day, count)
             })
-            .collect()
+            .collect();
+        Ok(partitions)
     }
 
     fn columns(&self, format_name: &str, day: Option<&str>) -> PyResult<Columns> {
+        self.are_kept()?;
         let missing = || PyKeyError::new_err(format!("{format_name} {day:?}"));
         let format = self.plan.formats.iter().position(|format| format.name == format_name).ok_or_else(missing)?;
         let day = arrow::partitions(&self.block)
@@ -170,6 +202,14 @@ impl Records {
             .1;
         let (block, plan, ids) = (Arc::clone(&self.block), Arc::clone(&self.plan), Arc::clone(&self.ids));
         Ok(Columns { block, plan, ids, format, day })
+    }
+}
+
+impl Records {
+    fn are_kept(&self) -> PyResult<()> {
+        let Some(((name, ids), _)) = &self.written else { return Ok(()) };
+        let wanted = format!("these records were asked for as NDJSON (schema {name}, ids {ids}), and are nothing else");
+        Err(PyValueError::new_err(wanted))
     }
 }
 
@@ -318,9 +358,15 @@ struct Buffer {
     len: usize,
 }
 
+impl From<(Vec<u8>, usize)> for Buffer {
+    fn from((bytes, len): (Vec<u8>, usize)) -> Self {
+        Self { bytes, len }
+    }
+}
+
 impl Buffer {
-    fn view(py: Python<'_>, (bytes, len): (Vec<u8>, usize)) -> PyResult<Bound<'_, PyMemoryView>> {
-        PyMemoryView::from(Bound::new(py, Self { bytes, len })?.as_any())
+    fn view(py: Python<'_>, text: (Vec<u8>, usize)) -> PyResult<Bound<'_, PyMemoryView>> {
+        PyMemoryView::from(Bound::new(py, Self::from(text))?.as_any())
     }
 }
 

@@ -5,6 +5,7 @@ use crate::block::{Block, Line, Row, Span, TimeSource, keep};
 use crate::cells::{Begun, Cells, fill, look_at, put_time};
 use crate::columns::{self, Cursor, Slots};
 use crate::fast::{Cpu, Hot, Scalar, at_best};
+use crate::ndjson::Writer;
 use crate::objects::{self, Object};
 use crate::spec::{Columns, Format, Kind, Layout, LayoutAt, MOST_SLOTS, Objects, Plan, Token, Zone};
 use crate::syslog::Header;
@@ -96,12 +97,7 @@ impl<'p> Reader<'p> {
     /// Why it is none.
     #[inline(always)]
     pub fn read<C: Cpu>(&mut self, cpu: C, line: Line<'_>, segment: u32, block: &mut Block) -> Reading {
-        let first = if self.plan.explicit { Some(0) } else { self.expected.or_else(|| self.usual(line)) };
-        if let Some(format) = first
-            && let Some(Layout::Columns(layout)) = self.plan.formats[format].layouts.first()
-            && line.bytes[line.start] != b'{'
-        {
-            let starts = if self.plan.explicit { &[] } else { layout.starts.as_slice() };
+        if let Some((format, layout, starts)) = self.first(line) {
             let at = LayoutAt { format, layout: 0 };
             let reading = self.columns_at_once(cpu, line, at, (layout, starts), segment, block);
             match reading {
@@ -110,6 +106,28 @@ impl<'p> Reader<'p> {
             }
         }
         self.read_as_any(line, segment, block)
+    }
+
+    /// Write the record that the line is, which begins at `offset` in the item; tells its format. None if something about
+    /// it is unusual: then nothing is written.
+    #[inline(always)]
+    pub fn write<C: Cpu>(&mut self, line: Line<'_>, offset: u64, writer: &mut Writer<'_, C>) -> Option<usize> {
+        let first = self.first(line)?;
+        let (spans, _) = self.slots.split_first_chunk_mut()?;
+        writer.at_once(line, first, (&mut self.days, spans), offset).then_some(first.0)
+    }
+
+    /// The format by whose positions a line is read first, its layout, and what such lines begin with.
+    #[inline(always)]
+    fn first(&self, line: Line<'_>) -> Option<(usize, &'p Columns, &'p [Token])> {
+        let plan = self.plan;
+        let format = if plan.explicit { Some(0) } else { self.expected.or_else(|| self.usual(line)) }?;
+        match plan.formats[format].layouts.first() {
+            Some(Layout::Columns(layout)) if line.bytes[line.start] != b'{' => {
+                Some((format, layout, if plan.explicit { &[] } else { &layout.starts }))
+            }
+            _ => None,
+        }
     }
 
     /// The format that read the line before, if none before it is one whose lines begin like this one: it is the first

@@ -1,7 +1,7 @@
 //! Times of day: ISO 8601, Apache's notation, seconds since 1970, and syslog's (RFC 3164). All in µs since 1970 UTC.
 
 use crate::block::Line;
-use crate::fast::Cpu;
+use crate::fast::{Cpu, WINDOW};
 use crate::spec::Zone;
 
 const SECOND: i64 = 1_000_000;
@@ -106,6 +106,8 @@ fn days(year: i64, month: i64, day: i64) -> Option<i64> {
 pub struct Days {
     date: [u8; 10],
     begin: Option<i64>,
+    /// A time up to its minute that was read.
+    minute: [u8; 16],
 }
 
 impl Days {
@@ -131,6 +133,29 @@ impl Days {
         }
         let micros = pair(20) * 10_000 + pair(22) * 100 + pair(24);
         Some(self.begin? * DAY + (hour * 3600 + minute * 60 + second) * SECOND + micros)
+    }
+
+    /// Whether `read` reads the time in a line from `at` on.
+    #[inline(always)]
+    pub fn is_read<C: Cpu>(&mut self, cpu: C, line: Line<'_>, at: usize) -> bool {
+        const DIGITS: u32 = 0b011_1111_0110 << 16;
+        let Some(window) = line.window(at) else { return false };
+        let is_same = window.first_chunk() == Some(&self.minute);
+        let digits = cpu.digits(window) & (0b111_1111_1111 << 16);
+        let marks = [window[16], window[19], window[26]] == *b":.Z";
+        if is_same & (digits == DIGITS) & marks & (window[17] < b'6') {
+            return true;
+        }
+        self.begin_minute(cpu, line, at, window)
+    }
+
+    #[inline(never)]
+    fn begin_minute<C: Cpu>(&mut self, cpu: C, line: Line<'_>, at: usize, window: &[u8; WINDOW]) -> bool {
+        let is_read = self.read(cpu, line, at).is_some();
+        if let (true, Some(minute)) = (is_read, window.first_chunk()) {
+            self.minute = *minute;
+        }
+        is_read
     }
 
     #[cold]

@@ -149,7 +149,7 @@ pub fn usual_request<C: Cpu>(cpu: C, line: Line<'_>, span: Span) -> Option<[Plac
 mod tests {
     use super::*;
     use crate::cells::address;
-    use crate::fast::Scalar;
+    use crate::fast::{Mask, Scalar};
 
     #[test]
     fn usual_endpoints_are_those_that_a_closer_look_finds() {
@@ -161,7 +161,8 @@ mod tests {
         for host in hosts.chain(["1.2.3.4".into(), "255.255.255.255".into(), "256.1.1.1".into(), "1.2.3.04".into()]) {
             for text in [format!("{host}:443"), format!("[{host}]:0"), format!("{host}:07"), format!("{host}:")] {
                 let padded = format!("{text}{}", " ".repeat(80));
-                let line = Line { end: text.len(), ..Line::whole(padded.as_bytes()) };
+                let mask = Mask::special(padded.as_bytes());
+                let line = Line { end: text.len(), ..Line::whole(padded.as_bytes(), &mask) };
                 let span = Span::new(0, text.len());
                 let colon = text.rfind(':').unwrap_or_default();
                 let address = address(&text.as_bytes()[..colon]);

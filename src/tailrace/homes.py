@@ -10,7 +10,7 @@ from uuid import uuid4
 from tailrace.clock import Clock
 from tailrace.errors import Retryable
 from tailrace.kernel.load import Parser
-from tailrace.model import Batch, Identity, Item
+from tailrace.model import Batch, Identity, Item, Rendering
 from tailrace.ports import DeadLetters, Sink, State
 from tailrace.receipts import Receipt, base_of
 from tailrace.retry import Patience
@@ -23,12 +23,12 @@ LEASE_S = 300.0
 class Job:
     """What is the same for all items of a run.
 
-    `parser`: makes the parser of an item from an offset in its content on. `checkpoint`: what was delivered is
+    `parser`: makes the parser of an item from an offset in its content on, for sinks of one form. `checkpoint`: what was delivered is
     confirmed after so many bytes of content. `again`: deliver also what has been delivered. `stop`: set to make the
     loop confirm what it has and return. `owner`: who holds the leases.
     """
 
-    parser: Callable[[Item, int], Parser]
+    parser: Callable[[Item, int, Rendering | None], Parser]
     patience: Patience
     clock: Clock
     checkpoint: int

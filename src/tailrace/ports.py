@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
-from tailrace.model import Batch, Identity, Item, Reject, StoredFile
+from tailrace.model import Batch, Identity, Item, Reject, Rendering, StoredFile
 from tailrace.receipts import Receipt
 
 
@@ -36,6 +36,8 @@ class Sink(Protocol):
     """The sink's URL without secrets, and a hash of the settings that change bytes: receipts are kept under it."""
     keeps_receipts: bool
     """False for a sink that is gone with the process (stdout)."""
+    rendering: Rendering | None
+    """The only form in which the sink asks for records, if there is one."""
 
     def write(self, item: Item, batch: Batch, part: int) -> None:
         """Offer a batch; `part` counts the commits of the item. Raises Retryable or Fatal."""

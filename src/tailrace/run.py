@@ -107,7 +107,8 @@ class _Reading:
         return self._outcome
 
     def _carry(self, stream: BinaryIO) -> None:
-        parser = self._job.parser(self._item, self._begin)
+        forms = {lane.sink.rendering for lane in self._lanes}
+        parser = self._job.parser(self._item, self._begin, forms.pop() if len(forms) == 1 else None)
         position = stream.tell if stream.seekable() else lambda: self._outcome.content
         for chunk in self._content(stream):
             self._outcome.content += len(chunk)

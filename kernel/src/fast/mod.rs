@@ -11,7 +11,7 @@ mod scan;
 mod x86;
 
 pub use bits::{Bits, Mask};
-pub use out::{Key, Out, SHORT};
+pub use out::{Key, Keys, Out, Pen, SHORT};
 pub use scalar::Scalar;
 pub use scan::{Cut, Ends, Found, MOST_FIELDS, Scanner};
 
@@ -37,6 +37,15 @@ pub struct Masks {
     pub special: u64,
 }
 
+/// What spans there are.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Spans {
+    /// Fields without any bytes.
+    pub empty: u64,
+    /// Fields with a value.
+    pub present: u64,
+}
+
 /// What a processor can do at once. Those that need instructions which not every processor has are values of private
 /// types, made only where the processor was asked.
 pub trait Cpu: Copy {
@@ -50,8 +59,8 @@ pub trait Cpu: Copy {
     fn pick(self, bits: u64, places: u64) -> u64;
     /// Write the places of a word's bits, counted from `base`, and anything behind them.
     fn put_places(self, bits: u64, base: u32, places: &mut [u32; WORD]);
-    /// The spans of a line's fields, a dash as none, and which of them have no bytes. Anything may follow them.
-    fn spans(self, cut: &Cut<'_>, spans: &mut [Span; MOST_FIELDS]) -> u64;
+    /// The spans of a line's fields, a dash as none. Anything may follow them.
+    fn spans(self, cut: &Cut<'_>, spans: &mut [Span; MOST_FIELDS]) -> Spans;
     /// Which bytes are decimal digits.
     fn digits(self, bytes: &[u8; WINDOW]) -> u32;
     /// Which bytes are this one.
@@ -112,7 +121,8 @@ mod tests {
                     told.push(found.end as u64);
                     let Some(cut) = scanner.cut(found) else { continue };
                     let mut slots = [Span::ABSENT; MOST_FIELDS];
-                    told.extend([cut.fields as u64, cut.odd, cpu.spans(&cut, &mut slots)]);
+                    let Spans { empty, present } = cpu.spans(&cut, &mut slots);
+                    told.extend([cut.fields as u64, cut.odd, empty, present]);
                     spans.extend_from_slice(&slots[..cut.fields]);
                 }
             }
@@ -180,7 +190,7 @@ mod tests {
         assert_eq!(scanner.next(Scalar, line, 0, &mut special), Some(1));
         let cut = scanner.cut(scanner.line(0).expect("found")).expect("plain");
         let mut spans = [Span::ABSENT; MOST_FIELDS];
-        assert_eq!(Scalar.spans(&cut, &mut spans), 0b11_0000);
+        assert_eq!(Scalar.spans(&cut, &mut spans), Spans { empty: 0b11_0000, present: 0b111_0011 });
         let texts =
             [Span::new(0, 1), Span::new(3, 6), Span::ABSENT, Span::ABSENT, Span::new(15, 15), Span::new(17, 17)];
         assert_eq!(spans[..7], [texts.as_slice(), &[Span::new(18, 20)]].concat());

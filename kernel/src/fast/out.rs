@@ -17,8 +17,10 @@ unsafe fn copy_short(from: *const u8, to: *mut u8) {
 
 /// So much more than the value's length may be read of it.
 const LONG: usize = 3 * SHORT;
-/// So much more than a value's length may be written with it.
+/// So much more than a long value's length may be written with it.
 const ROOM: usize = KEY + LONG + 2;
+/// So much may be added with a short one.
+const MOST_OF_SHORT: usize = KEY + SHORT + 2;
 
 /// Longer beginnings are written another way.
 const KEY: usize = 48;
@@ -57,6 +59,41 @@ impl Key {
         key.bytes.get_mut(..before.len())?.copy_from_slice(before);
         key.after.get_mut(..behind.len())?.copy_from_slice(behind);
         Some(key)
+    }
+}
+
+/// Keys of one kind of record, in the order in which they are written.
+#[derive(Default)]
+pub struct Keys {
+    keys: Vec<Key>,
+    /// They ask for so many slots.
+    slots: usize,
+}
+
+impl Keys {
+    /// These keys.
+    #[must_use]
+    pub fn new(keys: Vec<Key>) -> Self {
+        let slots = keys.iter().map(|key| key.slot as usize + 1).max().unwrap_or_default();
+        Self { keys, slots }
+    }
+
+    /// One of them.
+    #[must_use]
+    pub fn get(&self, number: usize) -> Option<&Key> {
+        self.keys.get(number)
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
     }
 }
 
@@ -104,6 +141,25 @@ impl Out {
         (self.bytes, self.len)
     }
 
+    /// How long the text is.
+    #[inline]
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The text from a place on.
+    #[must_use]
+    pub fn behind(&self, from: usize) -> &[u8] {
+        &self.bytes[from..self.len]
+    }
+
     /// Make room for so many bytes, and for what short copies write too much.
     #[inline]
     pub fn reserve(&mut self, bytes: usize) {
@@ -128,6 +184,18 @@ impl Out {
         self.len += bytes.len();
     }
 
+    /// Append what stands before a key's value.
+    #[inline(always)]
+    pub fn before(&mut self, key: &Key) {
+        match self.bytes.get_mut(self.len..).and_then(|rest| rest.first_chunk_mut()) {
+            Some(place) => {
+                *place = key.bytes;
+                self.len += usize::from(key.len);
+            }
+            None => self.slice(&key.bytes[..usize::from(key.len)]),
+        }
+    }
+
     /// Append one byte.
     #[inline(always)]
     pub fn byte(&mut self, byte: u8) {
@@ -141,66 +209,93 @@ impl Out {
     /// Append the parts of `source` in `slots` with their keys, up to a key at whose bit it is to stop, and which has a
     /// value; tells how many keys that were. With `PLAIN` there is no bit.
     #[inline(always)]
-    pub fn pairs<const PLAIN: bool>(&mut self, keys: &[Key], source: &[u8], slots: &[Span], stops: u64) -> usize {
-        let (mut to, text) = (self.len, self.bytes.as_mut_ptr());
-        // A value is copied up to whole short copies.
-        let (Some(room), Some(last)) = (self.bytes.len().checked_sub(ROOM), source.len().checked_sub(LONG)) else {
-            return 0;
-        };
-        for (number, key) in keys.iter().enumerate() {
-            let span = slots.get(key.slot as usize).copied().unwrap_or(Span::ABSENT);
-            if !span.is_present() {
-                continue;
-            }
-            let (at, len) = (span.start(), span.len());
-            let is_stop = !PLAIN && stops >> (key.stop & 63) & 1 == 1;
-            if is_stop || to + len > room || at + len > last {
-                self.len = to;
-                return number;
-            }
-            if !PLAIN && key.is_silent {
-                continue;
-            }
-            let (before, behind) = (usize::from(key.len), usize::from(key.after_len));
-            // SAFETY: there is room for the longest key, for the value up to whole short copies, and for what stands
-            // behind (asked above); the key's text is no longer than the longest, and `source` holds what is read, up
-            // to whole short copies (asked above). What is written lies within memory that this owns and that is
-            // initialised, so nothing overlaps and any of it may become text. Nothing in this loop moves that memory.
-            unsafe {
-                let place = text.add(to);
-                copy_short(key.bytes.as_ptr(), place);
-                if before > SHORT {
-                    // Up to the longest key's last byte.
-                    copy_short(key.bytes.as_ptr().add(KEY - SHORT), place.add(KEY - SHORT));
+    pub fn pairs<const PLAIN: bool>(
+        &mut self,
+        keys: &Keys,
+        from: usize,
+        source: &[u8],
+        slots: &[Span],
+        stops: u64,
+    ) -> usize {
+        let mut left = keys.keys.get(from..).unwrap_or_default();
+        // Room for all of them with short values, and for what a long one writes too much.
+        let room = self.bytes.len().checked_sub(self.len + left.len() * MOST_OF_SHORT + ROOM);
+        let (Some(mut room), Some(last)) = (room, source.len().checked_sub(LONG)) else { return from };
+        if slots.len() < keys.slots {
+            return from;
+        }
+        // SAFETY: the text ends within its memory, or where that ends.
+        let mut to = unsafe { self.bytes.as_mut_ptr().add(self.len) };
+        while let [key, rest @ ..] = left {
+            // SAFETY: there is a slot for each key (asked above).
+            let span = unsafe { *slots.get_unchecked(key.slot as usize) };
+            if span.is_present() {
+                let (at, len) = (span.place(), span.len());
+                let is_stop = !PLAIN && stops >> (key.stop & 63) & 1 == 1;
+                if is_stop || at > last {
+                    break;
                 }
-                let (from, place) = (source.as_ptr().add(at), place.add(before));
-                copy_short(from, place);
-                if len > SHORT {
-                    copy_short(from.add(SHORT), place.add(SHORT));
-                    copy_short(from.add(2 * SHORT), place.add(2 * SHORT));
-                    if len > 3 * SHORT {
-                        std::ptr::copy_nonoverlapping(from.add(3 * SHORT), place.add(3 * SHORT), len - 3 * SHORT);
+                if PLAIN || !key.is_silent {
+                    // SAFETY: there is room for the longest key, for a short value, and for what stands behind (asked
+                    // above), or for a long value (asked below); the key's text is no longer than the longest. `source`
+                    // holds what is read, up to whole short copies (asked above, and below for a long value). What is
+                    // written lies within memory that this owns and that is initialised, so nothing overlaps and any of
+                    // it may become text. Nothing in this loop moves that memory.
+                    unsafe {
+                        copy_short(key.bytes.as_ptr(), to);
+                        let before = usize::from(key.len);
+                        if before > SHORT {
+                            // Up to the longest key's last byte.
+                            copy_short(key.bytes.as_ptr().add(KEY - SHORT), to.add(KEY - SHORT));
+                        }
+                        let (from, place) = (source.as_ptr().add(at), to.add(before));
+                        copy_short(from, place);
+                        if len > SHORT {
+                            if len > room || at + len > last {
+                                break;
+                            }
+                            room -= len;
+                            copy_short(from.add(SHORT), place.add(SHORT));
+                            copy_short(from.add(2 * SHORT), place.add(2 * SHORT));
+                            if len > 3 * SHORT {
+                                std::ptr::copy_nonoverlapping(
+                                    from.add(3 * SHORT),
+                                    place.add(3 * SHORT),
+                                    len - 3 * SHORT,
+                                );
+                            }
+                        }
+                        place.add(len).cast::<[u8; 2]>().write_unaligned(key.after);
+                        to = place.add(len + usize::from(key.after_len));
                     }
                 }
-                place.add(len).cast::<[u8; 2]>().write_unaligned(key.after);
             }
-            to += before + len + behind;
+            left = rest;
         }
-        self.len = to;
-        keys.len()
+        // SAFETY: both lie in the same memory.
+        self.len = unsafe { to.offset_from_unsigned(self.bytes.as_ptr()) };
+        keys.keys.len() - left.len()
+    }
+
+    /// What appends parts of `source`.
+    #[inline(always)]
+    pub fn pen<'a>(&'a mut self, source: &'a [u8]) -> Pen<'a> {
+        let room = self.bytes.len().saturating_sub(ROOM).max(self.len);
+        // SAFETY: both places lie within the memory, or where it ends.
+        let (to, end) = unsafe { (self.bytes.as_mut_ptr().add(self.len), self.bytes.as_mut_ptr().add(room)) };
+        Pen { out: self, to, end, source }
+    }
+
+    /// Forget what stands behind a place.
+    pub fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
     }
 
     /// Append a part of `source` with its key.
     #[inline(always)]
     pub fn pair(&mut self, key: &Key, source: &[u8], span: Span) {
-        let (before, behind) = (usize::from(key.len), usize::from(key.after_len));
-        match self.bytes.get_mut(self.len..).and_then(|rest| rest.first_chunk_mut()) {
-            Some(place) => {
-                *place = key.bytes;
-                self.len += before;
-            }
-            None => self.slice(&key.bytes[..before]),
-        }
+        let behind = usize::from(key.after_len);
+        self.before(key);
         self.part(source, span.start(), span.len());
         match self.bytes.get_mut(self.len..).and_then(|rest| rest.first_chunk_mut()) {
             Some(place) => {
@@ -271,6 +366,58 @@ impl Out {
     }
 }
 
+/// Appends parts of a text with their keys. What was appended counts when it is done.
+pub struct Pen<'a> {
+    out: &'a mut Out,
+    to: *mut u8,
+    /// Behind it there is no more room than for what is written too much.
+    end: *mut u8,
+    source: &'a [u8],
+}
+
+impl Pen<'_> {
+    /// Append a part with its key; false if there is too little room, or the part is too near to the text's end.
+    #[inline(always)]
+    pub fn put(&mut self, key: &Key, span: Span) -> bool {
+        let (at, len) = (span.place(), span.len());
+        // Both lie in the same memory, and the end is never before.
+        let room = self.end as usize - self.to as usize;
+        if len > room || at + len + LONG > self.source.len() {
+            return false;
+        }
+        // SAFETY: there is room for the longest key, for the value up to whole short copies, and for what stands behind
+        // (asked above); the key's text is no longer than the longest, and `source` holds what is read, up to whole short
+        // copies (asked above). What is written lies within memory that `out` owns, which is lent to this alone, and
+        // that is initialised, so nothing overlaps and any of it may become text. Nothing moves that memory meanwhile.
+        unsafe {
+            copy_short(key.bytes.as_ptr(), self.to);
+            let before = usize::from(key.len);
+            if before > SHORT {
+                // Up to the longest key's last byte.
+                copy_short(key.bytes.as_ptr().add(KEY - SHORT), self.to.add(KEY - SHORT));
+            }
+            let (from, place) = (self.source.as_ptr().add(at), self.to.add(before));
+            copy_short(from, place);
+            if len > SHORT {
+                copy_short(from.add(SHORT), place.add(SHORT));
+                copy_short(from.add(2 * SHORT), place.add(2 * SHORT));
+                if len > 3 * SHORT {
+                    std::ptr::copy_nonoverlapping(from.add(3 * SHORT), place.add(3 * SHORT), len - 3 * SHORT);
+                }
+            }
+            place.add(len).cast::<[u8; 2]>().write_unaligned(key.after);
+            self.to = place.add(len + usize::from(key.after_len));
+        }
+        true
+    }
+
+    /// Let what was appended count.
+    #[inline(always)]
+    pub fn done(self) {
+        self.out.len = self.to as usize - self.out.bytes.as_ptr() as usize;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -288,8 +435,8 @@ mod tests {
         for (at, len) in [(0, 0), (5, 7), (0, 80), (95, 5)] {
             out.pair(&key, &source, Span::new(at, at + len));
             out.reserve(100);
-            let keys = [key.clone()];
-            assert_eq!(out.pairs::<true>(&keys, &source, &[Span::ABSENT], 0), 1);
+            let keys = Keys::new(vec![key.clone()]);
+            assert_eq!(out.pairs::<true>(&keys, 0, &source, &[Span::ABSENT], 0), 1);
             expected.extend_from_slice(b",\"key\":\"");
             expected.extend_from_slice(&source[at..at + len]);
             expected.push(b'"');

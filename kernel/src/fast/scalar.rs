@@ -1,6 +1,6 @@
 //! The twin for any processor, and what the others are tested against.
 
-use super::{Cpu, Cut, Hot, MOST_FIELDS, Masks, WINDOW, WORD};
+use super::{Cpu, Cut, Hot, MOST_FIELDS, Masks, Spans, WINDOW, WORD};
 use crate::block::Span;
 
 /// Any processor.
@@ -112,8 +112,8 @@ impl Cpu for Scalar {
     }
 
     #[inline(always)]
-    fn spans(self, cut: &Cut<'_>, spans: &mut [Span; MOST_FIELDS]) -> u64 {
-        let mut empty = 0;
+    fn spans(self, cut: &Cut<'_>, spans: &mut [Span; MOST_FIELDS]) -> Spans {
+        let Spans { mut empty, mut present } = Spans::default();
         for (number, span) in spans.iter_mut().enumerate().take(cut.fields) {
             let quote = (cut.quoted >> number & 1) as u32;
             let from = cut.ends[number].wrapping_add(1 + quote);
@@ -121,8 +121,9 @@ impl Cpu for Scalar {
             let is_dash = cut.dashes >> number & 1 == 1 && to.wrapping_sub(from) == 1;
             *span = if is_dash { Span::ABSENT } else { Span::new(from as usize, to as usize) };
             empty |= u64::from(from == to) << number;
+            present |= u64::from(!is_dash) << number;
         }
-        empty
+        Spans { empty, present }
     }
 
     #[inline(always)]

@@ -1,7 +1,7 @@
 //! Where the fields of all lines of a chunk end, word by word: every field that begins with a quote ends with one, and
 //! there are no others. It does what cutting field by field does; it only does not wait for each.
 
-use super::{Cpu, Mask, Masks, WORD};
+use super::{Cpu, Hot, Mask, Masks, WORD};
 
 /// So many fields of a line are told; one with more is cut field by field.
 pub const MOST_FIELDS: usize = 64;
@@ -110,6 +110,22 @@ pub struct Scanner {
     next: usize,
 }
 
+/// The lines that end in the first words.
+struct Lines<'s> {
+    scanner: &'s mut Scanner,
+    base: usize,
+    words: usize,
+}
+
+impl Hot for Lines<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<C: Cpu>(self, cpu: C) {
+        self.scanner.find_lines(cpu, self.base, self.words);
+    }
+}
+
 impl Default for Scanner {
     fn default() -> Self {
         Self {
@@ -168,7 +184,7 @@ impl Scanner {
             (self.words[whole.len()], carried) = carried.in_parts(cpu, masks, present);
         }
         self.carried = carried;
-        self.find_lines(cpu, base, rest.len().div_ceil(WORD));
+        cpu.run(Lines { scanner: self, base, words: rest.len().div_ceil(WORD) });
         self.next += WORDS;
         Some(self.lines.len())
     }
@@ -176,18 +192,20 @@ impl Scanner {
     /// Find the lines that end in the first words, which begin at `base`.
     #[inline(always)]
     fn find_lines<C: Cpu>(&mut self, cpu: C, base: usize, words: usize) {
-        let Self { words: all, ends, lines, .. } = self;
+        let Self { words: all, ends: places, lines, .. } = self;
         let mut unfinished = self.unfinished;
-        for (number, word) in all[..words].iter().enumerate() {
-            let base = base + number * WORD;
-            if let Some(places) = ends.get_mut(unfinished.count..).and_then(|rest| rest.first_chunk_mut()) {
-                cpu.put_places(word.ends, base as u32, places);
+        let mut base = base;
+        for word in &all[..words] {
+            let ends = word.ends;
+            let count = ends.count_ones();
+            if let Some(places) = places.get_mut(unfinished.count..).and_then(|rest| rest.first_chunk_mut()) {
+                cpu.put_places(ends, base as u32, places);
             }
             let found = Fields {
-                count: word.ends.count_ones(),
-                quoted: cpu.pick(word.quoted, word.ends),
-                dashes: cpu.pick(word.dashes, word.ends),
-                odd: cpu.pick(word.odd, word.ends),
+                count,
+                quoted: cpu.pick(word.quoted, ends),
+                dashes: cpu.pick(word.dashes, ends),
+                odd: cpu.pick(word.odd, ends),
                 wrong: word.wrong,
             };
             if word.newline == 0 {
@@ -195,7 +213,8 @@ impl Scanner {
             } else {
                 unfinished.finish(word, found, base, lines);
             }
-            unfinished.count += found.count as usize;
+            unfinished.count += count as usize;
+            base += WORD;
         }
         self.unfinished = unfinished;
     }
@@ -341,7 +360,7 @@ impl Fields {
         self.quoted |= more.quoted.wrapping_shl(self.count);
         self.dashes |= more.dashes.wrapping_shl(self.count);
         self.odd |= more.odd.wrapping_shl(self.count);
-        self.count = self.count.saturating_add(more.count);
+        self.count += more.count;
         self.wrong |= more.wrong;
     }
 

@@ -15,7 +15,7 @@ use std::arch::x86_64::{
     _mm512_sub_epi32, _pext_u64,
 };
 
-use super::{Cpu, Cut, Hot, MOST_FIELDS, Masks, WINDOW, WORD};
+use super::{Cpu, Cut, Hot, MOST_FIELDS, Masks, Spans, WINDOW, WORD};
 use crate::block::Span;
 
 /// A processor with AVX-512 as far as it is needed here, and all that is older.
@@ -56,6 +56,7 @@ impl Avx512 {
 impl Cpu for Avx512 {
     #[inline]
     fn run<W: Hot>(self, work: W) -> W::Output {
+        #[inline(never)]
         #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,pclmulqdq,popcnt,avx512f,avx512bw,avx512vl,avx512vbmi2")]
         fn run<W: Hot>(cpu: Avx512, work: W) -> W::Output {
             work.run(cpu)
@@ -89,7 +90,7 @@ impl Cpu for Avx512 {
     }
 
     #[inline(always)]
-    fn spans(self, cut: &Cut<'_>, spans: &mut [Span; MOST_FIELDS]) -> u64 {
+    fn spans(self, cut: &Cut<'_>, spans: &mut [Span; MOST_FIELDS]) -> Spans {
         // SAFETY: see the head of this file.
         unsafe { spans_512(cut, spans) }
     }
@@ -122,6 +123,7 @@ impl Cpu for Avx512 {
 impl Cpu for Avx2 {
     #[inline]
     fn run<W: Hot>(self, work: W) -> W::Output {
+        #[inline(never)]
         #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,pclmulqdq,popcnt")]
         fn run<W: Hot>(cpu: Avx2, work: W) -> W::Output {
             work.run(cpu)
@@ -154,7 +156,7 @@ impl Cpu for Avx2 {
     }
 
     #[inline(always)]
-    fn spans(self, cut: &Cut<'_>, spans: &mut [Span; MOST_FIELDS]) -> u64 {
+    fn spans(self, cut: &Cut<'_>, spans: &mut [Span; MOST_FIELDS]) -> Spans {
         // SAFETY: see the head of this file.
         unsafe { spans_256(cut, spans) }
     }
@@ -224,12 +226,13 @@ fn put_places(bits: u64, base: u32, places: &mut [u32; WORD]) {
     // SAFETY: the array holds the 64 bytes that are read; the load needs no alignment.
     let count = unsafe { _mm512_loadu_si512(COUNT.as_ptr().cast()) };
     let mut found = _mm512_maskz_compress_epi8(bits, count);
-    for (number, sixteen) in places.as_chunks_mut::<16>().0.iter_mut().enumerate() {
+    let is_more = bits.count_ones() > 16;
+    for sixteen in places.as_chunks_mut::<16>().0 {
         let numbers = _mm512_cvtepu8_epi32(_mm512_castsi512_si128(found));
         let numbers = _mm512_add_epi32(numbers, _mm512_set1_epi32(base.cast_signed()));
         // SAFETY: the array has room for the 16 numbers that are written; the store needs no alignment.
         unsafe { _mm512_storeu_si512(sixteen.as_mut_ptr().cast(), numbers) };
-        if bits.count_ones() as usize <= 16 * (number + 1) {
+        if !is_more {
             return;
         }
         found = _mm512_shuffle_i32x4::<0b11_11_10_01>(found, found);
@@ -239,12 +242,12 @@ fn put_places(bits: u64, base: u32, places: &mut [u32; WORD]) {
 /// Sixteen spans at a time.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn spans_512(cut: &Cut<'_>, spans: &mut [Span; MOST_FIELDS]) -> u64 {
+fn spans_512(cut: &Cut<'_>, spans: &mut [Span; MOST_FIELDS]) -> Spans {
     const FIRST: [i32; 16] = [0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23];
     // SAFETY: the array holds the 64 bytes that are read; the load needs no alignment.
     let first = unsafe { _mm512_loadu_si512(FIRST.as_ptr().cast()) };
     let (zero, one) = (_mm512_setzero_si512(), _mm512_set1_epi32(1));
-    let mut empty = 0;
+    let Spans { mut empty, mut present } = Spans::default();
     for (number, sixteen) in spans.as_chunks_mut::<16>().0.iter_mut().enumerate() {
         let at = number * 16;
         if at >= cut.fields {
@@ -262,6 +265,7 @@ fn spans_512(cut: &Cut<'_>, spans: &mut [Span; MOST_FIELDS]) -> u64 {
         let len = _mm512_sub_epi32(to, from);
         empty |= u64::from(_mm512_cmpeq_epi32_mask(len, zero)) << at;
         let dashes = dashes & _mm512_cmpeq_epi32_mask(len, one);
+        present |= u64::from(!dashes) << at;
         let from = _mm512_mask_mov_epi32(from, dashes, zero);
         let len = _mm512_mask_mov_epi32(len, dashes, _mm512_set1_epi32(-1));
         let low = _mm512_permutex2var_epi32(from, first, len);
@@ -273,7 +277,8 @@ fn spans_512(cut: &Cut<'_>, spans: &mut [Span; MOST_FIELDS]) -> u64 {
             _mm512_storeu_si512(place.add(64).cast(), high);
         }
     }
-    empty & 1_u64.checked_shl(cut.fields as u32).map_or(u64::MAX, |bit| bit - 1)
+    let all = 1_u64.checked_shl(cut.fields as u32).map_or(u64::MAX, |bit| bit - 1);
+    Spans { empty: empty & all, present: present & all }
 }
 
 /// The highest bit of each byte.
@@ -313,11 +318,11 @@ fn half_256(bytes: &[u8; WINDOW]) -> [u32; 5] {
 /// Eight spans at a time.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn spans_256(cut: &Cut<'_>, spans: &mut [Span; MOST_FIELDS]) -> u64 {
+fn spans_256(cut: &Cut<'_>, spans: &mut [Span; MOST_FIELDS]) -> Spans {
     let (zero, one) = (_mm256_setzero_si256(), _mm256_set1_epi32(1));
     let each = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
     let spread = |bits: u64| _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(bits as i32), each), each);
-    let mut empty = 0;
+    let Spans { mut empty, mut present } = Spans::default();
     for (number, eight) in spans.as_chunks_mut::<8>().0.iter_mut().enumerate() {
         let at = number * 8;
         if at >= cut.fields {
@@ -335,6 +340,7 @@ fn spans_256(cut: &Cut<'_>, spans: &mut [Span; MOST_FIELDS]) -> u64 {
         let is_empty = _mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpeq_epi32(len, zero)));
         empty |= u64::from(is_empty.cast_unsigned()) << at;
         let dashes = _mm256_and_si256(dashes, _mm256_cmpeq_epi32(len, one));
+        present |= u64::from(!_mm256_movemask_ps(_mm256_castsi256_ps(dashes)).cast_unsigned() & 0xff) << at;
         let from = _mm256_blendv_epi8(from, zero, dashes);
         let len = _mm256_blendv_epi8(len, dashes, dashes);
         let (even, odd) = (_mm256_unpacklo_epi32(from, len), _mm256_unpackhi_epi32(from, len));
@@ -345,7 +351,8 @@ fn spans_256(cut: &Cut<'_>, spans: &mut [Span; MOST_FIELDS]) -> u64 {
             _mm256_storeu_si256(place.add(32).cast(), _mm256_permute2x128_si256::<0x31>(even, odd));
         }
     }
-    empty & 1_u64.checked_shl(cut.fields as u32).map_or(u64::MAX, |bit| bit - 1)
+    let all = 1_u64.checked_shl(cut.fields as u32).map_or(u64::MAX, |bit| bit - 1);
+    Spans { empty: empty & all, present: present & all }
 }
 
 #[inline]

@@ -13,7 +13,7 @@ from tailrace.kernel.load import Parser, parser_class
 from tailrace.kernel.plan import ItemPlan, Plan
 from tailrace.kernel.zones import zone
 from tailrace.keys import parse_key
-from tailrace.model import Item
+from tailrace.model import Item, Rendering
 from tailrace.registry import format_named, formats
 from tailrace.settings import Settings
 
@@ -22,8 +22,8 @@ CUSTOM = "haproxy_custom"
 _CAPTURES = re.compile(r"(\d{1,3}),(\d{1,3})")
 
 
-def parsers(settings: Settings, notice: Callable[[str], None]) -> Callable[[Item, int], Parser]:
-    """Makes the parser of an item from an offset in its content on.
+def parsers(settings: Settings, notice: Callable[[str], None]) -> Callable[[Item, int, Rendering | None], Parser]:
+    """Makes the parser of an item from an offset in its content on, whose records are asked for in one form or in any.
 
     `notice` is told if the native kernel is missing. Raises UsageError if the settings cannot be.
     """
@@ -31,7 +31,7 @@ def parsers(settings: Settings, notice: Callable[[str], None]) -> Callable[[Item
     made = parser_class(settings.kernel, notice)
     told = _seconds(settings.reference_time)
 
-    def parser(item: Item, offset: int) -> Parser:
+    def parser(item: Item, offset: int, rendering: Rendering | None = None) -> Parser:
         known = parse_key(item.identity.key)
         return made(
             plan,
@@ -40,6 +40,7 @@ def parsers(settings: Settings, notice: Callable[[str], None]) -> Callable[[Item
                 reference_us=int((item.modified if told is None else told) * 1_000_000),
                 identity=item.identity.token,
                 offset=offset,
+                rendering=rendering,
             ),
         )
 

@@ -21,8 +21,9 @@ class Parser:
     """Reads one item. Give it the item's bytes in order with `feed`, in pieces of any size, then `finish`."""
 
     def __init__(self, plan: Plan, item: ItemPlan) -> None:
-        identity = (item.kind, item.reference_us, item.identity, item.offset)
-        self._parser = tailrace_kernel.Parser(_compiled(plan), *identity)
+        told = (item.kind, item.reference_us, item.offset)
+        rendering = (item.rendering.schema, item.rendering.ids) if item.rendering else None
+        self._parser = tailrace_kernel.Parser(_compiled(plan), told, item.identity, rendering)
 
     def feed(self, data: bytes) -> Batch:
         """Take the next bytes; the batch holds what can be told by now."""

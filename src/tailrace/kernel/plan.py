@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from tailrace.kernel.layout import Format
 from tailrace.kernel.zones import UTC_ZONE, Zone
+from tailrace.model import Rendering
 
 MAX_LINE = 1 << 20
 """A longer line is a reject; so no line can exhaust the memory."""
@@ -38,10 +39,12 @@ class ItemPlan:
 
     `kind`: the name of the format that the item's key promises, or "". `reference_us`: a time in µs since 1970
     shortly after the last line, to find years that the lines do not tell. `identity`: the bytes from which, with a
-    record's offset, its id is made. `offset`: where in the item the first byte stands.
+    record's offset, its id is made. `offset`: where in the item the first byte stands. `rendering`: the only form in
+    which the records will be asked for; the native kernel then has them in no other.
     """
 
     kind: str = ""
     reference_us: int
     identity: bytes = b""
     offset: int = 0
+    rendering: Rendering | None = None

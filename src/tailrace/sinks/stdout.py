@@ -13,7 +13,7 @@ from tailrace.disk import writing
 from tailrace.errors import UsageError
 from tailrace.kernel.names import Schema
 from tailrace.kinds import NoSettings, SinkKind, Surroundings
-from tailrace.model import Batch, Item, StoredFile
+from tailrace.model import Batch, Item, Rendering, StoredFile
 
 _TARGET = "standard output"
 
@@ -30,6 +30,7 @@ class StdoutSink:
     def __init__(self, stream: BinaryIO | int, schema: Schema = "aws", lock: Lock | None = None) -> None:
         self._stream = stream
         self._schema = schema
+        self.rendering: Rendering | None = Rendering(schema)
         self._lock = lock or Lock()
 
     def write(self, item: Item, batch: Batch, part: int) -> None:  # noqa: ARG002 - as every sink

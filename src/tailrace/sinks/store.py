@@ -44,6 +44,7 @@ class StoreSink:
     """Writes the records of one item at a time to Parquet files."""
 
     keeps_receipts = True
+    rendering = None
 
     def __init__(self, directory: Path, *, memory: int = MEMORY) -> None:
         require_pyarrow()
