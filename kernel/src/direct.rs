@@ -1,18 +1,18 @@
 //! The shortest way: a line whose fields are told by position, and all as they usually stand, is written while it is looked
 //! at, without a record between. What is not usual here goes the long way, which tells the same of every line.
 
+use std::ops::Range;
+
 use crate::block::{Line, Span, View};
 use crate::cells::{ints_fit, request_parts};
 use crate::columns::is_tabbed;
-use crate::fast::{Cpu, Hot, Key, MOST_FIELDS, Spans};
+use crate::fast::{Cpu, Hot, Key, MOST_FIELDS, Pen, Spans};
 use crate::keys::{Pair, What};
 use crate::memo::Wanted;
 use crate::ndjson::Writer;
 use crate::spec::{Columns, Escape, Field, Format, Kind, Token};
 use crate::times::Days;
-use crate::usual::{
-    is_minus_one, is_single, is_usual_decimal, is_usual_number, usual_endpoint, usual_endpoint_6, usual_request,
-};
+use crate::usual::{is_single, is_usual_decimal, is_usual_number, usual_endpoint, usual_endpoint_6, usual_request};
 use crate::words::looks_like;
 
 /// A field has so many pairs at most.
@@ -50,6 +50,37 @@ pub(crate) struct Step {
     pairs: u32,
     /// Tells its texts apart from those of all others of the schema.
     pub(crate) number: u32,
+}
+
+impl Step {
+    /// Its pairs.
+    fn numbers(&self) -> Range<usize> {
+        self.pair as usize..(self.pair + self.pairs) as usize
+    }
+}
+
+/// What is to be done with a field.
+enum Next {
+    /// Its text is copied.
+    Copied,
+    /// Nothing any more.
+    Done,
+    /// It is more than a copy.
+    Odd,
+    /// It goes the long way.
+    Unusual,
+}
+
+impl Next {
+    #[inline(always)]
+    fn copied_if(is_usual: bool) -> Self {
+        if is_usual { Self::Copied } else { Self::Unusual }
+    }
+
+    #[inline(always)]
+    fn done_if(is_done: bool) -> Self {
+        if is_done { Self::Done } else { Self::Unusual }
+    }
 }
 
 /// How the lines of a layout are written at once.
@@ -93,31 +124,43 @@ impl Direct {
         if steps[time].pair != 0 || !others.map(|step| step.pair).is_sorted() {
             return None;
         }
-        let others = steps.iter().filter(|step| step.act == Act::Other).fold(0, |bits, step| bits | 1 << step.field);
+        let others = steps.iter().filter(|step| is_other(&pairs[step.numbers()]));
+        let others = others.fold(0, |bits, step| bits | 1 << step.field);
         let mut keys = keys.to_vec();
         keys.resize(keys.len() + MOST_PAIRS, Key::default());
         Some(Self { steps, time, keys, others })
     }
 }
 
+impl Direct {
+    /// The keys of a step, and some of no meaning behind.
+    #[inline(always)]
+    fn keys(&self, step: &Step) -> Option<&[Key; MOST_PAIRS]> {
+        self.keys.get(step.pair as usize..)?.first_chunk()
+    }
+}
+
 impl Act {
     fn of(field: &Field, pairs: &[Pair]) -> Option<Self> {
-        if pairs.iter().any(|pair| pair.what == What::Other) {
-            return matches!(field.kind, Kind::Text | Kind::Texts | Kind::Offers | Kind::Captures)
-                .then_some(Self::Other);
-        }
         match (field.kind, pairs.len()) {
+            (Kind::Text | Kind::Texts | Kind::Offers | Kind::Captures, _) if is_other(pairs) => Some(Self::Other),
+            (Kind::Request, MOST_PAIRS) => Some(Self::Request),
+            _ if is_other(pairs) => None,
             (Kind::Text, 1 | 2) => Some(Self::Text),
             (Kind::Int, 1) => Some(Self::Number),
             (Kind::Ints, 1) if field.separator.len() == 1 => Some(Self::Numbers),
             (Kind::Float, 1) => Some(Self::Decimal),
             (Kind::Time, 1) => Some(if field.columns[0] == 0 { Self::OwnTime } else { Self::Time }),
             (Kind::Endpoint, 2) => Some(Self::Endpoint),
-            (Kind::Request, MOST_PAIRS) => Some(Self::Request),
             (Kind::Texts, 1) if field.separator.len() == 1 => Some(Self::List),
             _ => None,
         }
     }
+}
+
+/// Whether a value of one of these is never simply copied.
+fn is_other(pairs: &[Pair]) -> bool {
+    pairs.iter().any(|pair| pair.what == What::Other)
 }
 
 /// Whether the first fields, which are there, are what a line of this layout begins with, as far as `Steps` does not find
@@ -171,63 +214,30 @@ impl<K: Cpu> Hot for Steps<'_, '_, K> {
             left &= left - 1;
             let Some(step) = direct.steps.get(field) else { return false };
             let span = spans[field & (MOST_FIELDS - 1)];
-            if stops >> field & 1 == 1 {
-                pen.done();
-                if !writer.odd_field(View::of(line, &[]), span, step, format) {
-                    return false;
-                }
-                pen = writer.out.pen(line.bytes);
-                continue;
-            }
-            let is_usual = match step.act {
-                Act::Text => true,
-                Act::Number => {
-                    let is_minus_one = span.len() == 2 && is_minus_one(line, span);
-                    if is_minus_one & step.minus_one_absent {
-                        continue;
-                    }
-                    is_minus_one | is_usual_number(cpu, line, span)
-                }
-                Act::Decimal if step.minus_one_absent && span.len() == 2 && is_minus_one(line, span) => continue,
-                Act::Decimal => is_usual_decimal(cpu, line, span),
-                Act::Time | Act::OwnTime => span.len() == 27 && days.is_read(cpu, line, span.start()),
-                Act::Endpoint => {
-                    let parts = endpoint(cpu, line, span);
-                    let Some(([ip, port], key)) = parts.zip(direct.keys.get(step.pair as usize + 1)) else {
-                        return false;
-                    };
-                    if !pen.put(&step.key, ip) || !pen.put(key, port) {
-                        return false;
-                    }
-                    continue;
-                }
-                Act::List if is_single(cpu, line, span, step.separator) => true,
-                Act::Numbers if is_usual_number(cpu, line, span) => true,
-                Act::Request
-                    if let Some([method, url, version]) = usual_request(cpu, line, span)
-                        && let Some(keys) = direct.keys.get(step.pair as usize..)
-                        && let Some([_, first, second, third, ..]) = keys.first_chunk::<MOST_PAIRS>() =>
-                {
-                    let is_put = pen.put(&step.key, span)
-                        && pen.put(first, Span::new(method.0, method.1))
-                        && pen.put(second, Span::new(url.0, url.1))
-                        && pen.put(third, Span::new(version.0, version.1));
-                    if !is_put {
-                        return false;
-                    }
-                    continue;
-                }
-                Act::List | Act::Numbers | Act::Request | Act::Other => {
+            let next = match step.act {
+                _ if stops >> field & 1 == 1 => Next::Odd,
+                Act::Text => Next::Copied,
+                Act::Number | Act::Decimal if step.minus_one_absent && is_minus_one(line, span) => Next::Done,
+                Act::Number => Next::copied_if(is_usual_number(cpu, line, span) || is_minus_one(line, span)),
+                Act::Decimal => Next::copied_if(is_usual_decimal(cpu, line, span)),
+                Act::OwnTime | Act::Time => Next::copied_if(span.len() == 27 && days.is_read(cpu, line, span.start())),
+                Act::Endpoint => put_endpoint(cpu, &mut pen, direct.keys(step), line, span),
+                Act::Request => put_request(cpu, &mut pen, direct.keys(step), line, span),
+                Act::List if is_single(cpu, line, span, step.separator) => Next::Copied,
+                Act::Numbers if is_usual_number(cpu, line, span) => Next::Copied,
+                Act::List | Act::Numbers | Act::Other => Next::Odd,
+            };
+            match next {
+                Next::Copied if pen.put(&step.key, span) => {}
+                Next::Done => {}
+                Next::Odd => {
                     pen.done();
                     if !writer.odd_field(View::of(line, &[]), span, step, format) {
                         return false;
                     }
                     pen = writer.out.pen(line.bytes);
-                    continue;
                 }
-            };
-            if !is_usual || !pen.put(&step.key, span) {
-                return false;
+                Next::Copied | Next::Unusual => return false,
             }
         }
         pen.done();
@@ -309,19 +319,47 @@ impl<C: Cpu> Writer<'_, C> {
                 *part = if is_there { Span::new(from + start, from + end) } else { Span::ABSENT };
             }
         }
-        let numbers = step.pair as usize..(step.pair + step.pairs) as usize;
-        for (pair, part) in layout.pairs[numbers].iter().zip(parts).filter(|(_, part)| part.is_present()) {
+        for (pair, part) in layout.pairs[step.numbers()].iter().zip(parts).filter(|(_, part)| part.is_present()) {
             self.anew(view, part, pair, layout);
         }
     }
 }
 
-/// Address and port, as they usually stand.
+/// Whether a text is `-1`.
 #[inline(always)]
-fn endpoint<C: Cpu>(cpu: C, line: Line<'_>, span: Span) -> Option<[Span; 2]> {
-    let host = |from: usize, to: usize, colon: usize| [Span::new(from, to), Span::new(colon + 1, span.end())];
-    match usual_endpoint(cpu, line, span) {
-        Some(colon) => Some(host(span.start(), colon, colon)),
-        None => usual_endpoint_6(cpu, line, span).map(|((from, to), colon)| host(from, to, colon)),
-    }
+fn is_minus_one(line: Line<'_>, span: Span) -> bool {
+    span.len() == 2 && line.bytes.get(span.start()..span.end()) == Some(b"-1")
+}
+
+/// Append address and port.
+#[inline(always)]
+fn put_endpoint<C: Cpu>(
+    cpu: C,
+    pen: &mut Pen<'_>,
+    keys: Option<&[Key; MOST_PAIRS]>,
+    line: Line<'_>,
+    span: Span,
+) -> Next {
+    let found = match usual_endpoint(cpu, line, span) {
+        Some(colon) => Some(((span.start(), colon), colon)),
+        None => usual_endpoint_6(cpu, line, span),
+    };
+    let Some(([ip, port, ..], ((from, to), colon))) = keys.zip(found) else { return Next::Unusual };
+    Next::done_if(pen.put(ip, Span::new(from, to)) && pen.put(port, Span::new(colon + 1, span.end())))
+}
+
+/// Append a request line and its parts, as they usually stand.
+#[inline(always)]
+fn put_request<C: Cpu>(
+    cpu: C,
+    pen: &mut Pen<'_>,
+    keys: Option<&[Key; MOST_PAIRS]>,
+    line: Line<'_>,
+    span: Span,
+) -> Next {
+    let Some(parts) = usual_request(cpu, line, span) else { return Next::Odd };
+    let Some([whole, method, url, version]) = keys else { return Next::Unusual };
+    let [method_at, url_at, version_at] = parts.map(|(from, to)| Span::new(from, to));
+    let is_put = pen.put(whole, span) && pen.put(method, method_at) && pen.put(url, url_at);
+    Next::done_if(is_put && pen.put(version, version_at))
 }

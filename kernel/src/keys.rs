@@ -1,7 +1,7 @@
 //! What stands around the values of records in NDJSON: keys, quotes and brackets, found once for a plan and a schema.
 
 use crate::direct::Direct;
-use crate::fast::{Key, Keys};
+use crate::fast::Key;
 use crate::spec::{Column, Format, Layout, Plan, Role, Writing, writings};
 
 /// Everything about a plan that does not change from record to record, for one schema.
@@ -26,9 +26,9 @@ pub(crate) struct FormatKeys {
 /// How the columns of a layout's records are written.
 pub(crate) struct LayoutKeys {
     /// For each pair its key, for values that are copied as they stand; none if that cannot be.
-    pub(crate) keys: Keys,
+    pub(crate) keys: Vec<Key>,
     /// Those that are written if the record is plain.
-    pub(crate) plain: Keys,
+    pub(crate) plain: Vec<Key>,
     pub(crate) pairs: Vec<Pair>,
     /// A bit for each field some of whose values are never simply copied.
     pub(crate) always: u64,
@@ -104,7 +104,6 @@ impl FormatKeys {
                 });
             let (keys, pairs): (Vec<Key>, Vec<Pair>) = pairs.unzip();
             let plain = keys.iter().zip(&pairs).filter(|(_, pair)| pair.what != What::Raw).map(|(key, _)| key.clone());
-            let plain = Keys::new(plain.collect());
             let never_copied = pairs.iter().filter(|pair| pair.what == What::Other || pair.field > LAST_BIT);
             let always = never_copied.fold(0, |bits, pair| bits | pair.bit());
             let slots = layout.slots(format.columns.len());
@@ -112,7 +111,7 @@ impl FormatKeys {
                 Layout::Columns(columns) => Direct::new(format, columns, &pairs, &keys),
                 _ => None,
             };
-            LayoutKeys { plain, keys: Keys::new(keys), pairs, always, separators, slots, direct }
+            LayoutKeys { plain: plain.collect(), keys, pairs, always, separators, slots, direct }
         });
         let width = format.columns.iter().map(|column| column.names[schema].len() + 8).sum::<usize>() + head.len();
         let short_head = Key::new(&head, b"", 0, (0, false));

@@ -195,7 +195,7 @@ impl Parser {
     }
 
     /// What is kept of an unfinished line, its length, and its SHA-256.
-    fn partial(&mut self) -> (Vec<u8>, u64, [u8; 32]) {
+    fn partial(&mut self) -> Kept {
         if let Some(long) = self.long.take() {
             return (long.payload, long.length, long.digest.finalize().into());
         }
@@ -203,7 +203,10 @@ impl Parser {
     }
 }
 
-fn kept(mut payload: Vec<u8>) -> (Vec<u8>, u64, [u8; 32]) {
+/// The first bytes of a text, its length, and its SHA-256.
+type Kept = (Vec<u8>, u64, [u8; 32]);
+
+fn kept(mut payload: Vec<u8>) -> Kept {
     let (length, sha256) = (payload.len() as u64, Sha256::digest(&payload).into());
     payload.truncate(KEPT_OF_REJECT);
     (payload, length, sha256)
@@ -284,7 +287,7 @@ impl<'a> Work<'a> {
         {
             for found in (0..count).filter_map(|number| scanner.line(number)) {
                 if found.end - at > self.parser.plan.max_line {
-                    self.too_long(bytes[at..found.end].to_vec());
+                    self.too_long(kept(bytes[at..found.end].to_vec()));
                 } else {
                     let (cut, special) = (scanner.cut(found), special.bits());
                     let line = Line { bytes, start: at, end: found.end, cut, special };
@@ -303,16 +306,9 @@ impl<'a> Work<'a> {
     fn line_end(&mut self, piece: &[u8], newline: u64) {
         self.parser.keep(piece);
         let length = if self.parser.long.is_some() {
-            self.close_open(Reason::UnclosedQuote);
-            let (payload, length, sha256) = self.parser.partial();
-            self.reject(Reject {
-                offset: self.parser.offset,
-                lines: 1,
-                reason: Reason::LineTooLong,
-                payload,
-                length,
-                sha256,
-            });
+            let partial = self.parser.partial();
+            let length = partial.1;
+            self.too_long(partial);
             length
         } else {
             let line = std::mem::take(&mut self.parser.rest);
@@ -323,17 +319,11 @@ impl<'a> Work<'a> {
         self.parser.offset += length + newline;
     }
 
-    fn too_long(&mut self, line: Vec<u8>) {
+    /// Account for a line of which so much is kept.
+    fn too_long(&mut self, (payload, length, sha256): Kept) {
         self.close_open(Reason::UnclosedQuote);
-        let (payload, length, sha256) = kept(line);
-        self.reject(Reject {
-            offset: self.parser.offset,
-            lines: 1,
-            reason: Reason::LineTooLong,
-            payload,
-            length,
-            sha256,
-        });
+        let (offset, reason) = (self.parser.offset, Reason::LineTooLong);
+        self.reject(Reject { offset, lines: 1, reason, payload, length, sha256 });
     }
 
     /// A line in bytes of its own.
@@ -360,8 +350,10 @@ impl<'a> Work<'a> {
         if self.parser.open.is_some() && self.joined(text) {
             return;
         }
-        let is_control = |text: &[u8]| {
-            text[0] == b'#' || (text.starts_with(b"Enable ") && memchr::memmem::find(text, b" for ELB: ").is_some())
+        let is_control = |text: &[u8]| match text[0] {
+            b'#' => true,
+            b'E' => text.starts_with(b"Enable ") && memchr::memmem::find(text, b" for ELB: ").is_some(),
+            _ => false,
         };
         if text.is_empty() {
             self.batch.counts.lines += 1;

@@ -10,8 +10,9 @@ use arrow_array::Array;
 use serde_json::Value;
 use tailrace_kernel::block::{Block, TimeSource};
 use tailrace_kernel::ids::Ids;
-use tailrace_kernel::ndjson::{self, Schema};
-use tailrace_kernel::parser::{Batch, Counts, Item, Parser};
+use tailrace_kernel::keys::Schema;
+use tailrace_kernel::ndjson::{self, Form};
+use tailrace_kernel::parser::{Batch, Counts, Item, Parser, Rendering};
 use tailrace_kernel::spec::Plan;
 use tailrace_kernel::{arrow, pool, times};
 
@@ -24,7 +25,7 @@ pub const IDENTITY: &[u8] = b"fuzz";
 pub struct Way {
     /// The formats and settings.
     pub plan: Arc<Plan>,
-    schemas: Vec<Schema>,
+    schemas: Vec<Arc<Schema>>,
     kind: String,
     reference: i64,
     offset: u64,
@@ -34,7 +35,7 @@ impl Way {
     fn from_value(value: &Value) -> Self {
         let plan = Plan::from_json(value["plan"].to_string().as_bytes()).expect("a plan");
         Self {
-            schemas: (0..3).map(|number| Schema::new(&plan, number)).collect(),
+            schemas: (0..3).map(|number| Arc::new(Schema::new(&plan, number))).collect(),
             plan: Arc::new(plan),
             kind: value["kind"].as_str().expect("a name").to_owned(),
             reference: value["reference"].as_i64().expect("a time"),
@@ -46,7 +47,8 @@ impl Way {
     #[must_use]
     pub fn ndjson(&self, block: &Block, schema: usize) -> Vec<u8> {
         let ids = (schema == 0).then(|| Ids::new(IDENTITY));
-        let (bytes, len) = ndjson::write(block, &self.plan, &self.schemas[schema], ids.as_ref());
+        let form = Form { plan: &self.plan, schema: &self.schemas[schema], ids: ids.as_ref() };
+        let (bytes, len) = ndjson::write(block, form);
         let text = bytes[..len].to_vec();
         pool::give_text(bytes);
         text
@@ -95,9 +97,18 @@ impl<'a> Input<'a> {
     /// All batches that the kernel makes of it.
     #[must_use]
     pub fn batches(&self) -> Vec<Batch> {
-        let Way { plan, kind, reference, offset, .. } = self.way;
+        self.batches_as(None)
+    }
+
+    /// The same; with a schema, their records are written at once.
+    fn batches_as(&self, schema: Option<usize>) -> Vec<Batch> {
+        let Way { plan, kind, reference, offset, schemas } = self.way;
         let item = Item { kind: kind.clone(), reference: *reference, offset: *offset };
-        let mut parser = Parser::new(Arc::clone(plan), item);
+        let rendering = schema.map(|schema| {
+            let ids = (schema == 0).then(|| Arc::new(Ids::new(IDENTITY)));
+            Rendering::new(Arc::clone(&schemas[schema]), ids)
+        });
+        let mut parser = Parser::new(Arc::clone(plan), item, rendering);
         let step = if self.step == 0 { self.data.len().max(1) } else { self.step };
         let mut told: Vec<_> = self.data.chunks(step).map(|piece| parser.feed(Box::new(piece.to_vec()))).collect();
         told.push(parser.finish(self.truncated));
@@ -139,10 +150,26 @@ pub fn check(input: &Input<'_>, batches: &[Batch]) {
         }
         check_places(input, batch);
     }
+    check_rendering(input, batches);
     assert_eq!(end, input.way.offset + input.data.len() as u64, "the last batch ends with the item");
     let newlines = input.data.iter().filter(|&&byte| byte == b'\n').count() as u64;
     let rest = input.data.last().is_some_and(|&byte| byte != b'\n') && !input.truncated;
     assert_eq!(lines, newlines + u64::from(rest), "every line is accounted for");
+}
+
+/// Records that are written at once are written as they would be later, and everything else is told alike.
+fn check_rendering(input: &Input<'_>, batches: &[Batch]) {
+    let Some(schema) = input.schema else { return };
+    let at_once = input.batches_as(Some(schema));
+    assert_eq!(at_once.len(), batches.len(), "batches");
+    for (batch, kept) in at_once.iter().zip(batches) {
+        let (bytes, len) = &batch.text;
+        let later = input.way.ndjson(&kept.block, schema);
+        assert_eq!(String::from_utf8_lossy(&bytes[..*len]), String::from_utf8_lossy(&later), "written at once");
+        assert_eq!(figures(&batch.counts), figures(&kept.counts), "counts");
+        assert_eq!((batch.end, batch.rejects.len()), (kept.end, kept.rejects.len()), "rejects");
+        assert!(batch.block.rows.is_empty(), "nothing is kept");
+    }
 }
 
 /// Every record is one JSON object on a line of its own.

@@ -11,7 +11,7 @@ mod scan;
 mod x86;
 
 pub use bits::{Bits, Mask};
-pub use out::{Key, Keys, Out, Pen, SHORT};
+pub use out::{Key, Out, Pen, SHORT};
 pub use scalar::Scalar;
 pub use scan::{Cut, Ends, Found, MOST_FIELDS, Scanner};
 

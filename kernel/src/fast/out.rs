@@ -17,10 +17,8 @@ unsafe fn copy_short(from: *const u8, to: *mut u8) {
 
 /// So much more than the value's length may be read of it.
 const LONG: usize = 3 * SHORT;
-/// So much more than a long value's length may be written with it.
+/// So much more than a value's length may be written with it.
 const ROOM: usize = KEY + LONG + 2;
-/// So much may be added with a short one.
-const MOST_OF_SHORT: usize = KEY + SHORT + 2;
 
 /// Longer beginnings are written another way.
 const KEY: usize = 48;
@@ -59,41 +57,6 @@ impl Key {
         key.bytes.get_mut(..before.len())?.copy_from_slice(before);
         key.after.get_mut(..behind.len())?.copy_from_slice(behind);
         Some(key)
-    }
-}
-
-/// Keys of one kind of record, in the order in which they are written.
-#[derive(Default)]
-pub struct Keys {
-    keys: Vec<Key>,
-    /// They ask for so many slots.
-    slots: usize,
-}
-
-impl Keys {
-    /// These keys.
-    #[must_use]
-    pub fn new(keys: Vec<Key>) -> Self {
-        let slots = keys.iter().map(|key| key.slot as usize + 1).max().unwrap_or_default();
-        Self { keys, slots }
-    }
-
-    /// One of them.
-    #[must_use]
-    pub fn get(&self, number: usize) -> Option<&Key> {
-        self.keys.get(number)
-    }
-
-    /// How many there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.keys.len()
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.keys.is_empty()
     }
 }
 
@@ -206,75 +169,31 @@ impl Out {
         self.len += 1;
     }
 
-    /// Append the parts of `source` in `slots` with their keys, up to a key at whose bit it is to stop, and which has a
-    /// value; tells how many keys that were. With `PLAIN` there is no bit.
+    /// Append the parts of `source` in `slots` with their keys from a number on, up to a key at whose bit it is to stop,
+    /// and which has a value; tells that key's number. With `PLAIN` there is no bit.
     #[inline(always)]
     pub fn pairs<const PLAIN: bool>(
         &mut self,
-        keys: &Keys,
+        keys: &[Key],
         from: usize,
         source: &[u8],
         slots: &[Span],
         stops: u64,
     ) -> usize {
-        let mut left = keys.keys.get(from..).unwrap_or_default();
-        // Room for all of them with short values, and for what a long one writes too much.
-        let room = self.bytes.len().checked_sub(self.len + left.len() * MOST_OF_SHORT + ROOM);
-        let (Some(mut room), Some(last)) = (room, source.len().checked_sub(LONG)) else { return from };
-        if slots.len() < keys.slots {
-            return from;
-        }
-        // SAFETY: the text ends within its memory, or where that ends.
-        let mut to = unsafe { self.bytes.as_mut_ptr().add(self.len) };
+        let mut pen = self.pen(source);
+        let mut left = keys.get(from..).unwrap_or_default();
         while let [key, rest @ ..] = left {
-            // SAFETY: there is a slot for each key (asked above).
-            let span = unsafe { *slots.get_unchecked(key.slot as usize) };
+            let span = slots.get(key.slot as usize).copied().unwrap_or(Span::ABSENT);
             if span.is_present() {
-                let (at, len) = (span.place(), span.len());
                 let is_stop = !PLAIN && stops >> (key.stop & 63) & 1 == 1;
-                if is_stop || at > last {
+                if is_stop || ((PLAIN || !key.is_silent) && !pen.put(key, span)) {
                     break;
-                }
-                if PLAIN || !key.is_silent {
-                    // SAFETY: there is room for the longest key, for a short value, and for what stands behind (asked
-                    // above), or for a long value (asked below); the key's text is no longer than the longest. `source`
-                    // holds what is read, up to whole short copies (asked above, and below for a long value). What is
-                    // written lies within memory that this owns and that is initialised, so nothing overlaps and any of
-                    // it may become text. Nothing in this loop moves that memory.
-                    unsafe {
-                        copy_short(key.bytes.as_ptr(), to);
-                        let before = usize::from(key.len);
-                        if before > SHORT {
-                            // Up to the longest key's last byte.
-                            copy_short(key.bytes.as_ptr().add(KEY - SHORT), to.add(KEY - SHORT));
-                        }
-                        let (from, place) = (source.as_ptr().add(at), to.add(before));
-                        copy_short(from, place);
-                        if len > SHORT {
-                            if len > room || at + len > last {
-                                break;
-                            }
-                            room -= len;
-                            copy_short(from.add(SHORT), place.add(SHORT));
-                            copy_short(from.add(2 * SHORT), place.add(2 * SHORT));
-                            if len > 3 * SHORT {
-                                std::ptr::copy_nonoverlapping(
-                                    from.add(3 * SHORT),
-                                    place.add(3 * SHORT),
-                                    len - 3 * SHORT,
-                                );
-                            }
-                        }
-                        place.add(len).cast::<[u8; 2]>().write_unaligned(key.after);
-                        to = place.add(len + usize::from(key.after_len));
-                    }
                 }
             }
             left = rest;
         }
-        // SAFETY: both lie in the same memory.
-        self.len = unsafe { to.offset_from_unsigned(self.bytes.as_ptr()) };
-        keys.keys.len() - left.len()
+        pen.done();
+        keys.len() - left.len()
     }
 
     /// What appends parts of `source`.
@@ -435,7 +354,7 @@ mod tests {
         for (at, len) in [(0, 0), (5, 7), (0, 80), (95, 5)] {
             out.pair(&key, &source, Span::new(at, at + len));
             out.reserve(100);
-            let keys = Keys::new(vec![key.clone()]);
+            let keys = [key.clone()];
             assert_eq!(out.pairs::<true>(&keys, 0, &source, &[Span::ABSENT], 0), 1);
             expected.extend_from_slice(b",\"key\":\"");
             expected.extend_from_slice(&source[at..at + len]);

@@ -11,7 +11,7 @@ from tailrace.errors import TailraceError
 KEPT_OF_TAIL: Final = 64 << 10
 """So much is kept of what stands behind compressed data; its length and SHA-256 tell the rest."""
 
-_PIECE: Final = 96 << 10  # read at a time of compressed data; decompressed it makes less than a chunk, mostly
+_PIECE: Final = 64 << 10  # read at a time of compressed data; decompressed it makes less than a chunk, mostly
 _KEPT_TO_REPEAT: Final = 4 << 20
 
 Compression = Literal["gzip", "zstandard", "bzip2", ""]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import tailrace_kernel
@@ -12,9 +11,20 @@ from tailrace.kernel.spec import to_json
 from tailrace.model import ArrowStream, Batch, Counts, RawLines, Reject
 
 
-@lru_cache(maxsize=8)
+_LIKELY = 8
+"""So many plans are in use at a time, at most."""
+_known: dict[int, tuple[Plan, Any]] = {}
+
+
 def _compiled(plan: Plan) -> Any:
-    return tailrace_kernel.Plan(to_json(plan))
+    """The plan for the kernel. It is looked for by its identity: to hash it takes as long as to parse a thousand lines."""
+    plan_and_compiled = _known.get(id(plan))
+    if plan_and_compiled is None:
+        plan_and_compiled = plan, tailrace_kernel.Plan(to_json(plan))
+        while len(_known) >= _LIKELY:
+            _known.pop(next(iter(_known)), None)
+        _known[id(plan)] = plan_and_compiled
+    return plan_and_compiled[1]
 
 
 class Parser:

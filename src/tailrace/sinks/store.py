@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from tailrace.disk import publish, writing
 from tailrace.errors import MissingExtra
 from tailrace.kinds import NoSettings, SinkKind, Surroundings
-from tailrace.model import Batch, Identity, Item, StoredFile
+from tailrace.model import Batch, Identity, Item, Rendering, StoredFile
 from tailrace.settings import Settings
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class StoreSink:
     """Writes the records of one item at a time to Parquet files."""
 
     keeps_receipts = True
-    rendering = None
+    rendering: Rendering | None = None
 
     def __init__(self, directory: Path, *, memory: int = MEMORY) -> None:
         require_pyarrow()
