@@ -10,7 +10,6 @@ from tailrace.kernel.plan import ItemPlan, Plan
 from tailrace.kernel.spec import to_json
 from tailrace.model import ArrowStream, Batch, Counts, RawLines, Reject
 
-
 _LIKELY = 8
 """So many plans are in use at a time, at most."""
 _known: dict[int, tuple[Plan, Any]] = {}
