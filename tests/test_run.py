@@ -17,6 +17,7 @@ from tailrace.errors import Fatal, Gone, Retryable, SourceError
 from tailrace.framing import chunks
 from tailrace.homes import Home, Job
 from tailrace.hosts.reading import parsers
+from tailrace.kernel.load import Parser
 from tailrace.model import Batch, Counts, Identity, Item, Reject, Rendering, StoredFile
 from tailrace.receipts import Receipt, imbalances
 from tailrace.retry import Patience
@@ -431,3 +432,28 @@ def test_every_count_is_added() -> None:
     one, ten = (Counts(*range(step, 12 * step, step)) for step in (1, 10))
     assert one + ten == Counts(*range(11, 132, 11))
     assert one == Counts(*range(1, 12))
+
+
+@pytest.mark.parametrize(
+    ("renderings", "expected"),
+    [
+        ([Rendering()], Rendering()),
+        ([Rendering("ecs"), Rendering("ecs")], Rendering("ecs")),
+        ([Rendering("ecs"), Rendering("otel")], None),
+        ([Rendering(), Rendering(ids=True)], None),
+        ([Rendering(), None], None),
+        ([None], None),
+    ],
+)
+def test_the_parser_is_told_what_all_sinks_ask_for(
+    bench: Bench, renderings: list[Rendering | None], expected: Rendering | None
+) -> None:
+    bench.sinks = [Shelf(f"shelf {number}", rendering=rendering) for number, rendering in enumerate(renderings)]
+    job, told = bench.job(), []
+
+    def parser(of: Item, offset: int, rendering: Rendering | None) -> Parser:
+        told.append(rendering)
+        return job.parser(of, offset, None)
+
+    bench.deliver(item(lines(1)), replace(job, parser=parser))
+    assert told == [expected]

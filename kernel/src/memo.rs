@@ -9,8 +9,8 @@ const LONGEST: usize = 496;
 /// What was written for texts.
 #[derive(Default)]
 pub struct Memo {
-    /// None until there is something to remember.
-    entries: Box<[Entry]>,
+    /// None until there is something to remember. Most memos are short-lived, and remember little.
+    entries: Box<[Option<Box<Entry>>]>,
 }
 
 #[derive(Clone)]
@@ -49,7 +49,7 @@ impl Memo {
     #[must_use]
     pub fn get(&self, wanted: Wanted<'_>) -> Option<&[u8]> {
         let Wanted { column, text, hash } = wanted;
-        let entry = self.entries.get(hash as usize % PLACES)?;
+        let entry = self.entries.get(hash as usize % PLACES)?.as_ref()?;
         if (entry.hash, entry.column, usize::from(entry.text_len)) != (hash, column, text.len()) {
             return None;
         }
@@ -65,9 +65,9 @@ impl Memo {
             return;
         }
         if self.entries.is_empty() {
-            self.entries = vec![EMPTY; PLACES].into_boxed_slice();
+            self.entries = vec![None; PLACES].into_boxed_slice();
         }
-        let entry = &mut self.entries[hash as usize % PLACES];
+        let entry = self.entries[hash as usize % PLACES].get_or_insert_with(|| Box::new(EMPTY));
         (entry.hash, entry.column) = (hash, column);
         (entry.text_len, entry.written_len) = (text.len() as u16, written.len() as u16);
         entry.bytes[..text.len()].copy_from_slice(text);

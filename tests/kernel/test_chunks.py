@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from functools import cache, lru_cache
 
 import pytest
@@ -24,7 +25,7 @@ from parsing import (
     sample_records,
 )
 from tailrace.kernel.plan import ItemPlan, Plan
-from tailrace.model import Counts
+from tailrace.model import Counts, Rendering
 
 KEYS = ("", "alb", "clb", "nlb", "haproxy_http", "unheard_of")
 
@@ -122,3 +123,29 @@ def test_a_newline_or_a_carriage_return_alone_may_begin_or_end_a_chunk(name: str
     told = read(kernel, pieces(data, [len(line), len(line) + cut, len(line) + cut + 1]), plan=plan)
     assert whole(told) == whole(read(kernel, data, plan=plan))
     assert told.counts.blank == 1
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_records_in_a_form_that_was_told_beforehand_can_be_had_again_and_again(name: str) -> None:
+    item = replace(promised("alb"), rendering=Rendering("otel", ids=True))
+    told = read(kernel_named(name), mixture(), item=item)
+    assert told.ndjson("otel", ids=True) == told.ndjson("otel", ids=True)
+    assert told.ndjson("otel", ids=True) == read(kernel_named(name), mixture(), item=promised("alb")).ndjson(
+        "otel", ids=True
+    )
+
+
+def test_the_native_kernel_has_records_in_no_other_form_than_was_told_beforehand() -> None:
+    item = replace(promised("alb"), rendering=Rendering())
+    records = kernel_named("native").Parser(ALL, item).feed(mixture()).records
+    assert len(records) == bytes(records.ndjson()).count(b"\n") > 0
+    message = r"asked for as NDJSON \(schema aws, ids false\)"
+    for ask in (
+        lambda: records.ndjson("ecs"),
+        lambda: records.ndjson(ids=True),
+        records.raw,
+        records.partitions,
+        lambda: records.columns("alb", None),
+    ):
+        with pytest.raises(ValueError, match=message):
+            ask()

@@ -199,9 +199,9 @@ impl Out {
     /// What appends parts of `source`.
     #[inline(always)]
     pub fn pen<'a>(&'a mut self, source: &'a [u8]) -> Pen<'a> {
-        let room = self.bytes.len().saturating_sub(ROOM).max(self.len);
-        // SAFETY: both places lie within the memory, or where it ends.
-        let (to, end) = unsafe { (self.bytes.as_mut_ptr().add(self.len), self.bytes.as_mut_ptr().add(room)) };
+        let end = self.bytes.as_mut_ptr_range().end;
+        // SAFETY: the text ends within its memory, or where that ends.
+        let to = unsafe { self.bytes.as_mut_ptr().add(self.len) };
         Pen { out: self, to, end, source }
     }
 
@@ -289,7 +289,7 @@ impl Out {
 pub struct Pen<'a> {
     out: &'a mut Out,
     to: *mut u8,
-    /// Behind it there is no more room than for what is written too much.
+    /// Where the memory ends.
     end: *mut u8,
     source: &'a [u8],
 }
@@ -299,9 +299,7 @@ impl Pen<'_> {
     #[inline(always)]
     pub fn put(&mut self, key: &Key, span: Span) -> bool {
         let (at, len) = (span.place(), span.len());
-        // Both lie in the same memory, and the end is never before.
-        let room = self.end as usize - self.to as usize;
-        if len > room || at + len + LONG > self.source.len() {
+        if self.to as usize + len + ROOM > self.end as usize || at + len + LONG > self.source.len() {
             return false;
         }
         // SAFETY: there is room for the longest key, for the value up to whole short copies, and for what stands behind
@@ -340,6 +338,25 @@ impl Pen<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pen_writes_as_long_as_there_is_room() {
+        let (source, key) = ([b'x'; 300], Key::new(&[b'k'; KEY], b"\",", 0, (0, false)).expect("short"));
+        for size in (0..4).chain(ROOM - 2..ROOM + 400) {
+            for value in [0, 1, SHORT, SHORT + 1, LONG, LONG + 7, 200] {
+                let mut out = Out::new(vec![0; size]);
+                let mut pen = out.pen(&source);
+                let written =
+                    std::iter::repeat_with(|| pen.put(&key, Span::new(1, 1 + value))).take_while(|&is_put| is_put);
+                let count = written.count();
+                pen.done();
+                // Nothing is written if the memory cannot hold what may be written too much.
+                let pair = KEY + value + 2;
+                let expected = size.checked_sub(value + ROOM).map_or(0, |room| room / pair + 1);
+                assert_eq!((count, out.len()), (expected, expected * pair), "{size} {value}");
+            }
+        }
+    }
 
     #[test]
     fn short_and_long_parts_are_appended() {
