@@ -13,6 +13,8 @@ from tailrace import kernel as room
 from tailrace.errors import UsageError
 from tailrace.kernel import reference
 from tailrace.kernel.load import parser_class
+from tailrace.kernel.plan import Plan
+from tailrace.registry import formats
 
 
 @pytest.fixture
@@ -76,3 +78,12 @@ def test_an_import_that_fails_for_another_reason_is_not_hidden(monkeypatch: pyte
     monkeypatch.setitem(sys.modules, "tailrace_kernel", sys)
     with pytest.raises(ModuleNotFoundError, match="spec"):
         parser_class("auto", lambda _: None)
+
+
+def test_equal_plans_are_compiled_once() -> None:
+    """Memory that was lent for one reader's tables is used again only under the same plan."""
+    native = kernel_named("native")
+    plans = [Plan(formats=tuple(formats().values()), captures=(1, number % 2)) for number in range(20)]
+    compiled = [native._compiled(plan) for plan in plans]
+    assert all(native._compiled(plan) is known for plan, known in zip(plans, compiled, strict=True))
+    assert len({id(known) for known in compiled}) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import tailrace_kernel
@@ -16,14 +17,22 @@ _known: dict[int, tuple[Plan, Any]] = {}
 
 
 def _compiled(plan: Plan) -> Any:
-    """The plan for the kernel. It is looked for by its identity: to hash it takes as long as to parse a thousand lines."""
-    plan_and_compiled = _known.get(id(plan))
-    if plan_and_compiled is None:
-        plan_and_compiled = plan, tailrace_kernel.Plan(to_json(plan))
+    """The plan for the kernel, the same for equal plans.
+
+    It is looked for by its identity first: to hash it takes as long as to parse a thousand lines.
+    """
+    known = _known.get(id(plan))
+    if known is None:
+        known = plan, _compiled_once(plan)
         while len(_known) >= _LIKELY:
             _known.pop(next(iter(_known)), None)
-        _known[id(plan)] = plan_and_compiled
-    return plan_and_compiled[1]
+        _known[id(plan)] = known
+    return known[1]
+
+
+@lru_cache(maxsize=_LIKELY)
+def _compiled_once(plan: Plan) -> Any:
+    return tailrace_kernel.Plan(to_json(plan))
 
 
 class Parser:
