@@ -216,7 +216,7 @@ fn are_usual_numbers<C: Cpu>(cpu: C, layout: &Columns, line: Line<'_>, cells: &m
     }
     for &(slot, _, minus_one_absent) in &steps.decimals {
         let span = cells.slots[slot];
-        let is_minus_one = minus_one_absent & (span.len() == 2) & is_minus_one(line, span);
+        let is_minus_one = minus_one_absent & is_minus_one(line, span);
         are_usual &= !span.is_present() | is_minus_one | is_usual_decimal(cpu, line, span);
         cells.slots[slot] = if is_minus_one { Span::ABSENT } else { span };
     }
@@ -357,11 +357,17 @@ fn target(field: &Field, text: &[u8], span: Span, cells: &mut Cells<'_>) {
 #[inline]
 fn request(field: &Field, text: &[u8], span: Span, cells: &mut Cells<'_>) {
     cells.put(field.slots[0], span);
-    for (&slot, (from, to)) in field.slots[1..].iter().zip(request_parts(text)) {
-        if from < to && text[from..to] != *b"-" {
+    for (&slot, part) in field.slots[1..].iter().zip(request_values(text)) {
+        if let Some((from, to)) = part {
             cells.put(slot, span.part(from, to));
         }
     }
+}
+
+/// Those parts of a request line that are values.
+#[must_use]
+pub fn request_values(text: &[u8]) -> [Option<(usize, usize)>; 3] {
+    request_parts(text).map(|(from, to)| (from < to && text[from..to] != *b"-").then_some((from, to)))
 }
 
 /// Method, URL and version of a request line; spaces inside belong to the URL, spaces behind to nothing.

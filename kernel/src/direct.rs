@@ -4,15 +4,17 @@
 use std::ops::Range;
 
 use crate::block::{Line, Span, View};
-use crate::cells::{ints_fit, request_parts};
+use crate::cells::{ints_fit, request_values};
 use crate::columns::is_tabbed;
-use crate::fast::{Cpu, Hot, Key, MOST_FIELDS, Pen, Spans};
+use crate::fast::{Cpu, Hot, Key, MOST_FIELDS, Pen, Spans, low_bits};
 use crate::keys::{Pair, What};
 use crate::memo::Wanted;
 use crate::ndjson::Writer;
 use crate::spec::{Columns, Escape, Field, Format, Kind, Token};
 use crate::times::Days;
-use crate::usual::{is_single, is_usual_decimal, is_usual_number, usual_endpoint, usual_endpoint_6, usual_request};
+use crate::usual::{
+    is_minus_one, is_single, is_usual_decimal, is_usual_number, usual_endpoint, usual_endpoint_6, usual_request,
+};
 use crate::words::looks_like;
 
 /// A field has so many pairs at most.
@@ -204,8 +206,7 @@ impl<K: Cpu> Hot for Steps<'_, '_, K> {
         let stops = odd | direct.others;
         let mut pen = writer.out.pen(line.bytes);
         let time = spans[direct.time & (MOST_FIELDS - 1)];
-        let is_time = time.len() == 27 && days.is_read(cpu, line, time.start());
-        if !is_time || !pen.put(&direct.steps[direct.time].key, time) {
+        if !days.is_read(cpu, line, time) || !pen.put(&direct.steps[direct.time].key, time) {
             return false;
         }
         let mut left = present & !(1 << direct.time);
@@ -214,15 +215,16 @@ impl<K: Cpu> Hot for Steps<'_, '_, K> {
             left &= left - 1;
             let Some(step) = direct.steps.get(field) else { return false };
             let span = spans[field & (MOST_FIELDS - 1)];
+            let several = |step| Several { line, span, keys: direct.keys(step) };
             let next = match step.act {
                 _ if stops >> field & 1 == 1 => Next::Odd,
                 Act::Text => Next::Copied,
                 Act::Number | Act::Decimal if step.minus_one_absent && is_minus_one(line, span) => Next::Done,
                 Act::Number => Next::copied_if(is_usual_number(cpu, line, span) || is_minus_one(line, span)),
                 Act::Decimal => Next::copied_if(is_usual_decimal(cpu, line, span)),
-                Act::OwnTime | Act::Time => Next::copied_if(span.len() == 27 && days.is_read(cpu, line, span.start())),
-                Act::Endpoint => put_endpoint(cpu, &mut pen, direct.keys(step), line, span),
-                Act::Request => put_request(cpu, &mut pen, direct.keys(step), line, span),
+                Act::OwnTime | Act::Time => Next::copied_if(days.is_read(cpu, line, span)),
+                Act::Endpoint => several(step).put_endpoint(cpu, &mut pen),
+                Act::Request => several(step).put_request(cpu, &mut pen),
                 Act::List if is_single(cpu, line, span, step.separator) => Next::Copied,
                 Act::Numbers if is_usual_number(cpu, line, span) => Next::Copied,
                 Act::List | Act::Numbers | Act::Other => Next::Odd,
@@ -267,7 +269,7 @@ impl<C: Cpu> Writer<'_, C> {
             return false;
         }
         let Spans { empty, present } = self.cpu.spans(&cut, spans);
-        let first = 1_u64.checked_shl(starts.len() as u32).map_or(u64::MAX, |bit| bit - 1);
+        let first = low_bits(starts.len());
         let needed = first | 1 << direct.time;
         if empty & layout.steps.empty_absent != 0
             || present & needed != needed
@@ -296,16 +298,7 @@ impl<C: Cpu> Writer<'_, C> {
             Act::Numbers if ints_fit(text, &[step.separator]) => {}
             _ => return false,
         }
-        let wanted = Wanted::new(step.number, text);
-        if let Some(written) = wanted.and_then(|wanted| self.memo.get(wanted)) {
-            self.out.slice(written);
-            return true;
-        }
-        let begun = self.out.len();
-        self.odd_pairs(view, span, step, format);
-        if let Some(wanted) = wanted {
-            self.memo.put(wanted, self.out.behind(begun));
-        }
+        self.remembered(Wanted::new(step.number, text), |writer| writer.odd_pairs(view, span, step, format));
         true
     }
 
@@ -314,9 +307,8 @@ impl<C: Cpu> Writer<'_, C> {
         let mut parts = [span; MOST_PAIRS];
         if step.act == Act::Request {
             let (text, from) = (view.text(span), span.start());
-            for (part, (start, end)) in parts[1..].iter_mut().zip(request_parts(text)) {
-                let is_there = start < end && text[start..end] != *b"-";
-                *part = if is_there { Span::new(from + start, from + end) } else { Span::ABSENT };
+            for (part, value) in parts[1..].iter_mut().zip(request_values(text)) {
+                *part = value.map_or(Span::ABSENT, |(start, end)| Span::new(from + start, from + end));
             }
         }
         for (pair, part) in layout.pairs[step.numbers()].iter().zip(parts).filter(|(_, part)| part.is_present()) {
@@ -325,41 +317,35 @@ impl<C: Cpu> Writer<'_, C> {
     }
 }
 
-/// Whether a text is `-1`.
-#[inline(always)]
-fn is_minus_one(line: Line<'_>, span: Span) -> bool {
-    span.len() == 2 && line.bytes.get(span.start()..span.end()) == Some(b"-1")
+/// A field of several pairs.
+struct Several<'f> {
+    line: Line<'f>,
+    span: Span,
+    /// The keys of its pairs, and some of no meaning behind.
+    keys: Option<&'f [Key; MOST_PAIRS]>,
 }
 
-/// Append address and port.
-#[inline(always)]
-fn put_endpoint<C: Cpu>(
-    cpu: C,
-    pen: &mut Pen<'_>,
-    keys: Option<&[Key; MOST_PAIRS]>,
-    line: Line<'_>,
-    span: Span,
-) -> Next {
-    let found = match usual_endpoint(cpu, line, span) {
-        Some(colon) => Some(((span.start(), colon), colon)),
-        None => usual_endpoint_6(cpu, line, span),
-    };
-    let Some(([ip, port, ..], ((from, to), colon))) = keys.zip(found) else { return Next::Unusual };
-    Next::done_if(pen.put(ip, Span::new(from, to)) && pen.put(port, Span::new(colon + 1, span.end())))
-}
+impl Several<'_> {
+    /// Append address and port, as they usually stand.
+    #[inline(always)]
+    fn put_endpoint<C: Cpu>(self, cpu: C, pen: &mut Pen<'_>) -> Next {
+        let Self { line, span, keys } = self;
+        let found = match usual_endpoint(cpu, line, span) {
+            Some(colon) => Some(((span.start(), colon), colon)),
+            None => usual_endpoint_6(cpu, line, span),
+        };
+        let Some(([ip, port, ..], ((from, to), colon))) = keys.zip(found) else { return Next::Unusual };
+        Next::done_if(pen.put(ip, Span::new(from, to)) && pen.put(port, Span::new(colon + 1, span.end())))
+    }
 
-/// Append a request line and its parts, as they usually stand.
-#[inline(always)]
-fn put_request<C: Cpu>(
-    cpu: C,
-    pen: &mut Pen<'_>,
-    keys: Option<&[Key; MOST_PAIRS]>,
-    line: Line<'_>,
-    span: Span,
-) -> Next {
-    let Some(parts) = usual_request(cpu, line, span) else { return Next::Odd };
-    let Some([whole, method, url, version]) = keys else { return Next::Unusual };
-    let [method_at, url_at, version_at] = parts.map(|(from, to)| Span::new(from, to));
-    let is_put = pen.put(whole, span) && pen.put(method, method_at) && pen.put(url, url_at);
-    Next::done_if(is_put && pen.put(version, version_at))
+    /// Append a request line and its parts, as they usually stand.
+    #[inline(always)]
+    fn put_request<C: Cpu>(self, cpu: C, pen: &mut Pen<'_>) -> Next {
+        let Self { line, span, keys } = self;
+        let Some(parts) = usual_request(cpu, line, span) else { return Next::Odd };
+        let Some([whole, method, url, version]) = keys else { return Next::Unusual };
+        let [method_at, url_at, version_at] = parts.map(|(from, to)| Span::new(from, to));
+        let is_put = pen.put(whole, span) && pen.put(method, method_at) && pen.put(url, url_at);
+        Next::done_if(is_put && pen.put(version, version_at))
+    }
 }

@@ -249,11 +249,17 @@ impl<C: Cpu> Writer<'_, C> {
     #[inline(never)]
     pub(crate) fn value(&mut self, view: View<'_>, span: Span, pair: &Pair, layout: &LayoutKeys) {
         let wanted = Wanted::new(pair.number, view.text(span)).filter(|_| pair.is_repeated());
+        self.remembered(wanted, |writer| writer.anew(view, span, pair, layout));
+    }
+
+    /// Write what was written before for a text, or anew.
+    #[inline(always)]
+    pub(crate) fn remembered(&mut self, wanted: Option<Wanted<'_>>, anew: impl FnOnce(&mut Self)) {
         if let Some(written) = wanted.and_then(|wanted| self.memo.get(wanted)) {
             return self.out.slice(written);
         }
         let begun = self.out.len();
-        self.anew(view, span, pair, layout);
+        anew(self);
         if let Some(wanted) = wanted {
             self.memo.put(wanted, self.out.behind(begun));
         }

@@ -42,7 +42,7 @@ impl Plan {
 }
 
 /// The name of a schema, and whether records begin with their ids.
-type Wanted = (String, bool);
+type Asked = (String, bool);
 
 fn schema_number(name: &str) -> PyResult<usize> {
     SCHEMAS.iter().position(|&known| known == name).ok_or_else(|| PyKeyError::new_err(name.to_owned()))
@@ -60,13 +60,13 @@ struct Parser {
     plan: Arc<spec::Plan>,
     schemas: Arc<[Arc<Schema>]>,
     ids: Arc<Ids>,
-    rendering: Option<Wanted>,
+    rendering: Option<Asked>,
 }
 
 #[pymethods]
 impl Parser {
     #[new]
-    fn new(plan: &Plan, item: (String, i64, u64), identity: &[u8], rendering: Option<Wanted>) -> PyResult<Self> {
+    fn new(plan: &Plan, item: (String, i64, u64), identity: &[u8], rendering: Option<Asked>) -> PyResult<Self> {
         let ids = Arc::new(Ids::new(identity));
         let writing = match &rendering {
             Some((name, with_ids)) => {
@@ -140,7 +140,7 @@ struct Records {
     block: Arc<Block>,
     count: usize,
     /// The text of records that were written at once, and how. Then they are nowhere else.
-    written: Option<(Wanted, Py<Buffer>)>,
+    written: Option<(Asked, Py<Buffer>)>,
     plan: Arc<spec::Plan>,
     schemas: Arc<[Arc<Schema>]>,
     ids: Arc<Ids>,

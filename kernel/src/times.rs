@@ -1,6 +1,6 @@
 //! Times of day: ISO 8601, Apache's notation, seconds since 1970, and syslog's (RFC 3164). All in µs since 1970 UTC.
 
-use crate::block::Line;
+use crate::block::{Line, Span};
 use crate::fast::{Cpu, WINDOW};
 use crate::spec::Zone;
 
@@ -135,11 +135,12 @@ impl Days {
         Some(self.begin? * DAY + (hour * 3600 + minute * 60 + second) * SECOND + micros)
     }
 
-    /// Whether `read` reads the time in a line from `at` on.
+    /// Whether a text is a time that `read` reads.
     #[inline(always)]
-    pub fn is_read<C: Cpu>(&mut self, cpu: C, line: Line<'_>, at: usize) -> bool {
+    pub fn is_read<C: Cpu>(&mut self, cpu: C, line: Line<'_>, span: Span) -> bool {
         const DIGITS: u32 = 0b011_1111_0110 << 16;
-        let Some(window) = line.window(at) else { return false };
+        let at = span.start();
+        let Some(window) = line.window(at).filter(|_| span.len() == 27) else { return false };
         let is_same = window.first_chunk() == Some(&self.minute);
         let digits = cpu.digits(window) & (0b111_1111_1111 << 16);
         let marks = [window[16], window[19], window[26]] == *b":.Z";

@@ -34,11 +34,11 @@ pub fn is_single<C: Cpu>(cpu: C, line: Line<'_>, span: Span, separator: u8) -> b
     (len.wrapping_sub(1) < 31) & (cpu.equal(window, separator) & low_bits(len) == 0)
 }
 
-/// Whether a text begins with `-1`.
+/// Whether a text is `-1`.
 #[inline(always)]
 #[must_use]
 pub fn is_minus_one(line: Line<'_>, span: Span) -> bool {
-    line.window(span.start()).is_some_and(|window| window[..2] == *b"-1")
+    (span.len() == 2) & line.window(span.start()).is_some_and(|window| window[..2] == *b"-1")
 }
 
 /// So many bits from the lowest on, up to 31.

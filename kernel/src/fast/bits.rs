@@ -2,6 +2,13 @@
 
 use super::WORD;
 
+/// So many bits from the lowest on.
+#[inline(always)]
+#[must_use]
+pub fn low_bits(count: usize) -> u64 {
+    1_u64.checked_shl(count as u32).map_or(u64::MAX, |bit| bit - 1)
+}
+
 /// One bit for each byte of a chunk, the first in the lowest place.
 #[derive(Default, Clone)]
 pub struct Mask {

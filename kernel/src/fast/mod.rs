@@ -10,7 +10,7 @@ mod scan;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-pub use bits::{Bits, Mask};
+pub use bits::{Bits, Mask, low_bits};
 pub use out::{Key, Out, Pen, SHORT};
 pub use scalar::Scalar;
 pub use scan::{Cut, Ends, Found, MOST_FIELDS, Scanner};

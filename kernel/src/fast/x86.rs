@@ -15,7 +15,7 @@ use std::arch::x86_64::{
     _mm512_sub_epi32, _pext_u64,
 };
 
-use super::{Cpu, Cut, Hot, MOST_FIELDS, Masks, Spans, WINDOW, WORD};
+use super::{Cpu, Cut, Hot, MOST_FIELDS, Masks, Spans, WINDOW, WORD, low_bits};
 use crate::block::Span;
 
 /// A processor with AVX-512 as far as it is needed here, and all that is older.
@@ -277,7 +277,7 @@ fn spans_512(cut: &Cut<'_>, spans: &mut [Span; MOST_FIELDS]) -> Spans {
             _mm512_storeu_si512(place.add(64).cast(), high);
         }
     }
-    let all = 1_u64.checked_shl(cut.fields as u32).map_or(u64::MAX, |bit| bit - 1);
+    let all = low_bits(cut.fields);
     Spans { empty: empty & all, present: present & all }
 }
 
@@ -351,7 +351,7 @@ fn spans_256(cut: &Cut<'_>, spans: &mut [Span; MOST_FIELDS]) -> Spans {
             _mm256_storeu_si256(place.add(32).cast(), _mm256_permute2x128_si256::<0x31>(even, odd));
         }
     }
-    let all = 1_u64.checked_shl(cut.fields as u32).map_or(u64::MAX, |bit| bit - 1);
+    let all = low_bits(cut.fields);
     Spans { empty: empty & all, present: present & all }
 }
 

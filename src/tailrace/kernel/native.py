@@ -11,27 +11,9 @@ from tailrace.kernel.plan import ItemPlan, Plan
 from tailrace.kernel.spec import to_json
 from tailrace.model import ArrowStream, Batch, Counts, RawLines, Reject
 
-_LIKELY = 8
-"""So many plans are in use at a time, at most."""
-_known: dict[int, tuple[Plan, Any]] = {}
 
-
+@lru_cache(maxsize=8)
 def _compiled(plan: Plan) -> Any:
-    """The plan for the kernel, the same for equal plans.
-
-    It is looked for by its identity first: to hash it takes as long as to parse a thousand lines.
-    """
-    known = _known.get(id(plan))
-    if known is None:
-        known = plan, _compiled_once(plan)
-        while len(_known) >= _LIKELY:
-            _known.pop(next(iter(_known)), None)
-        _known[id(plan)] = known
-    return known[1]
-
-
-@lru_cache(maxsize=_LIKELY)
-def _compiled_once(plan: Plan) -> Any:
     return tailrace_kernel.Plan(to_json(plan))
 
 

@@ -31,6 +31,16 @@ class Plan:
     zone: Zone = field(default=UTC_ZONE)
     captures: tuple[int, int] | None = None
     max_line: int = MAX_LINE
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Hash the formats once: it takes as long as to parse a thousand lines, and every item asks for it."""
+        told = (self.formats, self.explicit, self.zone, self.captures, self.max_line)
+        object.__setattr__(self, "_hash", hash(told))
+
+    def __hash__(self) -> int:
+        """Equal plans have the same."""
+        return self._hash
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
