@@ -7,6 +7,7 @@ mod bits;
 mod out;
 mod scalar;
 mod scan;
+mod word;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -16,6 +17,7 @@ pub use scalar::Scalar;
 pub use scan::{Cut, Ends, Found, MOST_FIELDS, Scanner};
 
 use crate::block::Span;
+use word::{Carried, Groups};
 
 /// Bytes of which a mask has one bit each.
 pub const WORD: usize = 64;
@@ -53,6 +55,11 @@ pub trait Cpu: Copy {
     fn run<W: Hot>(self, work: W) -> W::Output;
     /// The masks of a word.
     fn masks(self, bytes: &[u8; WORD]) -> Masks;
+    /// Tell of whole words, up to the first group in which a newline stands inside of quotes; how many groups those are.
+    #[inline(always)]
+    fn tell(self, groups: Groups<'_>, carried: &mut Carried) -> usize {
+        carried.tell(self, groups)
+    }
     /// For each bit whether an odd number of bits is set up to it.
     fn up_to_each(self, bits: u64) -> u64;
     /// The bits at these places, side by side from the lowest on.
