@@ -303,6 +303,12 @@ impl<'a> Line<'a> {
         memchr::memchr(byte, rest).map_or(self.end, |place| at + place)
     }
 
+    /// Whether the window of a text, and its length, answer a question with yes; no if it is too near to the end.
+    #[inline(always)]
+    pub fn asked(self, span: Span, ask: impl FnOnce(&[u8; WINDOW], usize) -> bool) -> bool {
+        self.window(span.start()).is_some_and(|window| ask(window, span.len()))
+    }
+
     /// The bytes from a place on, to be asked at once; they may go on behind the line.
     #[inline(always)]
     #[must_use]

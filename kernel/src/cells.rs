@@ -1,7 +1,7 @@
 //! From a field's text to the slots of its columns, and what does not fit.
 
 use crate::block::{Block, Line, Span, keep};
-use crate::fast::Cpu;
+use crate::fast::{Cpu, WINDOW};
 use crate::spec::{Columns, Field, Kind, Zone};
 use crate::times::{self, Days, Moment};
 use crate::usual::{
@@ -158,11 +158,12 @@ pub fn look_at<C: Cpu>(cpu: C, layout: &Columns, line: Line<'_>, days: &mut Days
     }
     for &(slot, separator) in &steps.text_lists {
         let span = cells.slots[slot];
-        odd |= u64::from(span.is_present() & !is_single(cpu, line, span, separator)) << slot.min(63);
+        odd |= u64::from(span.is_present() & !line.asked(span, |window, len| is_single(cpu, window, len, separator)))
+            << slot.min(63);
     }
     for &(slot, field, is_own) in &steps.times {
         let span = cells.slots[slot];
-        match if span.len() == 27 { days.read(cpu, line, span.start()) } else { None } {
+        match line.window(span.start()).filter(|_| span.len() == 27).and_then(|window| days.read(cpu, window)) {
             Some(us) if is_own => cells.moment = Some(us),
             Some(_) => {}
             None => {
@@ -176,13 +177,16 @@ pub fn look_at<C: Cpu>(cpu: C, layout: &Columns, line: Line<'_>, days: &mut Days
         if !span.is_present() {
             continue;
         }
-        let (from, to) = (span.start(), span.end());
-        if let Some(colon) = usual_endpoint(cpu, line, span) {
-            (cells.slots[ip], cells.slots[port]) = (Span::new(from, colon), Span::new(colon + 1, to));
-        } else if let Some((host, colon)) = usual_endpoint_6(cpu, line, span) {
-            (cells.slots[ip], cells.slots[port]) = (Span::new(host.0, host.1), Span::new(colon + 1, to));
-        } else {
+        let Some(windows) = line.window(span.start()).zip(line.window(span.start() + WINDOW)) else {
             cells.refill(&layout.fields[field], line);
+            continue;
+        };
+        let found = usual_endpoint(cpu, windows.0, span.len()).map(|colon| ((0, colon), colon));
+        match found.or_else(|| usual_endpoint_6(cpu, windows.into(), span.len())) {
+            Some(((from, to), colon)) => {
+                (cells.slots[ip], cells.slots[port]) = (span.part(from, to), span.part(colon + 1, span.len()));
+            }
+            None => cells.refill(&layout.fields[field], line),
         }
     }
     for &([whole, method, url, version], field) in &steps.requests {
@@ -190,10 +194,11 @@ pub fn look_at<C: Cpu>(cpu: C, layout: &Columns, line: Line<'_>, days: &mut Days
         if !span.is_present() {
             continue;
         }
-        match usual_request(cpu, line, span) {
+        let text = &line.bytes[span.start()..span.end()];
+        match line.window(span.start()).and_then(|window| usual_request(cpu, window, text)) {
             Some(parts) => {
                 for (slot, (from, to)) in [method, url, version].into_iter().zip(parts) {
-                    cells.slots[slot] = Span::new(from, to);
+                    cells.slots[slot] = span.part(from, to);
                 }
             }
             None => cells.refill(&layout.fields[field], line),
@@ -212,12 +217,13 @@ fn are_usual_numbers<C: Cpu>(cpu: C, layout: &Columns, line: Line<'_>, cells: &m
     let mut are_usual = true;
     for &(slot, _) in &steps.integers {
         let span = cells.slots[slot];
-        are_usual &= !span.is_present() | is_usual_number(cpu, line, span);
+        are_usual &= !span.is_present() | line.asked(span, |window, len| is_usual_number(cpu, window, len));
     }
     for &(slot, _, minus_one_absent) in &steps.decimals {
         let span = cells.slots[slot];
-        let is_minus_one = minus_one_absent & is_minus_one(line, span);
-        are_usual &= !span.is_present() | is_minus_one | is_usual_decimal(cpu, line, span);
+        let is_minus_one = minus_one_absent & line.asked(span, is_minus_one);
+        are_usual &=
+            !span.is_present() | is_minus_one | line.asked(span, |window, len| is_usual_decimal(cpu, window, len));
         cells.slots[slot] = if is_minus_one { Span::ABSENT } else { span };
     }
     are_usual

@@ -42,7 +42,7 @@ impl<'a> Cursor<'a> {
             Some(cut) if cut.quoted & steps.bare == 0 => {
                 let known = cut.fields.min(fields);
                 let (first, _) = slots.split_first_chunk_mut()?;
-                let empty = cpu.spans(&cut, first).empty;
+                let empty = cpu.spans(&cut, u32::MAX, first).empty;
                 slots[known..steps.slots].fill(Span::ABSENT);
                 (self.count, self.at) = (known, (cut.ends[known] as usize).wrapping_add(1).min(self.line.end));
                 (empty, Some(cut.odd))

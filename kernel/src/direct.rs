@@ -6,7 +6,7 @@ use std::ops::Range;
 use crate::block::{Line, Span, View};
 use crate::cells::{ints_fit, request_values};
 use crate::columns::is_tabbed;
-use crate::fast::{Cpu, Hot, Key, MOST_FIELDS, Pen, Spans, low_bits};
+use crate::fast::{Cpu, Fields, Hot, Key, MOST_FIELDS, Part, Pen, Spans, low_bits};
 use crate::keys::{Pair, What};
 use crate::memo::Wanted;
 use crate::ndjson::Writer;
@@ -168,7 +168,7 @@ fn is_other(pairs: &[Pair]) -> bool {
 /// Whether the first fields, which are there, are what a line of this layout begins with, as far as `Steps` does not find
 /// out.
 #[inline(always)]
-fn begins(line: Line<'_>, spans: &[Span; MOST_FIELDS], layout: &Columns, starts: &[Token]) -> bool {
+fn begins(line: &Line<'_>, spans: &[Span; MOST_FIELDS], layout: &Columns, starts: &[Token]) -> bool {
     for ((&token, span), field) in starts.iter().zip(spans).zip(&layout.fields) {
         let is_as_told = match token {
             Token::Time if field.columns[0] == 0 => true,
@@ -187,11 +187,10 @@ fn begins(line: Line<'_>, spans: &[Span; MOST_FIELDS], layout: &Columns, starts:
 /// The fields of a line that are written; false if one of them is unusual, or there is no time.
 struct Steps<'s, 'w, K> {
     writer: &'s mut Writer<'w, K>,
-    line: Line<'s>,
-    /// Which fields hold an odd byte, and which have a value.
+    line: &'s Line<'s>,
+    fields: Fields<'s>,
+    /// Which of them hold an odd byte.
     odd: u64,
-    present: u64,
-    spans: &'s [Span; MOST_FIELDS],
     direct: &'s Direct,
     format: usize,
     days: &'s mut Days,
@@ -202,42 +201,39 @@ impl<K: Cpu> Hot for Steps<'_, '_, K> {
 
     #[inline(always)]
     fn run<C: Cpu>(self, cpu: C) -> bool {
-        let Self { writer, line, odd, present, spans, direct, format, days } = self;
+        let Self { writer, line, mut fields, odd, direct, format, days } = self;
         let stops = odd | direct.others;
-        let mut pen = writer.out.pen(line.bytes);
-        let time = spans[direct.time & (MOST_FIELDS - 1)];
-        if !days.is_read(cpu, line, time) || !pen.put(&direct.steps[direct.time].key, time) {
+        let spans = fields.spans();
+        let mut pen = writer.out.pen();
+        let Some(time) = fields.remove(direct.time) else { return false };
+        if !days.is_read(cpu, time.window(), time.len()) || !pen.put(&direct.steps[direct.time].key, time) {
             return false;
         }
-        let mut left = present & !(1 << direct.time);
-        while left != 0 {
-            let field = left.trailing_zeros() as usize;
-            left &= left - 1;
+        for (field, part) in fields {
             let Some(step) = direct.steps.get(field) else { return false };
-            let span = spans[field & (MOST_FIELDS - 1)];
-            let several = |step| Several { line, span, keys: direct.keys(step) };
+            let (window, len) = (part.window(), part.len());
             let next = match step.act {
                 _ if stops >> field & 1 == 1 => Next::Odd,
                 Act::Text => Next::Copied,
-                Act::Number | Act::Decimal if step.minus_one_absent && is_minus_one(line, span) => Next::Done,
-                Act::Number => Next::copied_if(is_usual_number(cpu, line, span) || is_minus_one(line, span)),
-                Act::Decimal => Next::copied_if(is_usual_decimal(cpu, line, span)),
-                Act::OwnTime | Act::Time => Next::copied_if(days.is_read(cpu, line, span)),
-                Act::Endpoint => several(step).put_endpoint(cpu, &mut pen),
-                Act::Request => several(step).put_request(cpu, &mut pen),
-                Act::List if is_single(cpu, line, span, step.separator) => Next::Copied,
-                Act::Numbers if is_usual_number(cpu, line, span) => Next::Copied,
+                Act::Number | Act::Decimal if step.minus_one_absent && is_minus_one(window, len) => Next::Done,
+                Act::Number => Next::copied_if(is_usual_number(cpu, window, len) || is_minus_one(window, len)),
+                Act::Decimal => Next::copied_if(is_usual_decimal(cpu, window, len)),
+                Act::OwnTime | Act::Time => Next::copied_if(days.is_read(cpu, window, len)),
+                Act::Endpoint => put_endpoint(cpu, part, direct.keys(step), &mut pen),
+                Act::Request => put_request(cpu, part, direct.keys(step), &mut pen),
+                Act::List if is_single(cpu, window, len, step.separator) => Next::Copied,
+                Act::Numbers if is_usual_number(cpu, window, len) => Next::Copied,
                 Act::List | Act::Numbers | Act::Other => Next::Odd,
             };
             match next {
-                Next::Copied if pen.put(&step.key, span) => {}
+                Next::Copied if pen.put(&step.key, part) => {}
                 Next::Done => {}
                 Next::Odd => {
                     pen.done();
-                    if !writer.odd_field(View::of(line, &[]), span, step, format) {
+                    if !writer.odd_field(line, spans[field & (MOST_FIELDS - 1)], step, format) {
                         return false;
                     }
-                    pen = writer.out.pen(line.bytes);
+                    pen = writer.out.pen();
                 }
                 Next::Copied | Next::Unusual => return false,
             }
@@ -247,40 +243,66 @@ impl<K: Cpu> Hot for Steps<'_, '_, K> {
     }
 }
 
+/// Append address and port, as they usually stand.
+#[inline(always)]
+fn put_endpoint<C: Cpu>(cpu: C, part: Part<'_>, keys: Option<&[Key; MOST_PAIRS]>, pen: &mut Pen<'_>) -> Next {
+    let (window, len) = (part.window(), part.len());
+    let found = match usual_endpoint(cpu, window, len) {
+        Some(colon) => Some(((0, colon), colon)),
+        None => usual_endpoint_6(cpu, part.windows(), len),
+    };
+    let Some(([ip, port, ..], ((from, to), colon))) = keys.zip(found) else { return Next::Unusual };
+    let Some((host, number)) = part.part(from, to).zip(part.part(colon + 1, len)) else { return Next::Unusual };
+    Next::done_if(pen.put(ip, host) && pen.put(port, number))
+}
+
+/// Append a request line and its parts, as they usually stand.
+#[inline(always)]
+fn put_request<C: Cpu>(cpu: C, part: Part<'_>, keys: Option<&[Key; MOST_PAIRS]>, pen: &mut Pen<'_>) -> Next {
+    let Some(places) = usual_request(cpu, part.window(), part.text()) else { return Next::Odd };
+    let [Some(method), Some(url), Some(version)] = places.map(|(from, to)| part.part(from, to)) else {
+        return Next::Unusual;
+    };
+    let Some([whole_key, method_key, url_key, version_key]) = keys else { return Next::Unusual };
+    let is_put = pen.put(whole_key, part) && pen.put(method_key, method) && pen.put(url_key, url);
+    Next::done_if(is_put && pen.put(version_key, version))
+}
+
 impl<C: Cpu> Writer<'_, C> {
     /// Write the record that a line is, which begins at `offset` in the item, if nothing about it is unusual; nothing is
     /// written otherwise.
     #[inline(always)]
     pub(crate) fn at_once(
         &mut self,
-        line: Line<'_>,
+        line: &Line<'_>,
         (format, layout, starts): (usize, &Columns, &[Token]),
         (days, spans): (&mut Days, &mut [Span; MOST_FIELDS]),
         offset: u64,
     ) -> bool {
-        let Some(cut) = line.cut else { return false };
+        let Some(cut) = &line.cut else { return false };
         let keys = &self.form.schema.formats[format];
         let Some(direct) = keys.layouts.first().and_then(|layout| layout.direct.as_ref()) else { return false };
         if cut.quoted & layout.steps.bare != 0
             || cut.fields < layout.required.max(starts.len())
             || cut.fields > layout.fields.len()
-            || (cut.odd & 1 == 1 && is_tabbed(line))
+            || (cut.odd & 1 == 1 && is_tabbed(*line))
         {
             return false;
         }
-        let Spans { empty, present } = self.cpu.spans(&cut, spans);
+        let Some((Spans { empty, present, .. }, fields)) = Fields::new(self.cpu, cut, line.bytes, spans) else {
+            return false;
+        };
         let first = low_bits(starts.len());
-        let needed = first | 1 << direct.time;
         if empty & layout.steps.empty_absent != 0
-            || present & needed != needed
+            || present & first != first
             || (empty | cut.quoted) & first != 0
-            || !begins(line, spans, layout, starts)
+            || !begins(line, fields.spans(), layout, starts)
         {
             return false;
         }
         let begun = self.out.len();
         self.begin(keys, offset, line.end - line.start);
-        let is_written = self.cpu.run(Steps { writer: self, line, odd: cut.odd, present, spans, direct, format, days });
+        let is_written = self.cpu.run(Steps { writer: self, line, fields, odd: cut.odd, direct, format, days });
         if is_written {
             self.end();
         } else {
@@ -291,7 +313,8 @@ impl<C: Cpu> Writer<'_, C> {
 
     /// Write a field that is more than a copy; false if it is unusual.
     #[inline(never)]
-    fn odd_field(&mut self, view: View<'_>, span: Span, step: &Step, format: usize) -> bool {
+    fn odd_field(&mut self, line: &Line<'_>, span: Span, step: &Step, format: usize) -> bool {
+        let view = View::of(*line, &[]);
         let text = view.text(span);
         match step.act {
             Act::Text | Act::List | Act::Request | Act::Other => {}
@@ -314,38 +337,5 @@ impl<C: Cpu> Writer<'_, C> {
         for (pair, part) in layout.pairs[step.numbers()].iter().zip(parts).filter(|(_, part)| part.is_present()) {
             self.anew(view, part, pair, layout);
         }
-    }
-}
-
-/// A field of several pairs.
-struct Several<'f> {
-    line: Line<'f>,
-    span: Span,
-    /// The keys of its pairs, and some of no meaning behind.
-    keys: Option<&'f [Key; MOST_PAIRS]>,
-}
-
-impl Several<'_> {
-    /// Append address and port, as they usually stand.
-    #[inline(always)]
-    fn put_endpoint<C: Cpu>(self, cpu: C, pen: &mut Pen<'_>) -> Next {
-        let Self { line, span, keys } = self;
-        let found = match usual_endpoint(cpu, line, span) {
-            Some(colon) => Some(((span.start(), colon), colon)),
-            None => usual_endpoint_6(cpu, line, span),
-        };
-        let Some(([ip, port, ..], ((from, to), colon))) = keys.zip(found) else { return Next::Unusual };
-        Next::done_if(pen.put(ip, Span::new(from, to)) && pen.put(port, Span::new(colon + 1, span.end())))
-    }
-
-    /// Append a request line and its parts, as they usually stand.
-    #[inline(always)]
-    fn put_request<C: Cpu>(self, cpu: C, pen: &mut Pen<'_>) -> Next {
-        let Self { line, span, keys } = self;
-        let Some(parts) = usual_request(cpu, line, span) else { return Next::Odd };
-        let Some([whole, method, url, version]) = keys else { return Next::Unusual };
-        let [method_at, url_at, version_at] = parts.map(|(from, to)| Span::new(from, to));
-        let is_put = pen.put(whole, span) && pen.put(method, method_at) && pen.put(url, url_at);
-        Next::done_if(is_put && pen.put(version, version_at))
     }
 }

@@ -286,11 +286,11 @@ impl<'a> Work<'a> {
             cpu.run(Next { scanner: &mut scanner, bytes: &bytes[..end], start, special: &mut special })
         {
             for found in (0..count).filter_map(|number| scanner.line(number)) {
+                let (cut, special) = (scanner.cut(found), special.bits());
+                let line = Line { bytes, start: at, end: found.end, cut, special };
                 if found.end - at > self.parser.plan.max_line {
-                    self.too_long(kept(bytes[at..found.end].to_vec()));
-                } else {
-                    let (cut, special) = (scanner.cut(found), special.bits());
-                    let line = Line { bytes, start: at, end: found.end, cut, special };
+                    self.too_long(kept(line.text().to_vec()));
+                } else if !self.is_written(cpu, &line) {
                     self.line(cpu, line, segment as u32);
                 }
                 self.parser.offset += (found.end - at + 1) as u64;
@@ -300,6 +300,24 @@ impl<'a> Work<'a> {
         self.parser.scanner = Some(scanner);
         let used = self.batch.block.rows[rows..].iter().any(|row| row.segment as usize == segment);
         used.then_some((segment, special))
+    }
+
+    /// Write the record that a line is, if records are written, and nothing about it is unusual.
+    #[inline(always)]
+    fn is_written<C: Cpu>(&mut self, cpu: C, line: &Line<'_>) -> bool {
+        let Some(rendering) = &mut self.parser.rendering else { return false };
+        let may_be_control = matches!(line.bytes.get(line.start), Some(b'#' | b'E') | None);
+        if line.start == line.end || may_be_control || line.bytes[line.end - 1] == b'\r' || self.parser.open.is_some() {
+            return false;
+        }
+        let mut writer = rendering.writer(cpu, &self.parser.plan, &mut self.out);
+        match self.reader.write(line, self.parser.offset, &mut writer) {
+            Some(format) => {
+                self.count(format, 1);
+                true
+            }
+            None => false,
+        }
     }
 
     /// Account for the line that ends with `piece`, and began in earlier bytes.
@@ -383,12 +401,6 @@ impl<'a> Work<'a> {
 
     #[inline(always)]
     fn single<C: Cpu>(&mut self, cpu: C, line: Line<'_>, raw: Line<'_>, segment: u32) {
-        if let Some(rendering) = &mut self.parser.rendering {
-            let mut writer = rendering.writer(cpu, &self.parser.plan, &mut self.out);
-            if let Some(format) = self.reader.write(line, self.parser.offset, &mut writer) {
-                return self.count(format, 1);
-            }
-        }
         match self.reader.read(cpu, line, segment, &mut self.batch.block) {
             Ok(mut row) => {
                 row.offset = self.parser.offset;

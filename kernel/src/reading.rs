@@ -64,10 +64,23 @@ impl Failure {
 /// The record, whose values are in the block by then, or why there is none.
 pub type Reading = Result<Row, Failure>;
 
+/// A format by whose positions lines are read, its layout, and what such lines begin with.
+type First<'p> = (usize, &'p Columns, &'p [Token]);
+
+fn first_of(plan: &Plan, format: usize) -> Option<First<'_>> {
+    match plan.formats[format].layouts.first()? {
+        Layout::Columns(layout) => Some((format, layout, if plan.explicit { &[] } else { &layout.starts })),
+        _ => None,
+    }
+}
+
 /// Reads line after line of one item.
 pub struct Reader<'p> {
     plan: &'p Plan,
+    /// The format that the item's key promises.
     expected: Option<usize>,
+    /// What lines are read as first, if the plan or that key tells it.
+    told: Option<Option<First<'p>>>,
     utc: Zone,
     days: Days,
     slots: Slots,
@@ -83,6 +96,7 @@ impl<'p> Reader<'p> {
         Self {
             plan,
             expected,
+            told: if plan.explicit { Some(0) } else { expected }.map(|format| first_of(plan, format)),
             utc: Zone::utc(),
             days: Days::default(),
             slots: [Span::ABSENT; MOST_SLOTS],
@@ -97,7 +111,7 @@ impl<'p> Reader<'p> {
     /// Why it is none.
     #[inline(always)]
     pub fn read<C: Cpu>(&mut self, cpu: C, line: Line<'_>, segment: u32, block: &mut Block) -> Reading {
-        if let Some((format, layout, starts)) = self.first(line) {
+        if let Some((format, layout, starts)) = self.first(&line) {
             let at = LayoutAt { format, layout: 0 };
             let reading = self.columns_at_once(cpu, line, at, (layout, starts), segment, block);
             match reading {
@@ -111,29 +125,26 @@ impl<'p> Reader<'p> {
     /// Write the record that the line is, which begins at `offset` in the item; tells its format. None if something about
     /// it is unusual: then nothing is written.
     #[inline(always)]
-    pub fn write<C: Cpu>(&mut self, line: Line<'_>, offset: u64, writer: &mut Writer<'_, C>) -> Option<usize> {
+    pub fn write<C: Cpu>(&mut self, line: &Line<'_>, offset: u64, writer: &mut Writer<'_, C>) -> Option<usize> {
         let first = self.first(line)?;
         let (spans, _) = self.slots.split_first_chunk_mut()?;
         writer.at_once(line, first, (&mut self.days, spans), offset).then_some(first.0)
     }
 
-    /// The format by whose positions a line is read first, its layout, and what such lines begin with.
+    /// What a line is read as first.
     #[inline(always)]
-    fn first(&self, line: Line<'_>) -> Option<(usize, &'p Columns, &'p [Token])> {
-        let plan = self.plan;
-        let format = if plan.explicit { Some(0) } else { self.expected.or_else(|| self.usual(line)) }?;
-        match plan.formats[format].layouts.first() {
-            Some(Layout::Columns(layout)) if line.bytes[line.start] != b'{' => {
-                Some((format, layout, if plan.explicit { &[] } else { &layout.starts }))
-            }
-            _ => None,
-        }
+    fn first(&self, line: &Line<'_>) -> Option<First<'p>> {
+        let first = match self.told {
+            Some(first) => first,
+            None => first_of(self.plan, self.usual(line)?),
+        };
+        first.filter(|_| line.bytes[line.start] != b'{')
     }
 
     /// The format that read the line before, if none before it is one whose lines begin like this one: it is the first
     /// then that may read it, too, if no key promises another.
-    #[inline]
-    fn usual(&self, line: Line<'_>) -> Option<usize> {
+    #[inline(never)]
+    fn usual(&self, line: &Line<'_>) -> Option<usize> {
         let last = self.last?;
         let may_begin = |format: &usize| {
             let mut layouts = self.plan.formats[*format].layouts.iter();

@@ -1,6 +1,5 @@
 //! Times of day: ISO 8601, Apache's notation, seconds since 1970, and syslog's (RFC 3164). All in µs since 1970 UTC.
 
-use crate::block::{Line, Span};
 use crate::fast::{Cpu, WINDOW};
 use crate::spec::Zone;
 
@@ -111,11 +110,10 @@ pub struct Days {
 }
 
 impl Days {
-    /// The time in a line from `at` on, if it is `YYYY-MM-DDTHH:MM:SS.ffffffZ`, in µs since 1970.
+    /// The time that stands first in a window, if it is `YYYY-MM-DDTHH:MM:SS.ffffffZ`, in µs since 1970.
     #[inline(always)]
-    pub fn read<C: Cpu>(&mut self, cpu: C, line: Line<'_>, at: usize) -> Option<i64> {
+    pub fn read<C: Cpu>(&mut self, cpu: C, window: &[u8; WINDOW]) -> Option<i64> {
         const DIGITS: u32 = 0b011_1111_0110_1101_1011_0110_1111;
-        let window = line.window(at)?;
         let text: &[u8; 27] = window.first_chunk()?;
         if cpu.digits(window) & ((1 << 27) - 1) != DIGITS || text[19] != b'.' || text[26] != b'Z' {
             return None;
@@ -137,22 +135,20 @@ impl Days {
 
     /// Whether a text is a time that `read` reads.
     #[inline(always)]
-    pub fn is_read<C: Cpu>(&mut self, cpu: C, line: Line<'_>, span: Span) -> bool {
+    pub fn is_read<C: Cpu>(&mut self, cpu: C, window: &[u8; WINDOW], len: usize) -> bool {
         const DIGITS: u32 = 0b011_1111_0110 << 16;
-        let at = span.start();
-        let Some(window) = line.window(at).filter(|_| span.len() == 27) else { return false };
         let is_same = window.first_chunk() == Some(&self.minute);
         let digits = cpu.digits(window) & (0b111_1111_1111 << 16);
         let marks = [window[16], window[19], window[26]] == *b":.Z";
-        if is_same & (digits == DIGITS) & marks & (window[17] < b'6') {
+        if is_same & (digits == DIGITS) & marks & (window[17] < b'6') & (len == 27) {
             return true;
         }
-        self.begin_minute(cpu, line, at, window)
+        len == 27 && self.begin_minute(cpu, window)
     }
 
     #[inline(never)]
-    fn begin_minute<C: Cpu>(&mut self, cpu: C, line: Line<'_>, at: usize, window: &[u8; WINDOW]) -> bool {
-        let is_read = self.read(cpu, line, at).is_some();
+    fn begin_minute<C: Cpu>(&mut self, cpu: C, window: &[u8; WINDOW]) -> bool {
+        let is_read = self.read(cpu, window).is_some();
         if let (true, Some(minute)) = (is_read, window.first_chunk()) {
             self.minute = *minute;
         }

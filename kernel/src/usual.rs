@@ -1,16 +1,14 @@
 //! Values as they usually stand, told from the bits of their bytes. What is not found to be usual here wants a closer
 //! look; it may be as good.
 
-use crate::block::{Line, Span};
 use crate::cells::is_version;
 use crate::fast::{Cpu, WINDOW};
 
 /// Up to 18 digits without a zero in front, but for zero itself.
 #[inline(always)]
 #[must_use]
-pub fn is_usual_number<C: Cpu>(cpu: C, line: Line<'_>, span: Span) -> bool {
-    let Some(window) = line.window(span.start()) else { return false };
-    let len = span.len() as u32;
+pub fn is_usual_number<C: Cpu>(cpu: C, window: &[u8; WINDOW], len: usize) -> bool {
+    let len = len as u32;
     let all = low_bits(len);
     (len.wrapping_sub(1) < 18) & (cpu.digits(window) & all == all) & ((window[0] != b'0') | (len == 1))
 }
@@ -18,9 +16,8 @@ pub fn is_usual_number<C: Cpu>(cpu: C, line: Line<'_>, span: Span) -> bool {
 /// One digit, a point, and digits.
 #[inline(always)]
 #[must_use]
-pub fn is_usual_decimal<C: Cpu>(cpu: C, line: Line<'_>, span: Span) -> bool {
-    let Some(window) = line.window(span.start()) else { return false };
-    let len = span.len() as u32;
+pub fn is_usual_decimal<C: Cpu>(cpu: C, window: &[u8; WINDOW], len: usize) -> bool {
+    let len = len as u32;
     let all = low_bits(len);
     (len.wrapping_sub(3) < 17) & (window[1] == b'.') & (cpu.digits(window) & all == all ^ 2)
 }
@@ -28,17 +25,16 @@ pub fn is_usual_decimal<C: Cpu>(cpu: C, line: Line<'_>, span: Span) -> bool {
 /// Whether a list has one item.
 #[inline(always)]
 #[must_use]
-pub fn is_single<C: Cpu>(cpu: C, line: Line<'_>, span: Span, separator: u8) -> bool {
-    let Some(window) = line.window(span.start()) else { return false };
-    let len = span.len() as u32;
+pub fn is_single<C: Cpu>(cpu: C, window: &[u8; WINDOW], len: usize, separator: u8) -> bool {
+    let len = len as u32;
     (len.wrapping_sub(1) < 31) & (cpu.equal(window, separator) & low_bits(len) == 0)
 }
 
 /// Whether a text is `-1`.
 #[inline(always)]
 #[must_use]
-pub fn is_minus_one(line: Line<'_>, span: Span) -> bool {
-    (span.len() == 2) & line.window(span.start()).is_some_and(|window| window[..2] == *b"-1")
+pub fn is_minus_one(window: &[u8; WINDOW], len: usize) -> bool {
+    (len == 2) & (window[..2] == *b"-1")
 }
 
 /// So many bits from the lowest on, up to 31.
@@ -50,9 +46,8 @@ fn low_bits(count: u32) -> u32 {
 /// Where the colon stands in an IPv4 address with a port. Each bit of what is asked stands for a byte of the text.
 #[inline(always)]
 #[must_use]
-pub fn usual_endpoint<C: Cpu>(cpu: C, line: Line<'_>, span: Span) -> Option<usize> {
-    let window = line.window(span.start())?;
-    let len = span.len() as u32;
+pub fn usual_endpoint<C: Cpu>(cpu: C, window: &[u8; WINDOW], len: usize) -> Option<usize> {
+    let len = len as u32;
     if !(9..=21).contains(&len) {
         return None;
     }
@@ -77,7 +72,7 @@ pub fn usual_endpoint<C: Cpu>(cpu: C, line: Line<'_>, span: Span) -> Option<usiz
     let above_five = digits & cpu.above(window, b'5');
     let too_much = above_two | twos & (above_five >> 1 | fives >> 1 & above_five >> 2);
     is_usual &= three & begins & too_much == 0;
-    is_usual.then(|| span.start() + colon.trailing_zeros() as usize)
+    is_usual.then(|| colon.trailing_zeros() as usize)
 }
 
 /// Where a part begins and ends.
@@ -86,13 +81,12 @@ pub type Place = (usize, usize);
 /// Where the host stands in an IPv6 address with a port, and the last colon. Each bit stands for a byte of the text.
 #[inline(always)]
 #[must_use]
-pub fn usual_endpoint_6<C: Cpu>(cpu: C, line: Line<'_>, span: Span) -> Option<(Place, usize)> {
-    let (start, len) = (span.start(), span.len());
-    let windows = [line.window(start)?, line.window(start + WINDOW)?];
+pub fn usual_endpoint_6<C: Cpu>(cpu: C, windows: [&[u8; WINDOW]; 2], len: usize) -> Option<(Place, usize)> {
     if !(4..=47).contains(&len) {
         return None;
     }
     let both = |ask: &dyn Fn(&[u8; WINDOW]) -> u32| u64::from(ask(windows[0])) | u64::from(ask(windows[1])) << WINDOW;
+    let byte = |at: usize| windows[at / WINDOW % 2][at % WINDOW];
     let all = (1_u64 << len) - 1;
     let digits = both(&|window| cpu.digits(window)) & all;
     let colons = both(&|window| cpu.equal(window, b':')) & all;
@@ -102,9 +96,9 @@ pub fn usual_endpoint_6<C: Cpu>(cpu: C, line: Line<'_>, span: Span) -> Option<(P
     let ports = all & (u64::MAX << last << 1);
     let is_port = (ports != 0)
         & (digits & ports == ports)
-        & ((line.bytes[start + last + 1] != b'0') | ports.is_power_of_two())
+        & ((byte(last + 1) != b'0') | ports.is_power_of_two())
         & (ports.count_ones() < 19);
-    let is_bracketed = (line.bytes[start] == b'[') & (last > 1) & (line.bytes[start + last.max(1) - 1] == b']');
+    let is_bracketed = (byte(0) == b'[') & (last > 1) & (byte(last.max(1) - 1) == b']');
     let (from, to) = if is_bracketed { (1, last - 1) } else { (0, last) };
     if to <= from || !is_port {
         return None;
@@ -123,33 +117,34 @@ pub fn usual_endpoint_6<C: Cpu>(cpu: C, line: Line<'_>, span: Span) -> Option<(P
         & ((colons & last_bit == 0) | (pair << 1 & last_bit != 0));
     let is_host =
         (hex | colons == host) & (hex & hex >> 1 & hex >> 2 & hex >> 3 & hex >> 4 == 0) & (is_whole | is_short);
-    is_host.then_some(((start + from, start + to), start + last))
+    is_host.then_some(((from, to), last))
 }
 
-/// Method, URL and version where the line ends with ` HTTP/1.1` or its like, and none of them is a dash.
+/// Method, URL and version where a text ends with ` HTTP/1.1` or its like, and none of them is a dash. The window is that
+/// of its first bytes.
 #[inline(always)]
 #[must_use]
-pub fn usual_request<C: Cpu>(cpu: C, line: Line<'_>, span: Span) -> Option<[Place; 3]> {
-    let (from, to) = (span.start(), span.end());
-    let window = line.window(from)?;
-    let version = to.checked_sub(8).filter(|&version| version > from + 1)?;
-    let method = from + cpu.equal(window, b' ').trailing_zeros() as usize;
+pub fn usual_request<C: Cpu>(cpu: C, window: &[u8; WINDOW], text: &[u8]) -> Option<[Place; 3]> {
+    let (before, version) = text.split_last_chunk::<8>()?;
+    let url_end = before.len().checked_sub(1)?;
     // Without a space the method is taken for 32 bytes long, and what stands behind them is none.
-    let is_usual = (method + 1 < version - 1)
-        & (method > from)
-        & (line.bytes.get(method) == Some(&b' '))
-        & (line.bytes[version - 1] == b' ')
-        & is_version(&line.bytes[version..to])
-        & ((window[0] != b'-') | (method > from + 1))
-        & ((line.bytes.get(method + 1) != Some(&b'-')) | (method + 2 < version - 1));
-    is_usual.then_some([(from, method), (method + 1, version - 1), (version, to)])
+    let method = cpu.equal(window, b' ').trailing_zeros() as usize;
+    let url = before.get(method + 1..url_end)?;
+    let is_usual = (method > 0)
+        & !url.is_empty()
+        & (before[method] == b' ')
+        & (before[url_end] == b' ')
+        & is_version(version)
+        & ((window[0] != b'-') | (method > 1))
+        & ((url[0] != b'-') | (url.len() > 1));
+    is_usual.then_some([(0, method), (method + 1, url_end), (url_end + 1, text.len())])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::cells::address;
-    use crate::fast::{Mask, Scalar};
+    use crate::fast::Scalar;
 
     #[test]
     fn usual_endpoints_are_those_that_a_closer_look_finds() {
@@ -160,18 +155,16 @@ mod tests {
         });
         for host in hosts.chain(["1.2.3.4".into(), "255.255.255.255".into(), "256.1.1.1".into(), "1.2.3.04".into()]) {
             for text in [format!("{host}:443"), format!("[{host}]:0"), format!("{host}:07"), format!("{host}:")] {
-                let padded = format!("{text}{}", " ".repeat(80));
-                let mask = Mask::special(padded.as_bytes());
-                let line = Line { end: text.len(), ..Line::whole(padded.as_bytes(), &mask) };
-                let span = Span::new(0, text.len());
+                let padded = format!("{text:96}");
+                let (windows, _) = padded.as_bytes().as_chunks();
                 let colon = text.rfind(':').unwrap_or_default();
                 let address = address(&text.as_bytes()[..colon]);
                 // Four octets in brackets are no usual sight.
                 let is_usual =
                     text.len() > colon + 1 && !text.ends_with("07") && !(text.starts_with('[') && text.contains('.'));
                 let expected = address.filter(|_| is_usual);
-                let found = usual_endpoint(Scalar, line, span).map(|colon| ((0, colon), colon));
-                let found = found.or_else(|| usual_endpoint_6(Scalar, line, span));
+                let found = usual_endpoint(Scalar, &windows[0], text.len()).map(|colon| ((0, colon), colon));
+                let found = found.or_else(|| usual_endpoint_6(Scalar, [&windows[0], &windows[1]], text.len()));
                 assert_eq!(found, expected.map(|place| (place, colon)), "{text}");
             }
         }

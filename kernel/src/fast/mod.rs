@@ -5,6 +5,7 @@
 
 mod bits;
 mod out;
+mod part;
 mod scalar;
 mod scan;
 mod word;
@@ -12,7 +13,8 @@ mod word;
 mod x86;
 
 pub use bits::{Bits, Mask, low_bits};
-pub use out::{Key, Out, Pen, SHORT};
+pub use out::{Key, Out, Pen};
+pub use part::{Fields, Part, SHORT};
 pub use scalar::Scalar;
 pub use scan::{Cut, Ends, Found, MOST_FIELDS, Scanner};
 
@@ -46,11 +48,23 @@ pub struct Spans {
     pub empty: u64,
     /// Fields with a value.
     pub present: u64,
+    /// None of them ends behind the limit that was asked, or before it begins.
+    are_within: bool,
+}
+
+mod known {
+    /// Only the processors of this folder are some: others count on what they tell.
+    pub trait Known {}
+    impl Known for super::Scalar {}
+    #[cfg(target_arch = "x86_64")]
+    impl Known for super::x86::Avx512 {}
+    #[cfg(target_arch = "x86_64")]
+    impl Known for super::x86::Avx2 {}
 }
 
 /// What a processor can do at once. Those that need instructions which not every processor has are values of private
 /// types, made only where the processor was asked.
-pub trait Cpu: Copy {
+pub trait Cpu: Copy + known::Known {
     /// Do work as code for this processor; for what is called by something that is not.
     fn run<W: Hot>(self, work: W) -> W::Output;
     /// The masks of a word.
@@ -66,8 +80,8 @@ pub trait Cpu: Copy {
     fn pick(self, bits: u64, places: u64) -> u64;
     /// Write the places of a word's bits, counted from `base`, and anything behind them.
     fn put_places(self, bits: u64, base: u32, places: &mut [u32; WORD]);
-    /// The spans of a line's fields, a dash as none. Anything may follow them.
-    fn spans(self, cut: &Cut<'_>, spans: &mut [Span; MOST_FIELDS]) -> Spans;
+    /// The spans of a line's fields, a dash as none. Anything may follow them. They are told from a limit.
+    fn spans(self, cut: &Cut<'_>, limit: u32, spans: &mut [Span; MOST_FIELDS]) -> Spans;
     /// Which bytes are decimal digits.
     fn digits(self, bytes: &[u8; WINDOW]) -> u32;
     /// Which bytes are this one.
@@ -128,7 +142,7 @@ mod tests {
                     told.push(found.end as u64);
                     let Some(cut) = scanner.cut(found) else { continue };
                     let mut slots = [Span::ABSENT; MOST_FIELDS];
-                    let Spans { empty, present } = cpu.spans(&cut, &mut slots);
+                    let Spans { empty, present, .. } = cpu.spans(&cut, u32::MAX, &mut slots);
                     told.extend([cut.fields as u64, cut.odd, empty, present]);
                     spans.extend_from_slice(&slots[..cut.fields]);
                 }
@@ -197,7 +211,9 @@ mod tests {
         assert_eq!(scanner.next(Scalar, line, 0, &mut special), Some(1));
         let cut = scanner.cut(scanner.line(0).expect("found")).expect("plain");
         let mut spans = [Span::ABSENT; MOST_FIELDS];
-        assert_eq!(Scalar.spans(&cut, &mut spans), Spans { empty: 0b11_0000, present: 0b111_0011 });
+        let told = Scalar.spans(&cut, 20, &mut spans);
+        assert_eq!((told.empty, told.present, told.are_within), (0b11_0000, 0b111_0011, true));
+        assert!(!Scalar.spans(&cut, 19, &mut spans).are_within);
         let texts =
             [Span::new(0, 1), Span::new(3, 6), Span::ABSENT, Span::ABSENT, Span::new(15, 15), Span::new(17, 17)];
         assert_eq!(spans[..7], [texts.as_slice(), &[Span::new(18, 20)]].concat());

@@ -1,9 +1,7 @@
 //! A growing text that is made of many short pieces.
 
+use super::part::{LONG, Part, SHORT};
 use crate::block::Span;
-
-/// A short copy moves so many bytes whatever the length, which compiles to two moves.
-pub const SHORT: usize = 32;
 
 /// Copy so many bytes.
 ///
@@ -15,8 +13,6 @@ unsafe fn copy_short(from: *const u8, to: *mut u8) {
     unsafe { std::ptr::copy_nonoverlapping(from, to, SHORT) }
 }
 
-/// So much more than the value's length may be read of it.
-const LONG: usize = 3 * SHORT;
 /// So much more than a value's length may be written with it.
 const ROOM: usize = KEY + LONG + 2;
 
@@ -180,13 +176,14 @@ impl Out {
         slots: &[Span],
         stops: u64,
     ) -> usize {
-        let mut pen = self.pen(source);
+        let mut pen = self.pen();
         let mut left = keys.get(from..).unwrap_or_default();
         while let [key, rest @ ..] = left {
             let span = slots.get(key.slot as usize).copied().unwrap_or(Span::ABSENT);
             if span.is_present() {
                 let is_stop = !PLAIN && stops >> (key.stop & 63) & 1 == 1;
-                if is_stop || ((PLAIN || !key.is_silent) && !pen.put(key, span)) {
+                let mut is_put = || Part::of(source, span).is_some_and(|part| pen.put(key, part));
+                if is_stop || ((PLAIN || !key.is_silent) && !is_put()) {
                     break;
                 }
             }
@@ -196,13 +193,13 @@ impl Out {
         keys.len() - left.len()
     }
 
-    /// What appends parts of `source`.
+    /// What appends parts of texts.
     #[inline(always)]
-    pub fn pen<'a>(&'a mut self, source: &'a [u8]) -> Pen<'a> {
-        let end = self.bytes.as_mut_ptr_range().end;
+    pub fn pen(&mut self) -> Pen<'_> {
+        let memory = self.bytes.as_mut_ptr_range();
         // SAFETY: the text ends within its memory, or where that ends.
-        let to = unsafe { self.bytes.as_mut_ptr().add(self.len) };
-        Pen { out: self, to, end, source }
+        let to = unsafe { memory.start.add(self.len) };
+        Pen { out: self, to, end: memory.end }
     }
 
     /// Forget what stands behind a place.
@@ -285,27 +282,26 @@ impl Out {
     }
 }
 
-/// Appends parts of a text with their keys. What was appended counts when it is done.
+/// Appends parts of texts with their keys. What was appended counts when it is done.
 pub struct Pen<'a> {
     out: &'a mut Out,
     to: *mut u8,
     /// Where the memory ends.
     end: *mut u8,
-    source: &'a [u8],
 }
 
 impl Pen<'_> {
-    /// Append a part with its key; false if there is too little room, or the part is too near to the text's end.
+    /// Append a part with its key; false if there is too little room.
     #[inline(always)]
-    pub fn put(&mut self, key: &Key, span: Span) -> bool {
-        let (at, len) = (span.place(), span.len());
-        if self.to as usize + len + ROOM > self.end as usize || at + len + LONG > self.source.len() {
+    pub fn put(&mut self, key: &Key, part: Part<'_>) -> bool {
+        let (from, len) = (part.place(), part.len());
+        if self.to as usize + len + ROOM > self.end as usize {
             return false;
         }
         // SAFETY: there is room for the longest key, for the value up to whole short copies, and for what stands behind
-        // (asked above); the key's text is no longer than the longest, and `source` holds what is read, up to whole short
-        // copies (asked above). What is written lies within memory that `out` owns, which is lent to this alone, and
-        // that is initialised, so nothing overlaps and any of it may become text. Nothing moves that memory meanwhile.
+        // (asked above); the key's text is no longer than the longest, and of a part may be read so much more. What is
+        // written lies within memory that `out` owns, which is lent to this alone, and that is initialised, so nothing
+        // overlaps and any of it may become text. Nothing moves that memory meanwhile.
         unsafe {
             copy_short(key.bytes.as_ptr(), self.to);
             let before = usize::from(key.len);
@@ -313,7 +309,7 @@ impl Pen<'_> {
                 // Up to the longest key's last byte.
                 copy_short(key.bytes.as_ptr().add(KEY - SHORT), self.to.add(KEY - SHORT));
             }
-            let (from, place) = (self.source.as_ptr().add(at), self.to.add(before));
+            let place = self.to.add(before);
             copy_short(from, place);
             if len > SHORT {
                 copy_short(from.add(SHORT), place.add(SHORT));
@@ -345,9 +341,9 @@ mod tests {
         for size in (0..4).chain(ROOM - 2..ROOM + 400) {
             for value in [0, 1, SHORT, SHORT + 1, LONG, LONG + 7, 200] {
                 let mut out = Out::new(vec![0; size]);
-                let mut pen = out.pen(&source);
-                let written =
-                    std::iter::repeat_with(|| pen.put(&key, Span::new(1, 1 + value))).take_while(|&is_put| is_put);
+                let mut pen = out.pen();
+                let part = Part::of(&source, Span::new(1, 1 + value)).expect("far from the end");
+                let written = std::iter::repeat_with(|| pen.put(&key, part)).take_while(|&is_put| is_put);
                 let count = written.count();
                 pen.done();
                 // Nothing is written if the memory cannot hold what may be written too much.

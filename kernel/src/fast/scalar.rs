@@ -112,8 +112,9 @@ impl Cpu for Scalar {
     }
 
     #[inline(always)]
-    fn spans(self, cut: &Cut<'_>, spans: &mut [Span; MOST_FIELDS]) -> Spans {
-        let Spans { mut empty, mut present } = Spans::default();
+    fn spans(self, cut: &Cut<'_>, limit: u32, spans: &mut [Span; MOST_FIELDS]) -> Spans {
+        let Spans { mut empty, mut present, .. } = Spans::default();
+        let mut are_within = true;
         for (number, span) in spans.iter_mut().enumerate().take(cut.fields) {
             let quote = (cut.quoted >> number & 1) as u32;
             let from = cut.ends[number].wrapping_add(1 + quote);
@@ -122,8 +123,9 @@ impl Cpu for Scalar {
             *span = if is_dash { Span::ABSENT } else { Span::new(from as usize, to as usize) };
             empty |= u64::from(from == to) << number;
             present |= u64::from(!is_dash) << number;
+            are_within &= from <= to && to <= limit;
         }
-        Spans { empty, present }
+        Spans { empty, present, are_within }
     }
 
     #[inline(always)]

@@ -5,18 +5,18 @@ use std::arch::asm;
 use std::arch::x86_64::{
     __m256i, __m512i, _mm_clmulepi64_si128, _mm_cvtsi64_si128, _mm_cvtsi128_si64, _mm_set1_epi8, _mm256_add_epi32,
     _mm256_and_si256, _mm256_blendv_epi8, _mm256_castsi256_ps, _mm256_cmpeq_epi8, _mm256_cmpeq_epi32,
-    _mm256_cmpgt_epi8, _mm256_cvtepu8_epi32, _mm256_loadu_si256, _mm256_max_epu8, _mm256_min_epu8,
+    _mm256_cmpgt_epi8, _mm256_cvtepu8_epi32, _mm256_loadu_si256, _mm256_max_epu8, _mm256_max_epu32, _mm256_min_epu8,
     _mm256_movemask_epi8, _mm256_movemask_ps, _mm256_or_si256, _mm256_permute2x128_si256, _mm256_set1_epi8,
     _mm256_set1_epi32, _mm256_setr_epi32, _mm256_setzero_si256, _mm256_storeu_si256, _mm256_sub_epi8, _mm256_sub_epi32,
     _mm256_unpackhi_epi32, _mm256_unpacklo_epi32, _mm512_add_epi32, _mm512_add_epi64, _mm512_alignr_epi64,
     _mm512_and_si512, _mm512_andnot_si512, _mm512_castsi512_si128, _mm512_castsi512_si256, _mm512_clmulepi64_epi128,
-    _mm512_cmpeq_epi8_mask, _mm512_cmpeq_epi32_mask, _mm512_cmpeq_epi64_mask, _mm512_cmplt_epi8_mask,
-    _mm512_cmplt_epu64_mask, _mm512_gf2p8affine_epi64_epi8, _mm512_inserti64x4, _mm512_loadu_si512,
-    _mm512_mask_add_epi32, _mm512_mask_mov_epi32, _mm512_mask_sub_epi32, _mm512_mask_sub_epi64, _mm512_mask_xor_epi64,
-    _mm512_maskz_compress_epi8, _mm512_min_epu8, _mm512_movepi64_mask, _mm512_or_si512, _mm512_permutex2var_epi8,
-    _mm512_permutex2var_epi32, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_set1_epi64, _mm512_setzero_si512,
-    _mm512_shldi_epi64, _mm512_shuffle_i64x2, _mm512_slli_epi16, _mm512_slli_epi64, _mm512_storeu_si512,
-    _mm512_sub_epi32, _mm512_test_epi64_mask, _mm512_unpacklo_epi64, _mm512_xor_si512, _pext_u64,
+    _mm512_cmpeq_epi8_mask, _mm512_cmpeq_epi32_mask, _mm512_cmpeq_epi64_mask, _mm512_cmpgt_epu32_mask,
+    _mm512_cmplt_epi8_mask, _mm512_cmplt_epu64_mask, _mm512_gf2p8affine_epi64_epi8, _mm512_inserti64x4,
+    _mm512_loadu_si512, _mm512_mask_add_epi32, _mm512_mask_mov_epi32, _mm512_mask_sub_epi32, _mm512_mask_sub_epi64,
+    _mm512_mask_xor_epi64, _mm512_maskz_compress_epi8, _mm512_min_epu8, _mm512_movepi64_mask, _mm512_or_si512,
+    _mm512_permutex2var_epi8, _mm512_permutex2var_epi32, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_set1_epi64,
+    _mm512_setzero_si512, _mm512_shldi_epi64, _mm512_shuffle_i64x2, _mm512_slli_epi16, _mm512_slli_epi64,
+    _mm512_storeu_si512, _mm512_sub_epi32, _mm512_test_epi64_mask, _mm512_unpacklo_epi64, _mm512_xor_si512, _pext_u64,
 };
 
 use super::word::{Carried, Eight, Group, Groups};
@@ -106,9 +106,9 @@ impl Cpu for Avx512 {
     }
 
     #[inline(always)]
-    fn spans(self, cut: &Cut<'_>, spans: &mut [Span; MOST_FIELDS]) -> Spans {
+    fn spans(self, cut: &Cut<'_>, limit: u32, spans: &mut [Span; MOST_FIELDS]) -> Spans {
         // SAFETY: see the head of this file.
-        unsafe { spans_512(cut, spans) }
+        unsafe { spans_512(cut, limit, spans) }
     }
 
     #[inline(always)]
@@ -172,9 +172,9 @@ impl Cpu for Avx2 {
     }
 
     #[inline(always)]
-    fn spans(self, cut: &Cut<'_>, spans: &mut [Span; MOST_FIELDS]) -> Spans {
+    fn spans(self, cut: &Cut<'_>, limit: u32, spans: &mut [Span; MOST_FIELDS]) -> Spans {
         // SAFETY: see the head of this file.
-        unsafe { spans_256(cut, spans) }
+        unsafe { spans_256(cut, limit, spans) }
     }
 
     #[inline(always)]
@@ -434,12 +434,14 @@ fn put_places(bits: u64, base: u32, places: &mut [u32; WORD]) {
 /// Sixteen spans at a time.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn spans_512(cut: &Cut<'_>, spans: &mut [Span; MOST_FIELDS]) -> Spans {
+fn spans_512(cut: &Cut<'_>, limit: u32, spans: &mut [Span; MOST_FIELDS]) -> Spans {
     const FIRST: [i32; 16] = [0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23];
     // SAFETY: the array holds the 64 bytes that are read; the load needs no alignment.
     let first = unsafe { _mm512_loadu_si512(FIRST.as_ptr().cast()) };
     let (zero, one) = (_mm512_setzero_si512(), _mm512_set1_epi32(1));
-    let Spans { mut empty, mut present } = Spans::default();
+    let most = _mm512_set1_epi32(limit.cast_signed());
+    let Spans { mut empty, mut present, .. } = Spans::default();
+    let mut beyond = 0;
     for (number, sixteen) in spans.as_chunks_mut::<16>().0.iter_mut().enumerate() {
         let at = number * 16;
         if at >= cut.fields {
@@ -455,6 +457,8 @@ fn spans_512(cut: &Cut<'_>, spans: &mut [Span; MOST_FIELDS]) -> Spans {
         let from = _mm512_mask_add_epi32(from, quoted, from, one);
         let to = _mm512_mask_sub_epi32(end, quoted, end, one);
         let len = _mm512_sub_epi32(to, from);
+        let is_beyond = _mm512_cmpgt_epu32_mask(to, most) | _mm512_cmpgt_epu32_mask(from, to);
+        beyond |= u64::from(is_beyond) << at;
         empty |= u64::from(_mm512_cmpeq_epi32_mask(len, zero)) << at;
         let dashes = dashes & _mm512_cmpeq_epi32_mask(len, one);
         present |= u64::from(!dashes) << at;
@@ -470,7 +474,7 @@ fn spans_512(cut: &Cut<'_>, spans: &mut [Span; MOST_FIELDS]) -> Spans {
         }
     }
     let all = low_bits(cut.fields);
-    Spans { empty: empty & all, present: present & all }
+    Spans { empty: empty & all, present: present & all, are_within: beyond & all == 0 }
 }
 
 /// The highest bit of each byte.
@@ -510,11 +514,13 @@ fn half_256(bytes: &[u8; WINDOW]) -> [u32; 5] {
 /// Eight spans at a time.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn spans_256(cut: &Cut<'_>, spans: &mut [Span; MOST_FIELDS]) -> Spans {
+fn spans_256(cut: &Cut<'_>, limit: u32, spans: &mut [Span; MOST_FIELDS]) -> Spans {
     let (zero, one) = (_mm256_setzero_si256(), _mm256_set1_epi32(1));
+    let most = _mm256_set1_epi32(limit.cast_signed());
     let each = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
     let spread = |bits: u64| _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(bits as i32), each), each);
-    let Spans { mut empty, mut present } = Spans::default();
+    let Spans { mut empty, mut present, .. } = Spans::default();
+    let mut beyond = 0;
     for (number, eight) in spans.as_chunks_mut::<8>().0.iter_mut().enumerate() {
         let at = number * 8;
         if at >= cut.fields {
@@ -528,7 +534,12 @@ fn spans_256(cut: &Cut<'_>, spans: &mut [Span; MOST_FIELDS]) -> Spans {
         };
         // What is spread is -1 where a bit is set.
         let from = _mm256_sub_epi32(_mm256_add_epi32(before, one), quoted);
-        let len = _mm256_sub_epi32(_mm256_add_epi32(end, quoted), from);
+        let to = _mm256_add_epi32(end, quoted);
+        let len = _mm256_sub_epi32(to, from);
+        // The greater of two is one of them.
+        let is_ended = _mm256_cmpeq_epi32(_mm256_max_epu32(to, most), most);
+        let is_within = _mm256_and_si256(is_ended, _mm256_cmpeq_epi32(_mm256_max_epu32(from, to), to));
+        beyond |= u64::from(!_mm256_movemask_ps(_mm256_castsi256_ps(is_within)).cast_unsigned() & 0xff) << at;
         let is_empty = _mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpeq_epi32(len, zero)));
         empty |= u64::from(is_empty.cast_unsigned()) << at;
         let dashes = _mm256_and_si256(dashes, _mm256_cmpeq_epi32(len, one));
@@ -544,7 +555,7 @@ fn spans_256(cut: &Cut<'_>, spans: &mut [Span; MOST_FIELDS]) -> Spans {
         }
     }
     let all = low_bits(cut.fields);
-    Spans { empty: empty & all, present: present & all }
+    Spans { empty: empty & all, present: present & all, are_within: beyond & all == 0 }
 }
 
 #[inline]
