@@ -24,6 +24,8 @@ const MOST_PAIRS: usize = 4;
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Act {
     Text,
+    /// A text of any length.
+    AnyText,
     Number,
     /// A list of integers.
     Numbers,
@@ -148,7 +150,8 @@ impl Act {
             (Kind::Text | Kind::Texts | Kind::Offers | Kind::Captures, _) if is_other(pairs) => Some(Self::Other),
             (Kind::Request, MOST_PAIRS) => Some(Self::Request),
             _ if is_other(pairs) => None,
-            (Kind::Text, 1 | 2) => Some(Self::Text),
+            (Kind::Text, 1) => Some(Self::Text),
+            (Kind::Text, 2) => Some(Self::AnyText),
             (Kind::Int, 1) => Some(Self::Number),
             (Kind::Ints, 1) if field.separator.len() == 1 => Some(Self::Numbers),
             (Kind::Float, 1) => Some(Self::Decimal),
@@ -215,6 +218,7 @@ impl<K: Cpu> Hot for Steps<'_, '_, K> {
             let next = match step.act {
                 _ if stops >> field & 1 == 1 => Next::Odd,
                 Act::Text => Next::Copied,
+                Act::AnyText => Next::done_if(pen.put_any(&step.key, part)),
                 Act::Number | Act::Decimal if step.minus_one_absent && is_minus_one(window, len) => Next::Done,
                 Act::Number => Next::copied_if(is_usual_number(cpu, window, len) || is_minus_one(window, len)),
                 Act::Decimal => Next::copied_if(is_usual_decimal(cpu, window, len)),
@@ -264,7 +268,7 @@ fn put_request<C: Cpu>(cpu: C, part: Part<'_>, keys: Option<&[Key; MOST_PAIRS]>,
         return Next::Unusual;
     };
     let Some([whole_key, method_key, url_key, version_key]) = keys else { return Next::Unusual };
-    let is_put = pen.put(whole_key, part) && pen.put(method_key, method) && pen.put(url_key, url);
+    let is_put = pen.put_any(whole_key, part) && pen.put(method_key, method) && pen.put_any(url_key, url);
     Next::done_if(is_put && pen.put(version_key, version))
 }
 
@@ -317,7 +321,7 @@ impl<C: Cpu> Writer<'_, C> {
         let view = View::of(*line, &[]);
         let text = view.text(span);
         match step.act {
-            Act::Text | Act::List | Act::Request | Act::Other => {}
+            Act::Text | Act::AnyText | Act::List | Act::Request | Act::Other => {}
             Act::Numbers if ints_fit(text, &[step.separator]) => {}
             _ => return false,
         }

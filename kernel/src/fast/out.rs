@@ -294,6 +294,17 @@ impl Pen<'_> {
     /// Append a part with its key; false if there is too little room.
     #[inline(always)]
     pub fn put(&mut self, key: &Key, part: Part<'_>) -> bool {
+        self.append::<false>(key, part)
+    }
+
+    /// Append a part of a length that cannot be foretold, though many are short. It does the same without asking for it.
+    #[inline(always)]
+    pub fn put_any(&mut self, key: &Key, part: Part<'_>) -> bool {
+        self.append::<true>(key, part)
+    }
+
+    #[inline(always)]
+    fn append<const ANY: bool>(&mut self, key: &Key, part: Part<'_>) -> bool {
         let (from, len) = (part.place(), part.len());
         if self.to as usize + len + ROOM > self.end as usize {
             return false;
@@ -311,11 +322,12 @@ impl Pen<'_> {
             }
             let place = self.to.add(before);
             copy_short(from, place);
-            if len > SHORT {
+            if ANY || len > SHORT {
                 copy_short(from.add(SHORT), place.add(SHORT));
                 copy_short(from.add(2 * SHORT), place.add(2 * SHORT));
-                if len > 3 * SHORT {
-                    std::ptr::copy_nonoverlapping(from.add(3 * SHORT), place.add(3 * SHORT), len - 3 * SHORT);
+                copy_short(from.add(3 * SHORT), place.add(3 * SHORT));
+                if len > LONG {
+                    std::ptr::copy_nonoverlapping(from.add(LONG), place.add(LONG), len - LONG);
                 }
             }
             place.add(len).cast::<[u8; 2]>().write_unaligned(key.after);
@@ -339,11 +351,15 @@ mod tests {
     fn a_pen_writes_as_long_as_there_is_room() {
         let (source, key) = ([b'x'; 300], Key::new(&[b'k'; KEY], b"\",", 0, (0, false)).expect("short"));
         for size in (0..4).chain(ROOM - 2..ROOM + 400) {
-            for value in [0, 1, SHORT, SHORT + 1, LONG, LONG + 7, 200] {
+            for value in [0, 1, SHORT, SHORT + 1, LONG, LONG + 1, LONG + 40] {
                 let mut out = Out::new(vec![0; size]);
                 let mut pen = out.pen();
                 let part = Part::of(&source, Span::new(1, 1 + value)).expect("far from the end");
-                let written = std::iter::repeat_with(|| pen.put(&key, part)).take_while(|&is_put| is_put);
+                let written =
+                    std::iter::repeat_with(
+                        || if size % 2 == 0 { pen.put(&key, part) } else { pen.put_any(&key, part) },
+                    )
+                    .take_while(|&is_put| is_put);
                 let count = written.count();
                 pen.done();
                 // Nothing is written if the memory cannot hold what may be written too much.

@@ -8,7 +8,7 @@ use crate::block::Span;
 /// A short copy moves so many bytes whatever the length, which compiles to two moves.
 pub const SHORT: usize = 32;
 /// So much more than a part's length may be read of it.
-pub const LONG: usize = 3 * SHORT;
+pub const LONG: usize = 4 * SHORT;
 
 /// A part of a text that goes on for `LONG` bytes behind it, at least.
 #[derive(Clone, Copy)]
