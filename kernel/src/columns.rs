@@ -38,16 +38,16 @@ impl<'a> Cursor<'a> {
     pub fn cut_known<C: Cpu>(&mut self, cpu: C, slots: &mut Slots) -> Option<u64> {
         let steps = &self.layout.steps;
         let fields = self.layout.fields.len();
-        let (empty, odd) = match self.line.cut {
-            Some(cut) if cut.quoted & steps.bare == 0 => {
+        let told =
+            self.line.cut.zip(slots.first_chunk_mut()).map(|(cut, first)| (cut, cpu.spans(&cut, u32::MAX, first)));
+        let (empty, odd) = match told.filter(|(_, told)| told.quoted & steps.bare == 0) {
+            Some((cut, told)) => {
                 let known = cut.fields.min(fields);
-                let (first, _) = slots.split_first_chunk_mut()?;
-                let empty = cpu.spans(&cut, u32::MAX, first).empty;
                 slots[known..steps.slots].fill(Span::ABSENT);
-                (self.count, self.at) = (known, (cut.ends[known] as usize).wrapping_add(1).min(self.line.end));
-                (empty, Some(cut.odd))
+                (self.count, self.at) = (known, (cut.ends[known].place().wrapping_add(1) as usize).min(self.line.end));
+                (told.empty, Some(told.odd))
             }
-            _ => {
+            None => {
                 slots[..steps.slots].fill(Span::ABSENT);
                 self.cut_one_by_one(&mut slots[..fields]);
                 (u64::MAX, None)
@@ -106,7 +106,7 @@ impl<'a> Cursor<'a> {
 #[inline]
 #[must_use]
 pub fn is_tabbed(line: Line<'_>) -> bool {
-    let may_be = line.cut.is_none_or(|cut| cut.odd & 1 == 1);
+    let may_be = line.cut.is_none_or(|cut| cut.ends[1].is_marked());
     may_be && line.bytes[line.start..line.next(b' ', line.start)].contains(&b'\t')
 }
 

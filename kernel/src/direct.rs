@@ -286,27 +286,24 @@ impl<C: Cpu> Writer<'_, C> {
         let Some(cut) = &line.cut else { return false };
         let keys = &self.form.schema.formats[format];
         let Some(direct) = keys.layouts.first().and_then(|layout| layout.direct.as_ref()) else { return false };
-        if cut.quoted & layout.steps.bare != 0
-            || cut.fields < layout.required.max(starts.len())
-            || cut.fields > layout.fields.len()
-            || (cut.odd & 1 == 1 && is_tabbed(*line))
-        {
+        let least = layout.required.max(starts.len());
+        if cut.fields < least || cut.fields > layout.fields.len() || is_tabbed(*line) {
             return false;
         }
-        let Some((Spans { empty, present, .. }, fields)) = Fields::new(self.cpu, cut, line.bytes, spans) else {
-            return false;
-        };
+        let Some((told, fields)) = Fields::new(self.cpu, cut, line.bytes, spans) else { return false };
+        let Spans { empty, present, quoted, odd, .. } = told;
         let first = low_bits(starts.len());
-        if empty & layout.steps.empty_absent != 0
+        if quoted & layout.steps.bare != 0
+            || empty & layout.steps.empty_absent != 0
             || present & first != first
-            || (empty | cut.quoted) & first != 0
+            || (empty | quoted) & first != 0
             || !begins(line, fields.spans(), layout, starts)
         {
             return false;
         }
         let begun = self.out.len();
         self.begin(keys, offset, line.end - line.start);
-        let is_written = self.cpu.run(Steps { writer: self, line, fields, odd: cut.odd, direct, format, days });
+        let is_written = self.cpu.run(Steps { writer: self, line, fields, odd, direct, format, days });
         if is_written {
             self.end();
         } else {

@@ -165,7 +165,7 @@ impl<'p> Trial<'p> {
         row.truncated = self.found.truncated;
         row.time_source = source;
         // All quotes stand around texts, and no other byte of the line needs more than copying.
-        let is_plain = line.cut.is_some_and(|cut| cut.odd == 0 && cut.quoted.count_ones() == self.found.quoted);
+        let is_plain = line.cut.is_some() && line.special.count(line.start, line.end) == 2 * self.found.quoted;
         row.odd = Some(odd).filter(|_| is_plain && source == TimeSource::Own);
         row
     }

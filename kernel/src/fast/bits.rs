@@ -87,6 +87,13 @@ impl Bits<'_> {
         self.any_of_many(from, to)
     }
 
+    /// How many bits are set in `from..to`.
+    #[must_use]
+    pub fn count(self, from: usize, to: usize) -> u32 {
+        let steps = (from..to).step_by(56);
+        steps.map(|at| (self.window(at) & low_bits(56.min(to - at))).count_ones()).sum()
+    }
+
     #[inline(never)]
     fn any_of_many(self, mut from: usize, to: usize) -> bool {
         while from + 56 < to {
@@ -110,7 +117,9 @@ mod tests {
         for from in 0..=bytes.len() {
             for to in [from, from + 1, from + 56, from + 57, from + 70, from + 113, bytes.len()] {
                 let to = to.clamp(from, bytes.len());
-                assert_eq!(mask.bits().any(from, to), bytes[from..to].contains(&b'\\'), "{from} {to}");
+                let count = bytes[from..to].iter().filter(|&&byte| byte == b'\\').count();
+                assert_eq!(mask.bits().any(from, to), count > 0, "{from} {to}");
+                assert_eq!(mask.bits().count(from, to) as usize, count, "{from} {to}");
             }
         }
     }

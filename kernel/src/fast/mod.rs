@@ -16,7 +16,7 @@ pub use bits::{Bits, Mask, low_bits};
 pub use out::{Key, Out, Pen};
 pub use part::{Fields, Part, SHORT};
 pub use scalar::Scalar;
-pub use scan::{Cut, Ends, Found, MOST_FIELDS, Scanner};
+pub use scan::{Cut, End, Ends, Found, MOST_FIELDS, Scanner, WordEnds};
 
 use crate::block::Span;
 use word::{Carried, Groups};
@@ -48,6 +48,10 @@ pub struct Spans {
     pub empty: u64,
     /// Fields with a value.
     pub present: u64,
+    /// Fields in quotes.
+    pub quoted: u64,
+    /// Fields that may hold a byte that needs more than copying.
+    pub odd: u64,
     /// None of them ends behind the limit that was asked, or before it begins.
     are_within: bool,
 }
@@ -76,10 +80,8 @@ pub trait Cpu: Copy + known::Known {
     }
     /// For each bit whether an odd number of bits is set up to it.
     fn up_to_each(self, bits: u64) -> u64;
-    /// The bits at these places, side by side from the lowest on.
-    fn pick(self, bits: u64, places: u64) -> u64;
-    /// Write the places of a word's bits, counted from `base`, and anything behind them.
-    fn put_places(self, bits: u64, base: u32, places: &mut [u32; WORD]);
+    /// Write the ends that stand in a word, with what is known of their fields, and anything behind them.
+    fn put_ends(self, ends: &WordEnds, places: &mut [End; WORD]);
     /// The spans of a line's fields, a dash as none. Anything may follow them. They are told from a limit.
     fn spans(self, cut: &Cut<'_>, limit: u32, spans: &mut [Span; MOST_FIELDS]) -> Spans;
     /// Which bytes are decimal digits.
@@ -142,8 +144,8 @@ mod tests {
                     told.push(found.end as u64);
                     let Some(cut) = scanner.cut(found) else { continue };
                     let mut slots = [Span::ABSENT; MOST_FIELDS];
-                    let Spans { empty, present, .. } = cpu.spans(&cut, u32::MAX, &mut slots);
-                    told.extend([cut.fields as u64, cut.odd, empty, present]);
+                    let Spans { empty, present, quoted, odd, .. } = cpu.spans(&cut, u32::MAX, &mut slots);
+                    told.extend([cut.fields as u64, quoted, odd, empty, present]);
                     spans.extend_from_slice(&slots[..cut.fields]);
                 }
             }
@@ -217,6 +219,6 @@ mod tests {
         let texts =
             [Span::new(0, 1), Span::new(3, 6), Span::ABSENT, Span::ABSENT, Span::new(15, 15), Span::new(17, 17)];
         assert_eq!(spans[..7], [texts.as_slice(), &[Span::new(18, 20)]].concat());
-        assert_eq!((cut.fields, cut.odd), (7, 0b100_0000));
+        assert_eq!((cut.fields, told.quoted, told.odd), (7, 0b1_1010, 0b100_0000));
     }
 }

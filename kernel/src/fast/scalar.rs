@@ -1,6 +1,6 @@
 //! The twin for any processor, and what the others are tested against.
 
-use super::{Cpu, Cut, Hot, MOST_FIELDS, Masks, Spans, WINDOW, WORD};
+use super::{Cpu, Cut, End, Hot, MOST_FIELDS, Masks, Spans, WINDOW, WORD, WordEnds};
 use crate::block::Span;
 
 /// Any processor.
@@ -87,25 +87,15 @@ impl Cpu for Scalar {
     }
 
     #[inline(always)]
-    fn pick(self, bits: u64, mut places: u64) -> u64 {
-        let (mut picked, mut number) = (0, 0);
-        while places != 0 && bits & places != 0 {
-            picked |= (bits >> places.trailing_zeros() & 1) << number;
-            places &= places - 1;
-            number += 1;
-        }
-        picked
-    }
-
-    #[inline(always)]
-    fn put_places(self, mut bits: u64, base: u32, places: &mut [u32; WORD]) {
+    fn put_ends(self, &WordEnds { word, mut ends, quoted, marked }: &WordEnds, places: &mut [End; WORD]) {
         // Eight at a time, needed or not: how many there are cannot be foretold, and asking would cost more.
         for eight in places.as_chunks_mut::<8>().0 {
             for place in eight {
-                *place = base.wrapping_add(bits.trailing_zeros());
-                bits &= bits.wrapping_sub(1);
+                let at = ends.trailing_zeros() & 63;
+                *place = End::new(word, at, (quoted >> at & 1) as u32, (marked >> at & 1) as u32);
+                ends &= ends.wrapping_sub(1);
             }
-            if bits == 0 {
+            if ends == 0 {
                 return;
             }
         }
@@ -113,19 +103,21 @@ impl Cpu for Scalar {
 
     #[inline(always)]
     fn spans(self, cut: &Cut<'_>, limit: u32, spans: &mut [Span; MOST_FIELDS]) -> Spans {
-        let Spans { mut empty, mut present, .. } = Spans::default();
-        let mut are_within = true;
+        let mut told = Spans { are_within: true, ..Spans::default() };
         for (number, span) in spans.iter_mut().enumerate().take(cut.fields) {
-            let quote = (cut.quoted >> number & 1) as u32;
-            let from = cut.ends[number].wrapping_add(1 + quote);
-            let to = cut.ends[number + 1].wrapping_sub(quote);
-            let is_dash = cut.dashes >> number & 1 == 1 && to.wrapping_sub(from) == 1;
+            let end = cut.ends[number + 1];
+            let quote = u32::from(end.is_quoted());
+            let from = cut.ends[number].place().wrapping_add(1 + quote);
+            let to = end.place().wrapping_sub(quote);
+            let is_dash = end.is_marked() && to.wrapping_sub(from) == 1;
             *span = if is_dash { Span::ABSENT } else { Span::new(from as usize, to as usize) };
-            empty |= u64::from(from == to) << number;
-            present |= u64::from(!is_dash) << number;
-            are_within &= from <= to && to <= limit;
+            told.empty |= u64::from(from == to) << number;
+            told.present |= u64::from(!is_dash) << number;
+            told.quoted |= u64::from(quote) << number;
+            told.odd |= u64::from(end.is_marked() && !is_dash) << number;
+            told.are_within &= from <= to && to <= limit;
         }
-        Spans { empty, present, are_within }
+        told
     }
 
     #[inline(always)]

@@ -11,7 +11,60 @@ pub const MOST_FIELDS: usize = 64;
 const PLACES: usize = 1 + MOST_FIELDS + WORDS * WORD + 1 + MOST_FIELDS;
 
 /// Where fields end; before them where the line before ends.
-pub type Ends = [u32; MOST_FIELDS + 1];
+pub type Ends = [End; MOST_FIELDS + 1];
+
+/// Where a field ends, behind its quote: from the lowest bit on the place in its word, whether the field stands in quotes,
+/// whether it is marked, and the number of the word, which is -1 before the first.
+#[derive(Clone, Copy, Default)]
+#[repr(transparent)]
+pub struct End(u32);
+
+impl End {
+    /// The bit of fields in quotes.
+    pub const QUOTED: u32 = 1 << 6;
+    /// The bit of fields that end with a dash, or hold a byte that needs more than copying.
+    pub const MARKED: u32 = 1 << 7;
+    /// The number of a word begins with this bit.
+    pub const WORD: u32 = 8;
+
+    /// The end at a place in a word.
+    #[inline(always)]
+    pub(super) fn new(word: u32, at: u32, quoted: u32, marked: u32) -> Self {
+        Self(word << Self::WORD | marked << 7 | quoted << 6 | at)
+    }
+
+    /// Where it stands in the chunk; before its first byte that is the last place that there is.
+    #[inline(always)]
+    #[must_use]
+    pub fn place(self) -> u32 {
+        let word = (self.0.cast_signed() >> Self::WORD).cast_unsigned();
+        word.wrapping_mul(WORD as u32) | (self.0 & 63)
+    }
+
+    /// Whether the field stands in quotes.
+    #[must_use]
+    pub fn is_quoted(self) -> bool {
+        self.0 & Self::QUOTED != 0
+    }
+
+    /// Whether it ends with a dash, or holds a byte that needs more than copying.
+    #[must_use]
+    pub fn is_marked(self) -> bool {
+        self.0 & Self::MARKED != 0
+    }
+}
+
+/// The ends that stand in a word.
+pub struct WordEnds {
+    /// The number of the word.
+    pub word: u32,
+    /// Where they stand.
+    pub ends: u64,
+    /// Which are of fields in quotes.
+    pub quoted: u64,
+    /// Which are of fields that are marked.
+    pub marked: u64,
+}
 
 /// A line that was found.
 #[derive(Clone, Copy)]
@@ -21,53 +74,37 @@ pub struct Found {
     /// The place of its ends.
     place: usize,
     fields: usize,
-    quoted: u64,
-    dashes: u64,
-    odd: u64,
     is_sound: bool,
 }
 
 /// How a line is cut into fields. Its quotes are plain, and it has no more fields than are told of one.
 #[derive(Clone, Copy)]
 pub struct Cut<'a> {
-    /// Where each field ends, behind its quote.
+    /// Where each field ends. One that is a byte long and marked is a dash.
     pub ends: &'a Ends,
     /// How many fields there are.
     pub fields: usize,
-    /// Which of them stand in quotes.
-    pub quoted: u64,
-    /// Which of them end with a dash.
-    pub dashes: u64,
-    /// Which of them hold a byte that needs more than copying.
-    pub odd: u64,
-}
-
-/// What is known of some fields.
-#[derive(Clone, Copy, Default)]
-struct Fields {
-    count: u32,
-    quoted: u64,
-    dashes: u64,
-    odd: u64,
-    /// Quotes that neither open nor close a field.
-    wrong: u64,
 }
 
 /// The line that is not finished.
 #[derive(Clone, Copy)]
 struct Unfinished {
-    /// What is known of its fields.
-    fields: Fields,
     /// How many ends there are.
     count: usize,
     /// Where its ends begin.
     first: usize,
+    /// There is something wrong with what was seen of it.
+    is_wrong: bool,
 }
 
 /// Finds lines and the ends of their fields.
 pub struct Scanner {
     words: Box<Words>,
-    ends: Box<[u32; PLACES]>,
+    ends: Box<[End; PLACES]>,
+    /// How many ends there are before each word.
+    counts: Box<[u32; WORDS]>,
+    /// The words in which lines end.
+    ending: Box<[u8; WORDS]>,
     lines: Vec<Found>,
     unfinished: Unfinished,
     /// The next word.
@@ -77,7 +114,6 @@ pub struct Scanner {
 /// The lines that end in the first words.
 struct Lines<'s> {
     scanner: &'s mut Scanner,
-    base: usize,
     words: usize,
 }
 
@@ -86,17 +122,20 @@ impl Hot for Lines<'_> {
 
     #[inline(always)]
     fn run<C: Cpu>(self, cpu: C) {
-        self.scanner.find_lines(cpu, self.base, self.words);
+        self.scanner.find_lines(cpu, self.words);
     }
 }
 
 impl Default for Scanner {
     fn default() -> Self {
+        let ends = vec![End::default(); PLACES].into_boxed_slice();
         Self {
             words: Box::default(),
-            ends: vec![0; PLACES].into_boxed_slice().try_into().unwrap_or_else(|_| unreachable!("it has that length")),
+            ends: ends.try_into().unwrap_or_else(|_| unreachable!("it has that length")),
+            counts: Box::new([0; WORDS]),
+            ending: Box::new([0; WORDS]),
             lines: Vec::new(),
-            unfinished: Unfinished { fields: Fields::default(), count: 1, first: 1 },
+            unfinished: Unfinished::FIRST,
             next: 0,
         }
     }
@@ -106,8 +145,9 @@ impl Scanner {
     /// Begin with a chunk, whose first line begins at `start`.
     pub fn begin(&mut self, start: usize) {
         self.words.begin();
-        self.unfinished = Unfinished { fields: Fields::default(), count: 1, first: 1 };
-        self.ends[0] = (start as u32).wrapping_sub(1);
+        self.unfinished = Unfinished::FIRST;
+        let before = (start as u32).wrapping_sub(1);
+        self.ends[0] = End::new((before.cast_signed() >> 6).cast_unsigned(), before & 63, 0, 0);
         self.next = start / WORD;
         self.lines.clear();
     }
@@ -123,43 +163,68 @@ impl Scanner {
         let words = rest.len().div_ceil(WORD);
         // The first word of all may begin before the first line.
         self.words.scan(cpu, rest, start.saturating_sub(base), special.words(self.next, words));
-        cpu.run(Lines { scanner: self, base, words });
+        cpu.run(Lines { scanner: self, words });
         self.next += WORDS;
         Some(self.lines.len())
     }
 
-    /// Find the lines that end in the first words, which begin at `base`.
+    /// Find the lines that end in the first words. Where that is cannot be foretold, so nothing asks for it before all ends
+    /// are written.
     #[inline(always)]
-    fn find_lines<C: Cpu>(&mut self, cpu: C, base: usize, words: usize) {
-        let Self { words: all, ends: places, lines, unfinished, .. } = self;
-        // These are better in registers than where the line is finished, which is once in ten words.
-        let Unfinished { mut fields, mut count, .. } = *unfinished;
-        let mut base = base;
-        for group in all.told(words) {
+    fn find_lines<C: Cpu>(&mut self, cpu: C, words: usize) {
+        let (mut count, mut ending) = (self.unfinished.count, 0);
+        let (mut number, mut wrong) = (0, 0);
+        for group in self.words.told(words) {
             for lane in 0..GROUP {
-                let (ends, newline) = (group.ends[lane], group.newline[lane]);
-                if let Some(places) = places.get_mut(count..).and_then(|rest| rest.first_chunk_mut()) {
-                    cpu.put_places(ends, base as u32, places);
+                let ends = group.ends[lane];
+                let word = (self.next + number) as u32;
+                if let Some(places) = self.ends.get_mut(count..).and_then(|rest| rest.first_chunk_mut()) {
+                    let (quoted, marked) = (group.quoted[lane], group.marked[lane]);
+                    cpu.put_ends(&WordEnds { word, ends, quoted, marked }, places);
                 }
-                let found = || Fields {
-                    count: ends.count_ones(),
-                    quoted: cpu.pick(group.quoted[lane], ends),
-                    dashes: cpu.pick(group.dashes[lane], ends),
-                    odd: cpu.pick(group.odd[lane], ends),
-                    wrong: group.wrong[lane],
-                };
-                if newline == 0 {
-                    fields.add(found());
-                } else {
-                    (unfinished.fields, unfinished.count) = (fields, count);
-                    unfinished.finish([newline, ends, group.bare[lane]], found(), base, lines);
-                    fields = unfinished.fields;
-                }
+                self.counts[number % WORDS] = count as u32;
+                self.ending[ending % WORDS] = number as u8;
+                ending += usize::from(group.newline[lane] != 0);
                 count += ends.count_ones() as usize;
-                base += WORD;
+                wrong |= group.wrong[lane];
+                number += 1;
             }
         }
-        (unfinished.fields, unfinished.count) = (fields, count);
+        let mut begin = 0;
+        for place in 0..ending {
+            let number = usize::from(self.ending[place % WORDS]);
+            begin = self.finish(number, begin, wrong != 0);
+        }
+        self.unfinished.count = count;
+        self.unfinished.is_wrong |= wrong != 0 && self.words.is_wrong(begin, words * WORD);
+    }
+
+    /// Finish the lines that end in a word, and begin the next, which does so behind them; the first of them begins at a
+    /// place in the words.
+    #[inline(always)]
+    fn finish(&mut self, number: usize, mut begin: usize, may_be_wrong: bool) -> usize {
+        let (ends, mut newline) = self.words.ends_of(number);
+        while newline != 0 {
+            let bit = newline & newline.wrapping_neg();
+            let last = self.counts[number % WORDS] as usize + (ends & (bit - 1)).count_ones() as usize;
+            let end = number * WORD + bit.trailing_zeros() as usize;
+            let fields = last + 1 - self.unfinished.first;
+            let before = self.ends.get(last.wrapping_sub(1)).map_or(0, |end| end.place());
+            // A newline behind a separator ends no field.
+            let place = (self.next * WORD + end) as u32;
+            let is_bare = place.wrapping_sub(before) == 1;
+            let is_wrong = self.unfinished.is_wrong || (may_be_wrong && self.words.is_wrong(begin, end + 1));
+            self.lines.push(Found {
+                end: place as usize,
+                place: self.unfinished.first,
+                fields: fields - usize::from(is_bare),
+                is_sound: !is_wrong && fields <= MOST_FIELDS,
+            });
+            (self.unfinished.first, self.unfinished.is_wrong) = (last + 1, false);
+            begin = end + 1;
+            newline ^= bit;
+        }
+        begin
     }
 
     /// A line that was found.
@@ -174,8 +239,7 @@ impl Scanner {
     #[must_use]
     pub fn cut(&self, found: &Found) -> Option<Cut<'_>> {
         let ends = self.ends.get(found.place - 1..)?.first_chunk()?;
-        let Found { fields, quoted, dashes, odd, .. } = *found;
-        found.is_sound.then_some(Cut { ends, fields, quoted, dashes, odd })
+        found.is_sound.then_some(Cut { ends, fields: found.fields })
     }
 
     /// Forget the lines but for the one that is not finished, whose ends are moved to the front.
@@ -189,72 +253,6 @@ impl Scanner {
 }
 
 impl Unfinished {
-    /// Finish the lines whose newlines stand in a word, and begin the next.
-    #[inline(never)]
-    fn finish(&mut self, [mut newline, ends, bare]: [u64; 3], mut found: Fields, base: usize, lines: &mut Vec<Found>) {
-        let mut before = 0;
-        while newline != 0 {
-            let bit = newline & newline.wrapping_neg();
-            let up_to = bit | (bit - 1);
-            let count = (ends & up_to).count_ones() - before;
-            self.fields.add(found.first(count, up_to));
-            let line = self.fields;
-            lines.push(Found {
-                end: base + bit.trailing_zeros() as usize,
-                place: self.first,
-                fields: (line.count - u32::from(bare & bit != 0)) as usize,
-                quoted: line.quoted,
-                dashes: line.dashes,
-                odd: line.odd,
-                is_sound: line.wrong == 0 && line.count as usize <= MOST_FIELDS,
-            });
-            before += count;
-            self.first = self.count + before as usize;
-            found = found.behind(count, up_to);
-            self.fields = Fields::default();
-            newline ^= bit;
-        }
-        self.fields = found;
-    }
-}
-
-impl Fields {
-    /// Add fields that follow.
-    #[inline(always)]
-    fn add(&mut self, more: Self) {
-        // Bits of a line with too many fields mean nothing.
-        // Where no bits meet, three operations do the same. With the same one, the compiler would work on them side by
-        // side, for which it has to gather them first, which takes longer.
-        self.quoted |= more.quoted.wrapping_shl(self.count);
-        self.dashes ^= more.dashes.wrapping_shl(self.count);
-        self.odd = self.odd.wrapping_add(more.odd.wrapping_shl(self.count));
-        self.count += more.count;
-        self.wrong |= more.wrong;
-    }
-
-    /// The first fields, one at least, which are those up to the last of these bits.
-    #[inline(always)]
-    fn first(self, count: u32, up_to: u64) -> Self {
-        let bits = u64::MAX >> (WORD as u32 - count);
-        Self {
-            count,
-            quoted: self.quoted & bits,
-            dashes: self.dashes & bits,
-            odd: self.odd & bits,
-            wrong: self.wrong & up_to,
-        }
-    }
-
-    /// Those behind the first.
-    #[inline(always)]
-    fn behind(self, count: u32, up_to: u64) -> Self {
-        let shift = |bits: u64| bits >> (count - 1) >> 1;
-        Self {
-            count: self.count - count,
-            quoted: shift(self.quoted),
-            dashes: shift(self.dashes),
-            odd: shift(self.odd),
-            wrong: self.wrong & !up_to,
-        }
-    }
+    /// The first line of all.
+    const FIRST: Self = Self { count: 1, first: 1, is_wrong: false };
 }

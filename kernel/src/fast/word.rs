@@ -23,13 +23,9 @@ pub struct Word<T = u64> {
     pub newline: T,
     /// The field stands in quotes.
     pub quoted: T,
-    /// It ends with a dash.
-    pub dashes: T,
-    /// It holds a byte that needs more than copying.
-    pub odd: T,
-    /// The newline ends no field, because it stands behind a separator.
-    pub bare: T,
-    /// Here, a quote neither opens nor closes a field.
+    /// It ends with a dash, or holds a byte that needs more than copying.
+    pub marked: T,
+    /// Here, a quote neither opens nor closes a field, or a byte that needs more than copying is all of one.
     pub wrong: T,
 }
 
@@ -38,9 +34,9 @@ pub struct Word<T = u64> {
 pub struct Carried {
     /// All ones if the next word begins inside of quotes.
     pub inside: u64,
-    /// The byte before the next word separates fields.
+    /// Which of the two bytes before the next word separate fields.
     pub separated: u64,
-    /// It is a quote that closes.
+    /// The byte before is a quote that closes.
     pub closed: u64,
     /// It is special, and no quote.
     pub odd: u64,
@@ -70,7 +66,7 @@ pub struct Words {
 impl Words {
     /// Begin with a line.
     pub fn begin(&mut self) {
-        self.carried = Carried { separated: 1, ..Carried::default() };
+        self.carried = Carried { separated: 0b10, ..Carried::default() };
     }
 
     /// Look at the next words: at most `WORDS`, and only the last of all may be cut off. `skipped`: so many bytes of the
@@ -99,6 +95,23 @@ impl Words {
         self.carried = carried;
     }
 
+    /// Where fields end in a word, and lines.
+    #[inline(always)]
+    pub fn ends_of(&self, number: usize) -> (u64, u64) {
+        let (group, lane) = (&self.told[number / GROUP % self.told.len()], number % GROUP);
+        (group.ends[lane], group.newline[lane])
+    }
+
+    /// Whether anything is wrong from one place to another.
+    #[inline(never)]
+    pub fn is_wrong(&self, from: usize, to: usize) -> bool {
+        (from / WORD..to.div_ceil(WORD)).any(|number| {
+            let begin = number * WORD;
+            let here = low_bits(to - begin) & !low_bits(from.saturating_sub(begin));
+            self.told[number / GROUP].wrong[number % GROUP] & here != 0
+        })
+    }
+
     /// What the words tell, in groups; those behind the last of all tell nothing.
     #[inline(always)]
     pub fn told(&self, words: usize) -> &[Word<Eight>] {
@@ -112,9 +125,7 @@ impl Word<Eight> {
         self.ends[lane] = word.ends;
         self.newline[lane] = word.newline;
         self.quoted[lane] = word.quoted;
-        self.dashes[lane] = word.dashes;
-        self.odd[lane] = word.odd;
-        self.bare[lane] = word.bare;
+        self.marked[lane] = word.marked;
         self.wrong[lane] = word.wrong;
     }
 }
@@ -174,13 +185,15 @@ impl Carried {
         let separator = ends | !now;
         let (opening, closing) = (quote & quoted, quote & !quoted);
         let odd = special & !(quote | newline);
-        let behind_separator = (separator << 1) + self.separated;
-        let behind_closing = (closing << 1) + self.closed;
+        let behind_separator = (separator << 1) + (self.separated >> 1);
+        let two_behind_separator = (separator << 2) + self.separated;
+        let (behind_closing, behind_odd) = ((closing << 1) + self.closed, (odd << 1) + self.odd);
         // An opening quote stands behind a separator; a closing one before, and behind neither a backslash nor another
-        // byte that wants a closer look. All are closed when the line ends.
+        // byte that wants a closer look. All are closed when the line ends. A field of one byte that is marked is a dash.
         let wrong = (opening & !behind_separator)
             | (behind_closing & !separator)
-            | (closing & ((odd << 1) + self.odd))
+            | (closing & behind_odd)
+            | (ends & behind_odd & two_behind_separator)
             | (newline & quoted);
         let two_before = (dash << 2) + self.dashes;
         let before = (dash << 1) + (self.dashes >> 1);
@@ -189,7 +202,7 @@ impl Carried {
         let (sum, over_too) = sum.overflowing_add(self.is_odd);
         *self = Self {
             inside: self.inside,
-            separated: separator >> 63,
+            separated: separator >> 62,
             closed: closing >> 63,
             odd: odd >> 63,
             dashes: dash >> 62,
@@ -199,9 +212,7 @@ impl Carried {
             ends,
             newline,
             quoted: behind_closing,
-            dashes: (two_before & behind_closing) | (before & !behind_closing),
-            odd: sum,
-            bare: newline & behind_separator,
+            marked: sum | (two_before & behind_closing) | (before & !behind_closing),
             wrong,
         }
     }
@@ -226,9 +237,7 @@ impl Word {
         self.ends |= part.ends;
         self.newline |= part.newline;
         self.quoted |= part.quoted & part.ends;
-        self.dashes |= part.dashes & part.ends;
-        self.odd |= part.odd & part.ends;
-        self.bare |= part.bare;
+        self.marked |= part.marked & part.ends;
         self.wrong |= part.wrong & now;
     }
 }

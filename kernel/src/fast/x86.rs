@@ -4,23 +4,25 @@
 use std::arch::asm;
 use std::arch::x86_64::{
     __m256i, __m512i, _mm_clmulepi64_si128, _mm_cvtsi64_si128, _mm_cvtsi128_si64, _mm_set1_epi8, _mm256_add_epi32,
-    _mm256_and_si256, _mm256_blendv_epi8, _mm256_castsi256_ps, _mm256_cmpeq_epi8, _mm256_cmpeq_epi32,
-    _mm256_cmpgt_epi8, _mm256_cvtepu8_epi32, _mm256_loadu_si256, _mm256_max_epu8, _mm256_max_epu32, _mm256_min_epu8,
+    _mm256_and_si256, _mm256_andnot_si256, _mm256_blendv_epi8, _mm256_castsi256_ps, _mm256_cmpeq_epi8,
+    _mm256_cmpeq_epi32, _mm256_cmpgt_epi8, _mm256_loadu_si256, _mm256_max_epu8, _mm256_max_epu32, _mm256_min_epu8,
     _mm256_movemask_epi8, _mm256_movemask_ps, _mm256_or_si256, _mm256_permute2x128_si256, _mm256_set1_epi8,
-    _mm256_set1_epi32, _mm256_setr_epi32, _mm256_setzero_si256, _mm256_storeu_si256, _mm256_sub_epi8, _mm256_sub_epi32,
-    _mm256_unpackhi_epi32, _mm256_unpacklo_epi32, _mm512_add_epi32, _mm512_add_epi64, _mm512_alignr_epi64,
-    _mm512_and_si512, _mm512_andnot_si512, _mm512_castsi512_si128, _mm512_castsi512_si256, _mm512_clmulepi64_epi128,
-    _mm512_cmpeq_epi8_mask, _mm512_cmpeq_epi32_mask, _mm512_cmpeq_epi64_mask, _mm512_cmpgt_epu32_mask,
-    _mm512_cmplt_epi8_mask, _mm512_cmplt_epu64_mask, _mm512_gf2p8affine_epi64_epi8, _mm512_inserti64x4,
-    _mm512_loadu_si512, _mm512_mask_add_epi32, _mm512_mask_mov_epi32, _mm512_mask_sub_epi32, _mm512_mask_sub_epi64,
-    _mm512_mask_xor_epi64, _mm512_maskz_compress_epi8, _mm512_min_epu8, _mm512_movepi64_mask, _mm512_or_si512,
-    _mm512_permutex2var_epi8, _mm512_permutex2var_epi32, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_set1_epi64,
-    _mm512_setzero_si512, _mm512_shldi_epi64, _mm512_shuffle_i64x2, _mm512_slli_epi16, _mm512_slli_epi64,
-    _mm512_storeu_si512, _mm512_sub_epi32, _mm512_test_epi64_mask, _mm512_unpacklo_epi64, _mm512_xor_si512, _pext_u64,
+    _mm256_set1_epi32, _mm256_setzero_si256, _mm256_slli_epi32, _mm256_srai_epi32, _mm256_storeu_si256,
+    _mm256_sub_epi8, _mm256_sub_epi32, _mm256_unpackhi_epi32, _mm256_unpacklo_epi32, _mm512_add_epi32,
+    _mm512_add_epi64, _mm512_alignr_epi64, _mm512_and_si512, _mm512_andnot_si512, _mm512_castsi512_si128,
+    _mm512_castsi512_si256, _mm512_clmulepi64_epi128, _mm512_cmpeq_epi8_mask, _mm512_cmpeq_epi32_mask,
+    _mm512_cmpeq_epi64_mask, _mm512_cmpgt_epu32_mask, _mm512_cmplt_epi8_mask, _mm512_cmplt_epu64_mask,
+    _mm512_cvtepu8_epi32, _mm512_gf2p8affine_epi64_epi8, _mm512_inserti64x4, _mm512_loadu_si512, _mm512_mask_add_epi8,
+    _mm512_mask_add_epi32, _mm512_mask_mov_epi32, _mm512_mask_sub_epi32, _mm512_mask_sub_epi64, _mm512_mask_xor_epi64,
+    _mm512_maskz_compress_epi8, _mm512_min_epu8, _mm512_movepi64_mask, _mm512_or_si512, _mm512_permutex2var_epi8,
+    _mm512_permutex2var_epi32, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_set1_epi64, _mm512_setzero_si512,
+    _mm512_shldi_epi64, _mm512_shuffle_i32x4, _mm512_shuffle_i64x2, _mm512_slli_epi16, _mm512_slli_epi64,
+    _mm512_srai_epi32, _mm512_storeu_si512, _mm512_sub_epi32, _mm512_test_epi32_mask, _mm512_test_epi64_mask,
+    _mm512_unpacklo_epi64, _mm512_xor_si512,
 };
 
 use super::word::{Carried, Eight, Group, Groups};
-use super::{Cpu, Cut, Hot, MOST_FIELDS, Masks, Spans, WINDOW, WORD, low_bits};
+use super::{Cpu, Cut, End, Hot, MOST_FIELDS, Masks, Spans, WINDOW, WORD, WordEnds, low_bits};
 use crate::block::Span;
 
 /// A processor with AVX-512 as far as it is needed here, and all that is older.
@@ -94,15 +96,9 @@ impl Cpu for Avx512 {
     }
 
     #[inline(always)]
-    fn pick(self, bits: u64, places: u64) -> u64 {
+    fn put_ends(self, ends: &WordEnds, places: &mut [End; WORD]) {
         // SAFETY: see the head of this file.
-        unsafe { _pext_u64(bits, places) }
-    }
-
-    #[inline(always)]
-    fn put_places(self, bits: u64, base: u32, places: &mut [u32; WORD]) {
-        // SAFETY: see the head of this file.
-        unsafe { put_places(bits, base, places) }
+        unsafe { put_ends(ends, places) }
     }
 
     #[inline(always)]
@@ -161,14 +157,8 @@ impl Cpu for Avx2 {
     }
 
     #[inline(always)]
-    fn pick(self, bits: u64, places: u64) -> u64 {
-        // SAFETY: see the head of this file.
-        unsafe { _pext_u64(bits, places) }
-    }
-
-    #[inline(always)]
-    fn put_places(self, bits: u64, base: u32, places: &mut [u32; WORD]) {
-        super::scalar::Scalar.put_places(bits, base, places);
+    fn put_ends(self, ends: &WordEnds, places: &mut [End; WORD]) {
+        super::scalar::Scalar.put_ends(ends, places);
     }
 
     #[inline(always)]
@@ -235,7 +225,7 @@ fn tell_512(groups: Groups<'_>, carried: &mut Carried) -> usize {
     let last = |bits: u64| _mm512_set1_epi64(bits.cast_signed());
     let mut inside = carried.inside as u8;
     let mut is_odd = carried.is_odd as u32;
-    let mut last_ends = last(carried.separated << 63);
+    let mut last_ends = last(carried.separated << 62);
     let mut last_closing = last(carried.closed << 63);
     let mut last_odd = last(carried.odd << 63);
     let mut last_dash = last(carried.dashes << 62);
@@ -259,12 +249,14 @@ fn tell_512(groups: Groups<'_>, carried: &mut Carried) -> usize {
         inside = (turned >> 7).wrapping_neg();
         let ends = _mm512_or_si512(_mm512_andnot_si512(quoted, space), newline);
         let (opening, closing) = (_mm512_and_si512(quote, quoted), _mm512_andnot_si512(quoted, quote));
-        let behind_separator = _mm512_shldi_epi64::<1>(ends, _mm512_alignr_epi64::<7>(ends, last_ends));
+        let separated = _mm512_alignr_epi64::<7>(ends, last_ends);
+        let (behind_separator, two_behind_separator) =
+            (_mm512_shldi_epi64::<1>(ends, separated), _mm512_shldi_epi64::<2>(ends, separated));
         let behind_closing = _mm512_shldi_epi64::<1>(closing, _mm512_alignr_epi64::<7>(closing, last_closing));
         let behind_odd = _mm512_shldi_epi64::<1>(odd, _mm512_alignr_epi64::<7>(odd, last_odd));
         let wrong = _mm512_or_si512(
             _mm512_or_si512(_mm512_andnot_si512(behind_separator, opening), _mm512_andnot_si512(ends, behind_closing)),
-            _mm512_and_si512(closing, behind_odd),
+            _mm512_and_si512(behind_odd, _mm512_or_si512(closing, _mm512_and_si512(ends, two_behind_separator))),
         );
         let dashes = _mm512_alignr_epi64::<7>(dash, last_dash);
         let (before, two_before) = (_mm512_shldi_epi64::<1>(dash, dashes), _mm512_shldi_epi64::<2>(dash, dashes));
@@ -280,9 +272,7 @@ fn tell_512(groups: Groups<'_>, carried: &mut Carried) -> usize {
         put_eight(&mut told.ends, ends);
         put_eight(&mut told.newline, newline);
         put_eight(&mut told.quoted, behind_closing);
-        put_eight(&mut told.dashes, dashes);
-        put_eight(&mut told.odd, sum);
-        put_eight(&mut told.bare, _mm512_and_si512(newline, behind_separator));
+        put_eight(&mut told.marked, _mm512_or_si512(sum, dashes));
         put_eight(&mut told.wrong, wrong);
         (last_ends, last_closing, last_odd, last_dash) = (ends, closing, odd, dash);
         count += 1;
@@ -291,7 +281,7 @@ fn tell_512(groups: Groups<'_>, carried: &mut Carried) -> usize {
     let next_to_highest = |bits: __m512i| u64::from(_mm512_movepi64_mask(_mm512_slli_epi64::<1>(bits)) >> 7);
     *carried = Carried {
         inside: u64::from(inside & 1).wrapping_neg(),
-        separated: highest(last_ends),
+        separated: highest(last_ends) << 1 | next_to_highest(last_ends),
         closed: highest(last_closing),
         odd: highest(last_odd),
         dashes: highest(last_dash) << 1 | next_to_highest(last_dash),
@@ -402,10 +392,10 @@ fn put_eight(numbers: &mut Eight, bits: __m512i) {
     unsafe { _mm512_storeu_si512(numbers.as_mut_ptr().cast(), bits) };
 }
 
-/// Write the places of a word's bits: all at once as bytes, then eight at a time as numbers, which are enough mostly.
+/// Write the ends of a word: all at once as bytes, then sixteen at a time as numbers, which is enough mostly.
 #[inline]
 #[target_feature(enable = "avx512bw,avx512vbmi2,popcnt")]
-fn put_places(bits: u64, base: u32, places: &mut [u32; WORD]) {
+fn put_ends(&WordEnds { word, ends, quoted, marked }: &WordEnds, places: &mut [End; WORD]) {
     const COUNT: [i8; 64] = {
         let mut count = [0; 64];
         let mut at = 0;
@@ -417,18 +407,30 @@ fn put_places(bits: u64, base: u32, places: &mut [u32; WORD]) {
     };
     // SAFETY: the array holds the 64 bytes that are read; the load needs no alignment.
     let count = unsafe { _mm512_loadu_si512(COUNT.as_ptr().cast()) };
-    let mut found = _mm512_maskz_compress_epi8(bits, count);
-    let is_more = bits.count_ones() > 8;
-    for eight in places.as_chunks_mut::<8>().0 {
-        let numbers = _mm256_cvtepu8_epi32(_mm512_castsi512_si128(found));
-        let numbers = _mm256_add_epi32(numbers, _mm256_set1_epi32(base.cast_signed()));
-        // SAFETY: the array has room for the 8 numbers that are written; the store needs no alignment.
-        unsafe { _mm256_storeu_si256(eight.as_mut_ptr().cast(), numbers) };
+    let told = _mm512_mask_add_epi8(count, quoted, count, _mm512_set1_epi8(End::QUOTED as i8));
+    let told = _mm512_mask_add_epi8(told, marked, told, _mm512_set1_epi8(End::MARKED as i8));
+    let mut found = _mm512_maskz_compress_epi8(ends, told);
+    let is_more = ends.count_ones() > 16;
+    for sixteen in places.as_chunks_mut::<16>().0 {
+        let numbers = _mm512_cvtepu8_epi32(_mm512_castsi512_si128(found));
+        let numbers = _mm512_add_epi32(numbers, _mm512_set1_epi32((word << End::WORD).cast_signed()));
+        // SAFETY: the array has room for the 16 numbers that are written, as which ends lie in memory; the store needs no
+        // alignment.
+        unsafe { _mm512_storeu_si512(sixteen.as_mut_ptr().cast(), numbers) };
         if !is_more {
             return;
         }
-        found = _mm512_alignr_epi64::<1>(found, found);
+        found = _mm512_shuffle_i32x4::<0b11_11_10_01>(found, found);
     }
+}
+
+/// Where ends stand.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn places_512(ends: __m512i) -> __m512i {
+    let in_word = _mm512_set1_epi32(WORD as i32 - 1);
+    let words = _mm512_andnot_si512(in_word, _mm512_srai_epi32::<{ End::WORD - WORD.ilog2() }>(ends));
+    _mm512_or_si512(words, _mm512_and_si512(in_word, ends))
 }
 
 /// Sixteen spans at a time.
@@ -440,28 +442,32 @@ fn spans_512(cut: &Cut<'_>, limit: u32, spans: &mut [Span; MOST_FIELDS]) -> Span
     let first = unsafe { _mm512_loadu_si512(FIRST.as_ptr().cast()) };
     let (zero, one) = (_mm512_setzero_si512(), _mm512_set1_epi32(1));
     let most = _mm512_set1_epi32(limit.cast_signed());
-    let Spans { mut empty, mut present, .. } = Spans::default();
+    let Spans { mut empty, mut present, mut quoted, mut odd, .. } = Spans::default();
     let mut beyond = 0;
     for (number, sixteen) in spans.as_chunks_mut::<16>().0.iter_mut().enumerate() {
         let at = number * 16;
         if at >= cut.fields {
             break;
         }
-        let (quoted, dashes) = ((cut.quoted >> at) as u16, (cut.dashes >> at) as u16);
         // SAFETY: there are 65 ends, so 16 from each of 0, 16, 32, 48 on, and one more; no alignment is needed.
         let (before, end) = unsafe {
             let ends = cut.ends.as_ptr().add(at);
             (_mm512_loadu_si512(ends.cast()), _mm512_loadu_si512(ends.add(1).cast()))
         };
-        let from = _mm512_add_epi32(before, one);
-        let from = _mm512_mask_add_epi32(from, quoted, from, one);
-        let to = _mm512_mask_sub_epi32(end, quoted, end, one);
+        let are_quoted = _mm512_test_epi32_mask(end, _mm512_set1_epi32(End::QUOTED.cast_signed()));
+        let are_marked = _mm512_test_epi32_mask(end, _mm512_set1_epi32(End::MARKED.cast_signed()));
+        let from = _mm512_add_epi32(places_512(before), one);
+        let from = _mm512_mask_add_epi32(from, are_quoted, from, one);
+        let to = places_512(end);
+        let to = _mm512_mask_sub_epi32(to, are_quoted, to, one);
         let len = _mm512_sub_epi32(to, from);
         let is_beyond = _mm512_cmpgt_epu32_mask(to, most) | _mm512_cmpgt_epu32_mask(from, to);
         beyond |= u64::from(is_beyond) << at;
         empty |= u64::from(_mm512_cmpeq_epi32_mask(len, zero)) << at;
-        let dashes = dashes & _mm512_cmpeq_epi32_mask(len, one);
+        let dashes = are_marked & _mm512_cmpeq_epi32_mask(len, one);
         present |= u64::from(!dashes) << at;
+        quoted |= u64::from(are_quoted) << at;
+        odd |= u64::from(are_marked & !dashes) << at;
         let from = _mm512_mask_mov_epi32(from, dashes, zero);
         let len = _mm512_mask_mov_epi32(len, dashes, _mm512_set1_epi32(-1));
         let low = _mm512_permutex2var_epi32(from, first, len);
@@ -474,7 +480,13 @@ fn spans_512(cut: &Cut<'_>, limit: u32, spans: &mut [Span; MOST_FIELDS]) -> Span
         }
     }
     let all = low_bits(cut.fields);
-    Spans { empty: empty & all, present: present & all, are_within: beyond & all == 0 }
+    Spans {
+        empty: empty & all,
+        present: present & all,
+        quoted: quoted & all,
+        odd: odd & all,
+        are_within: beyond & all == 0,
+    }
 }
 
 /// The highest bit of each byte.
@@ -511,39 +523,51 @@ fn half_256(bytes: &[u8; WINDOW]) -> [u32; 5] {
     [bits(equal(b' ')), bits(quote), bits(equal(b'\n')), bits(equal(b'-')), bits(special)]
 }
 
+/// Where ends stand.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn places_256(ends: __m256i) -> __m256i {
+    let in_word = _mm256_set1_epi32(WORD as i32 - 1);
+    let words = _mm256_andnot_si256(in_word, _mm256_srai_epi32::<{ (End::WORD - WORD.ilog2()) as i32 }>(ends));
+    _mm256_or_si256(words, _mm256_and_si256(in_word, ends))
+}
+
 /// Eight spans at a time.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn spans_256(cut: &Cut<'_>, limit: u32, spans: &mut [Span; MOST_FIELDS]) -> Spans {
     let (zero, one) = (_mm256_setzero_si256(), _mm256_set1_epi32(1));
     let most = _mm256_set1_epi32(limit.cast_signed());
-    let each = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
-    let spread = |bits: u64| _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(bits as i32), each), each);
-    let Spans { mut empty, mut present, .. } = Spans::default();
+    let Spans { mut empty, mut present, mut quoted, mut odd, .. } = Spans::default();
     let mut beyond = 0;
     for (number, eight) in spans.as_chunks_mut::<8>().0.iter_mut().enumerate() {
         let at = number * 8;
         if at >= cut.fields {
             break;
         }
-        let (quoted, dashes) = (spread(cut.quoted >> at), spread(cut.dashes >> at));
         // SAFETY: there are 65 ends, so 8 from each of 0, 8 … 56 on, and one more; no alignment is needed.
         let (before, end) = unsafe {
             let ends = cut.ends.as_ptr().add(at);
             (_mm256_loadu_si256(ends.cast()), _mm256_loadu_si256(ends.add(1).cast()))
         };
         // What is spread is -1 where a bit is set.
-        let from = _mm256_sub_epi32(_mm256_add_epi32(before, one), quoted);
-        let to = _mm256_add_epi32(end, quoted);
+        // A bit is brought to the highest place, and from there to all.
+        let spread = |bits: __m256i| _mm256_srai_epi32::<31>(bits);
+        let are_quoted = spread(_mm256_slli_epi32::<{ End::QUOTED.leading_zeros() as i32 }>(end));
+        let are_marked = spread(_mm256_slli_epi32::<{ End::MARKED.leading_zeros() as i32 }>(end));
+        let from = _mm256_sub_epi32(_mm256_add_epi32(places_256(before), one), are_quoted);
+        let to = _mm256_add_epi32(places_256(end), are_quoted);
         let len = _mm256_sub_epi32(to, from);
         // The greater of two is one of them.
         let is_ended = _mm256_cmpeq_epi32(_mm256_max_epu32(to, most), most);
         let is_within = _mm256_and_si256(is_ended, _mm256_cmpeq_epi32(_mm256_max_epu32(from, to), to));
         beyond |= u64::from(!_mm256_movemask_ps(_mm256_castsi256_ps(is_within)).cast_unsigned() & 0xff) << at;
-        let is_empty = _mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpeq_epi32(len, zero)));
-        empty |= u64::from(is_empty.cast_unsigned()) << at;
-        let dashes = _mm256_and_si256(dashes, _mm256_cmpeq_epi32(len, one));
-        present |= u64::from(!_mm256_movemask_ps(_mm256_castsi256_ps(dashes)).cast_unsigned() & 0xff) << at;
+        let dashes = _mm256_and_si256(are_marked, _mm256_cmpeq_epi32(len, one));
+        let lanes = |bits: __m256i| u64::from(_mm256_movemask_ps(_mm256_castsi256_ps(bits)).cast_unsigned());
+        empty |= lanes(_mm256_cmpeq_epi32(len, zero)) << at;
+        present |= (!lanes(dashes) & 0xff) << at;
+        quoted |= lanes(are_quoted) << at;
+        odd |= lanes(_mm256_andnot_si256(dashes, are_marked)) << at;
         let from = _mm256_blendv_epi8(from, zero, dashes);
         let len = _mm256_blendv_epi8(len, dashes, dashes);
         let (even, odd) = (_mm256_unpacklo_epi32(from, len), _mm256_unpackhi_epi32(from, len));
@@ -555,7 +579,13 @@ fn spans_256(cut: &Cut<'_>, limit: u32, spans: &mut [Span; MOST_FIELDS]) -> Span
         }
     }
     let all = low_bits(cut.fields);
-    Spans { empty: empty & all, present: present & all, are_within: beyond & all == 0 }
+    Spans {
+        empty: empty & all,
+        present: present & all,
+        quoted: quoted & all,
+        odd: odd & all,
+        are_within: beyond & all == 0,
+    }
 }
 
 #[inline]
