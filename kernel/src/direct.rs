@@ -217,7 +217,7 @@ impl<K: Cpu> Hot for Steps<'_, '_, K> {
             let (window, len) = (part.window(), part.len());
             let next = match step.act {
                 _ if stops >> field & 1 == 1 => Next::Odd,
-                Act::Text => Next::Copied,
+                Act::Text => Next::done_if(pen.put_text(&step.key, part)),
                 Act::AnyText => Next::done_if(pen.put_any(&step.key, part)),
                 Act::Number | Act::Decimal if step.minus_one_absent && is_minus_one(window, len) => Next::Done,
                 Act::Number => Next::copied_if(is_usual_number(cpu, window, len) || is_minus_one(window, len)),
@@ -257,7 +257,7 @@ fn put_endpoint<C: Cpu>(cpu: C, part: Part<'_>, keys: Option<&[Key; MOST_PAIRS]>
     };
     let Some(([ip, port, ..], ((from, to), colon))) = keys.zip(found) else { return Next::Unusual };
     let Some((host, number)) = part.part(from, to).zip(part.part(colon + 1, len)) else { return Next::Unusual };
-    Next::done_if(pen.put(ip, host) && pen.put(port, number))
+    Next::done_if(pen.put_text(ip, host) && pen.put(port, number))
 }
 
 /// Append a request line and its parts, as they usually stand.

@@ -294,17 +294,25 @@ impl Pen<'_> {
     /// Append a part with its key; false if there is too little room.
     #[inline(always)]
     pub fn put(&mut self, key: &Key, part: Part<'_>) -> bool {
-        self.append::<false>(key, part)
+        self.append::<1>(key, part)
     }
 
-    /// Append a part of a length that cannot be foretold, though many are short. It does the same without asking for it.
+    /// The same for one that may be a little longer than a short copy: it is not asked whether it is, for that cannot be
+    /// foretold.
+    #[inline(always)]
+    pub fn put_text(&mut self, key: &Key, part: Part<'_>) -> bool {
+        self.append::<2>(key, part)
+    }
+
+    /// The same for one of any length.
     #[inline(always)]
     pub fn put_any(&mut self, key: &Key, part: Part<'_>) -> bool {
-        self.append::<true>(key, part)
+        self.append::<4>(key, part)
     }
 
+    /// So many short copies are always made.
     #[inline(always)]
-    fn append<const ANY: bool>(&mut self, key: &Key, part: Part<'_>) -> bool {
+    fn append<const COPIES: usize>(&mut self, key: &Key, part: Part<'_>) -> bool {
         let (from, len) = (part.place(), part.len());
         if self.to as usize + len + ROOM > self.end as usize {
             return false;
@@ -322,10 +330,13 @@ impl Pen<'_> {
             }
             let place = self.to.add(before);
             copy_short(from, place);
-            if ANY || len > SHORT {
-                copy_short(from.add(SHORT), place.add(SHORT));
-                copy_short(from.add(2 * SHORT), place.add(2 * SHORT));
-                copy_short(from.add(3 * SHORT), place.add(3 * SHORT));
+            for number in 1..COPIES {
+                copy_short(from.add(number * SHORT), place.add(number * SHORT));
+            }
+            if len > COPIES * SHORT {
+                for number in COPIES..LONG / SHORT {
+                    copy_short(from.add(number * SHORT), place.add(number * SHORT));
+                }
                 if len > LONG {
                     std::ptr::copy_nonoverlapping(from.add(LONG), place.add(LONG), len - LONG);
                 }
