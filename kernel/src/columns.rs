@@ -40,18 +40,15 @@ impl<'a> Cursor<'a> {
         let fields = self.layout.fields.len();
         let told =
             self.line.cut.zip(slots.first_chunk_mut()).map(|(cut, first)| (cut, cpu.spans(&cut, u32::MAX, first)));
-        let (empty, odd) = match told.filter(|(_, told)| told.quoted & steps.bare == 0) {
-            Some((cut, told)) => {
-                let known = cut.fields.min(fields);
-                slots[known..steps.slots].fill(Span::ABSENT);
-                (self.count, self.at) = (known, (cut.ends[known].place().wrapping_add(1) as usize).min(self.line.end));
-                (told.empty, Some(told.odd))
-            }
-            None => {
-                slots[..steps.slots].fill(Span::ABSENT);
-                self.cut_one_by_one(&mut slots[..fields]);
-                (u64::MAX, None)
-            }
+        let (empty, odd) = if let Some((cut, told)) = told.filter(|(_, told)| told.quoted & steps.bare == 0) {
+            let known = cut.fields.min(fields);
+            slots[known..steps.slots].fill(Span::ABSENT);
+            (self.count, self.at) = (known, (cut.ends[known].place().wrapping_add(1) as usize).min(self.line.end));
+            (told.empty, Some(told.odd))
+        } else {
+            slots[..steps.slots].fill(Span::ABSENT);
+            self.cut_one_by_one(&mut slots[..fields]);
+            (u64::MAX, None)
         };
         if empty & steps.empty_absent != 0 {
             for (slot, _) in slots.iter_mut().zip(&self.layout.fields).filter(|(_, field)| field.is_empty_absent()) {

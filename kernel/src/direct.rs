@@ -249,15 +249,15 @@ impl<K: Cpu> Hot for Steps<'_, '_, K> {
 
 /// Append address and port, as they usually stand.
 #[inline(always)]
-fn put_endpoint<C: Cpu>(cpu: C, part: Part<'_>, keys: Option<&[Key; MOST_PAIRS]>, pen: &mut Pen<'_>) -> Next {
-    let (window, len) = (part.window(), part.len());
+fn put_endpoint<C: Cpu>(cpu: C, address: Part<'_>, keys: Option<&[Key; MOST_PAIRS]>, pen: &mut Pen<'_>) -> Next {
+    let (window, len) = (address.window(), address.len());
     let found = match usual_endpoint(cpu, window, len) {
         Some(colon) => Some(((0, colon), colon)),
-        None => usual_endpoint_6(cpu, part.windows(), len),
+        None => usual_endpoint_6(cpu, address.windows(), len),
     };
-    let Some(([ip, port, ..], ((from, to), colon))) = keys.zip(found) else { return Next::Unusual };
-    let Some((host, number)) = part.part(from, to).zip(part.part(colon + 1, len)) else { return Next::Unusual };
-    Next::done_if(pen.put_text(ip, host) && pen.put(port, number))
+    let Some(([ip_key, port_key, ..], ((from, to), colon))) = keys.zip(found) else { return Next::Unusual };
+    let Some((host, port)) = address.part(from, to).zip(address.part(colon + 1, len)) else { return Next::Unusual };
+    Next::done_if(pen.put_text(ip_key, host) && pen.put(port_key, port))
 }
 
 /// Append a request line and its parts, as they usually stand.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::block::{Block, Bytes, Line, Row, Segment, View};
-use crate::fast::{self, Cpu, Hot, Mask, Out, Scalar, Scanner};
+use crate::fast::{self, Cpu, End, Hot, Mask, Out, Scalar, Scanner};
 use crate::ids::Ids;
 use crate::keys::Schema;
 use crate::memo::Memo;
@@ -273,6 +273,10 @@ impl<'a> Work<'a> {
     #[inline(always)]
     fn chunk<C: Cpu>(&mut self, cpu: C, bytes: &[u8], start: usize, end: usize) -> Option<(usize, Mask)> {
         if start == end {
+            return None;
+        }
+        if end > End::FURTHEST {
+            bytes[start..end - 1].split(|&byte| byte == b'\n').for_each(|line| self.line_end(line, 1));
             return None;
         }
         let mut scanner = self.parser.scanner.take().unwrap_or_default();

@@ -79,8 +79,9 @@ pub struct Reader<'p> {
     plan: &'p Plan,
     /// The format that the item's key promises.
     expected: Option<usize>,
-    /// What lines are read as first, if the plan or that key tells it.
-    told: Option<Option<First<'p>>>,
+    /// Whether the plan or that key tells what lines are read as first, and what that is.
+    is_told: bool,
+    told: Option<First<'p>>,
     utc: Zone,
     days: Days,
     slots: Slots,
@@ -93,10 +94,12 @@ impl<'p> Reader<'p> {
     /// A reader for an item whose key promises the format `expected`, with a time shortly after its last line.
     #[must_use]
     pub fn new(plan: &'p Plan, expected: Option<usize>, reference: i64) -> Self {
+        let told = if plan.explicit { Some(0) } else { expected };
         Self {
             plan,
             expected,
-            told: if plan.explicit { Some(0) } else { expected }.map(|format| first_of(plan, format)),
+            is_told: told.is_some(),
+            told: told.and_then(|format| first_of(plan, format)),
             utc: Zone::utc(),
             days: Days::default(),
             slots: [Span::ABSENT; MOST_SLOTS],
@@ -134,10 +137,7 @@ impl<'p> Reader<'p> {
     /// What a line is read as first.
     #[inline(always)]
     fn first(&self, line: &Line<'_>) -> Option<First<'p>> {
-        let first = match self.told {
-            Some(first) => first,
-            None => first_of(self.plan, self.usual(line)?),
-        };
+        let first = if self.is_told { self.told } else { first_of(self.plan, self.usual(line)?) };
         first.filter(|_| line.bytes[line.start] != b'{')
     }
 

@@ -117,7 +117,7 @@ mod tests {
         for from in 0..=bytes.len() {
             for to in [from, from + 1, from + 56, from + 57, from + 70, from + 113, bytes.len()] {
                 let to = to.clamp(from, bytes.len());
-                let count = bytes[from..to].iter().filter(|&&byte| byte == b'\\').count();
+                let count = memchr::memchr_iter(b'\\', &bytes[from..to]).count();
                 assert_eq!(mask.bits().any(from, to), count > 0, "{from} {to}");
                 assert_eq!(mask.bits().count(from, to) as usize, count, "{from} {to}");
             }

@@ -20,25 +20,31 @@ pub type Ends = [End; MOST_FIELDS + 1];
 pub struct End(u32);
 
 impl End {
+    /// The bits of the place in its word.
+    pub const IN_WORD: u32 = WORD as u32 - 1;
     /// The bit of fields in quotes.
     pub const QUOTED: u32 = 1 << 6;
     /// The bit of fields that end with a dash, or hold a byte that needs more than copying.
     pub const MARKED: u32 = 1 << 7;
     /// The number of a word begins with this bit.
     pub const WORD: u32 = 8;
+    /// So many bits are between it and the place.
+    pub const BETWEEN: u32 = 2;
+    /// Ends are told in chunks up to this size: the number of a word has its sign in the highest bit.
+    pub const FURTHEST: usize = 1 << (u32::BITS - Self::BETWEEN - 1);
 
     /// The end at a place in a word.
     #[inline(always)]
     pub(super) fn new(word: u32, at: u32, quoted: u32, marked: u32) -> Self {
-        Self(word << Self::WORD | marked << 7 | quoted << 6 | at)
+        Self((word << Self::WORD) | (marked * Self::MARKED) | (quoted * Self::QUOTED) | at)
     }
 
     /// Where it stands in the chunk; before its first byte that is the last place that there is.
     #[inline(always)]
     #[must_use]
     pub fn place(self) -> u32 {
-        let word = (self.0.cast_signed() >> Self::WORD).cast_unsigned();
-        word.wrapping_mul(WORD as u32) | (self.0 & 63)
+        let word = (self.0.cast_signed() >> Self::BETWEEN).cast_unsigned();
+        (word & !Self::IN_WORD) | (self.0 & Self::IN_WORD)
     }
 
     /// Whether the field stands in quotes.
@@ -147,7 +153,7 @@ impl Scanner {
         self.words.begin();
         self.unfinished = Unfinished::FIRST;
         let before = (start as u32).wrapping_sub(1);
-        self.ends[0] = End::new((before.cast_signed() >> 6).cast_unsigned(), before & 63, 0, 0);
+        self.ends[0] = End::new((before.cast_signed() >> 6).cast_unsigned(), before & End::IN_WORD, 0, 0);
         self.next = start / WORD;
         self.lines.clear();
     }

@@ -1,33 +1,18 @@
-//! Instructions that not every x86 processor has. A value of `Avx512` or `Avx2` exists only where the processor was
-//! asked for them: that is why each call of a function that needs them is sound.
+//! Instructions of AVX2, and what is older. A value of `Avx2` exists only where the processor was asked for them: that is
+//! why each call of a function that needs them is sound.
 
 use std::arch::asm;
 use std::arch::x86_64::{
-    __m256i, __m512i, _mm_clmulepi64_si128, _mm_cvtsi64_si128, _mm_cvtsi128_si64, _mm_set1_epi8, _mm256_add_epi32,
+    __m256i, _mm_clmulepi64_si128, _mm_cvtsi64_si128, _mm_cvtsi128_si64, _mm_set1_epi8, _mm256_add_epi32,
     _mm256_and_si256, _mm256_andnot_si256, _mm256_blendv_epi8, _mm256_castsi256_ps, _mm256_cmpeq_epi8,
     _mm256_cmpeq_epi32, _mm256_cmpgt_epi8, _mm256_loadu_si256, _mm256_max_epu8, _mm256_max_epu32, _mm256_min_epu8,
     _mm256_movemask_epi8, _mm256_movemask_ps, _mm256_or_si256, _mm256_permute2x128_si256, _mm256_set1_epi8,
     _mm256_set1_epi32, _mm256_setzero_si256, _mm256_slli_epi32, _mm256_srai_epi32, _mm256_storeu_si256,
-    _mm256_sub_epi8, _mm256_sub_epi32, _mm256_unpackhi_epi32, _mm256_unpacklo_epi32, _mm512_add_epi32,
-    _mm512_add_epi64, _mm512_alignr_epi64, _mm512_and_si512, _mm512_andnot_si512, _mm512_castsi512_si128,
-    _mm512_castsi512_si256, _mm512_clmulepi64_epi128, _mm512_cmpeq_epi8_mask, _mm512_cmpeq_epi32_mask,
-    _mm512_cmpeq_epi64_mask, _mm512_cmpgt_epu32_mask, _mm512_cmplt_epi8_mask, _mm512_cmplt_epu64_mask,
-    _mm512_cvtepu8_epi32, _mm512_gf2p8affine_epi64_epi8, _mm512_inserti64x4, _mm512_loadu_si512, _mm512_mask_add_epi8,
-    _mm512_mask_add_epi32, _mm512_mask_mov_epi32, _mm512_mask_sub_epi32, _mm512_mask_sub_epi64, _mm512_mask_xor_epi64,
-    _mm512_maskz_compress_epi8, _mm512_min_epu8, _mm512_movepi64_mask, _mm512_or_si512, _mm512_permutex2var_epi8,
-    _mm512_permutex2var_epi32, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_set1_epi64, _mm512_setzero_si512,
-    _mm512_shldi_epi64, _mm512_shuffle_i32x4, _mm512_shuffle_i64x2, _mm512_slli_epi16, _mm512_slli_epi64,
-    _mm512_srai_epi32, _mm512_storeu_si512, _mm512_sub_epi32, _mm512_test_epi32_mask, _mm512_test_epi64_mask,
-    _mm512_unpacklo_epi64, _mm512_xor_si512,
+    _mm256_sub_epi8, _mm256_sub_epi32, _mm256_unpackhi_epi32, _mm256_unpacklo_epi32,
 };
 
-use super::word::{Carried, Eight, Group, Groups};
 use super::{Cpu, Cut, End, Hot, MOST_FIELDS, Masks, Spans, WINDOW, WORD, WordEnds, low_bits};
 use crate::block::Span;
-
-/// A processor with AVX-512 as far as it is needed here, and all that is older.
-#[derive(Clone, Copy)]
-pub struct Avx512(());
 
 /// A processor with AVX2, and what came with it.
 #[derive(Clone, Copy)]
@@ -44,91 +29,6 @@ impl Avx2 {
             && is_x86_feature_detected!("pclmulqdq")
             && is_x86_feature_detected!("popcnt");
         is_one.then_some(Self(()))
-    }
-}
-
-impl Avx512 {
-    /// If this is one.
-    #[inline]
-    pub fn new() -> Option<Self> {
-        let is_one = Avx2::new().is_some()
-            && is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx512dq")
-            && is_x86_feature_detected!("avx512vl")
-            && is_x86_feature_detected!("avx512vbmi")
-            && is_x86_feature_detected!("avx512vbmi2")
-            && is_x86_feature_detected!("gfni")
-            && is_x86_feature_detected!("vpclmulqdq");
-        is_one.then_some(Self(()))
-    }
-}
-
-impl Cpu for Avx512 {
-    #[inline]
-    fn run<W: Hot>(self, work: W) -> W::Output {
-        #[inline(never)]
-        #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,pclmulqdq,popcnt")]
-        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,gfni,vpclmulqdq")]
-        fn run<W: Hot>(cpu: Avx512, work: W) -> W::Output {
-            work.run(cpu)
-        }
-        // SAFETY: see the head of this file.
-        unsafe { run(self, work) }
-    }
-
-    #[inline(always)]
-    fn masks(self, bytes: &[u8; WORD]) -> Masks {
-        // SAFETY: see the head of this file.
-        unsafe { masks_512(bytes) }
-    }
-
-    #[inline(always)]
-    fn tell(self, groups: Groups<'_>, carried: &mut Carried) -> usize {
-        // SAFETY: see the head of this file.
-        unsafe { tell_512(groups, carried) }
-    }
-
-    #[inline(always)]
-    fn up_to_each(self, bits: u64) -> u64 {
-        // SAFETY: see the head of this file.
-        unsafe { up_to_each(bits) }
-    }
-
-    #[inline(always)]
-    fn put_ends(self, ends: &WordEnds, places: &mut [End; WORD]) {
-        // SAFETY: see the head of this file.
-        unsafe { put_ends(ends, places) }
-    }
-
-    #[inline(always)]
-    fn spans(self, cut: &Cut<'_>, limit: u32, spans: &mut [Span; MOST_FIELDS]) -> Spans {
-        // SAFETY: see the head of this file.
-        unsafe { spans_512(cut, limit, spans) }
-    }
-
-    #[inline(always)]
-    fn digits(self, bytes: &[u8; WINDOW]) -> u32 {
-        // SAFETY: see the head of this file.
-        unsafe { digits(bytes) }
-    }
-
-    #[inline(always)]
-    fn equal(self, bytes: &[u8; WINDOW], byte: u8) -> u32 {
-        // SAFETY: see the head of this file.
-        unsafe { equal(bytes, byte) }
-    }
-
-    #[inline(always)]
-    fn above(self, bytes: &[u8; WINDOW], byte: u8) -> u32 {
-        // SAFETY: see the head of this file.
-        unsafe { above(bytes, byte) }
-    }
-
-    #[inline(always)]
-    fn odd(self, bytes: &[u8; WINDOW], byte: u8) -> u32 {
-        // SAFETY: see the head of this file.
-        unsafe { odd(bytes, byte) }
     }
 }
 
@@ -194,299 +94,9 @@ impl Cpu for Avx2 {
 
 #[inline]
 #[target_feature(enable = "pclmulqdq")]
-fn up_to_each(bits: u64) -> u64 {
+pub(super) fn up_to_each(bits: u64) -> u64 {
     let product = _mm_clmulepi64_si128::<0>(_mm_cvtsi64_si128(bits.cast_signed()), _mm_set1_epi8(-1));
     _mm_cvtsi128_si64(product).cast_unsigned()
-}
-
-#[inline]
-#[target_feature(enable = "avx512bw")]
-fn masks_512(bytes: &[u8; WORD]) -> Masks {
-    // SAFETY: the array holds the 64 bytes that are read; the load needs no alignment.
-    let word = unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) };
-    let equal = |byte: u8| _mm512_cmpeq_epi8_mask(word, _mm512_set1_epi8(byte.cast_signed()));
-    let quote = equal(b'"');
-    // Signed: bytes above 0x7f are negative, so they are below 0x20 as well.
-    let outside = _mm512_cmplt_epi8_mask(word, _mm512_set1_epi8(0x20));
-    Masks {
-        space: equal(b' '),
-        quote,
-        newline: equal(b'\n'),
-        dash: equal(b'-'),
-        special: quote | equal(b'\\') | outside,
-    }
-}
-
-/// As `Carried::tell` does it, whose words explain the steps; each lane is a word.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vbmi,avx512vbmi2,gfni,vpclmulqdq")]
-fn tell_512(groups: Groups<'_>, carried: &mut Carried) -> usize {
-    let ones = _mm512_set1_epi64(-1);
-    let last = |bits: u64| _mm512_set1_epi64(bits.cast_signed());
-    let mut inside = carried.inside as u8;
-    let mut is_odd = carried.is_odd as u32;
-    let mut last_ends = last(carried.separated << 62);
-    let mut last_closing = last(carried.closed << 63);
-    let mut last_odd = last(carried.odd << 63);
-    let mut last_dash = last(carried.dashes << 62);
-    let mut count = 0;
-    for ((bytes, specials), told) in groups.bytes.iter().zip(groups.specials).zip(groups.told) {
-        let Seen { space, quote, newline, dash, odd } = see_512(bytes);
-        let special = _mm512_or_si512(_mm512_or_si512(quote, newline), odd);
-        // SAFETY: the array has room for the 64 bytes that are written; the store needs no alignment.
-        unsafe { _mm512_storeu_si512(specials.as_mut_ptr().cast(), special) };
-        let within = up_to_each_512(quote);
-        // A word that ends inside of quotes turns all that follow.
-        let mut turned = _mm512_movepi64_mask(within);
-        turned ^= turned << 1;
-        turned ^= turned << 2;
-        turned ^= turned << 4;
-        turned ^= inside;
-        let quoted = _mm512_mask_xor_epi64(within, turned << 1 | (inside & 1), within, ones);
-        if _mm512_test_epi64_mask(newline, quoted) != 0 {
-            break;
-        }
-        inside = (turned >> 7).wrapping_neg();
-        let ends = _mm512_or_si512(_mm512_andnot_si512(quoted, space), newline);
-        let (opening, closing) = (_mm512_and_si512(quote, quoted), _mm512_andnot_si512(quoted, quote));
-        let separated = _mm512_alignr_epi64::<7>(ends, last_ends);
-        let (behind_separator, two_behind_separator) =
-            (_mm512_shldi_epi64::<1>(ends, separated), _mm512_shldi_epi64::<2>(ends, separated));
-        let behind_closing = _mm512_shldi_epi64::<1>(closing, _mm512_alignr_epi64::<7>(closing, last_closing));
-        let behind_odd = _mm512_shldi_epi64::<1>(odd, _mm512_alignr_epi64::<7>(odd, last_odd));
-        let wrong = _mm512_or_si512(
-            _mm512_or_si512(_mm512_andnot_si512(behind_separator, opening), _mm512_andnot_si512(ends, behind_closing)),
-            _mm512_and_si512(behind_odd, _mm512_or_si512(closing, _mm512_and_si512(ends, two_behind_separator))),
-        );
-        let dashes = _mm512_alignr_epi64::<7>(dash, last_dash);
-        let (before, two_before) = (_mm512_shldi_epi64::<1>(dash, dashes), _mm512_shldi_epi64::<2>(dash, dashes));
-        let dashes =
-            _mm512_or_si512(_mm512_and_si512(two_before, behind_closing), _mm512_andnot_si512(behind_closing, before));
-        // Each lane is added on its own. One that overflows carries to the next; one that is full hands on what it gets.
-        let sum = _mm512_add_epi64(odd, _mm512_xor_si512(ends, ones));
-        let over = u32::from(_mm512_cmplt_epu64_mask(sum, odd));
-        let full = u32::from(_mm512_cmpeq_epi64_mask(sum, ones));
-        let carries = (over << 1 | is_odd) + full;
-        let sum = _mm512_mask_sub_epi64(sum, (carries ^ full) as u8, sum, ones);
-        is_odd = carries >> 8 & 1;
-        put_eight(&mut told.ends, ends);
-        put_eight(&mut told.newline, newline);
-        put_eight(&mut told.quoted, behind_closing);
-        put_eight(&mut told.marked, _mm512_or_si512(sum, dashes));
-        put_eight(&mut told.wrong, wrong);
-        (last_ends, last_closing, last_odd, last_dash) = (ends, closing, odd, dash);
-        count += 1;
-    }
-    let highest = |bits: __m512i| u64::from(_mm512_movepi64_mask(bits) >> 7);
-    let next_to_highest = |bits: __m512i| u64::from(_mm512_movepi64_mask(_mm512_slli_epi64::<1>(bits)) >> 7);
-    *carried = Carried {
-        inside: u64::from(inside & 1).wrapping_neg(),
-        separated: highest(last_ends) << 1 | next_to_highest(last_ends),
-        closed: highest(last_closing),
-        odd: highest(last_odd),
-        dashes: highest(last_dash) << 1 | next_to_highest(last_dash),
-        is_odd: u64::from(is_odd),
-    };
-    count
-}
-
-/// The masks of a group, exclusive of each other.
-struct Seen {
-    space: __m512i,
-    quote: __m512i,
-    newline: __m512i,
-    dash: __m512i,
-    odd: __m512i,
-}
-
-/// Classes of bytes as bits, which are turned into masks: the bits of a byte become those of four, one for each class.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,gfni")]
-fn see_512(bytes: &Group) -> Seen {
-    const SPACE: u8 = 1;
-    const QUOTE: u8 = 2;
-    const NEWLINE: u8 = 4;
-    const DASH: u8 = 8;
-    const ODD: u8 = NEWLINE | DASH;
-    // For ASCII; what is not has the class of the first byte.
-    const CLASSES: [u8; 128] = {
-        let mut classes = [0; 128];
-        let mut byte = 0;
-        while byte < 0x20 {
-            classes[byte] = ODD;
-            byte += 1;
-        }
-        classes[b'\\' as usize] = ODD;
-        classes[b' ' as usize] = SPACE;
-        classes[b'"' as usize] = QUOTE;
-        classes[b'\n' as usize] = NEWLINE;
-        classes[b'-' as usize] = DASH;
-        classes
-    };
-    // The byte of each word's eighth bytes, of two words' classes, first the first two for four words.
-    const FIRST: [u8; 64] = planes(0);
-    const SECOND: [u8; 64] = planes(2);
-    let load = |bytes: &[u8; 64]| unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) };
-    let (classes, _) = CLASSES.as_chunks::<64>();
-    let tables = [load(&classes[0]), load(&classes[1])];
-    let tables_too = tables.map(|table| _mm512_slli_epi16::<4>(table));
-    let limit = _mm512_set1_epi8(-128);
-    let words = bytes.as_chunks::<WORD>().0;
-    let class = |word: usize, tables: [__m512i; 2]| {
-        let index = _mm512_min_epu8(load(&words[word]), limit);
-        _mm512_permutex2var_epi8(tables[0], index, tables[1])
-    };
-    let each = _mm512_set1_epi64(0x8040_2010_0804_0201_u64.cast_signed());
-    let pair = |first: usize| {
-        let classes = _mm512_or_si512(class(first, tables), class(first + 1, tables_too));
-        _mm512_gf2p8affine_epi64_epi8::<0>(each, classes)
-    };
-    let pairs = [pair(0), pair(2), pair(4), pair(6)];
-    let (first, second) = (load(&FIRST), load(&SECOND));
-    let [low, high] = [first, second].map(|index| {
-        let four = _mm512_permutex2var_epi8(pairs[0], index, pairs[1]);
-        let other_four = _mm512_permutex2var_epi8(pairs[2], index, pairs[3]);
-        [
-            _mm512_inserti64x4::<1>(four, _mm512_castsi512_si256(other_four)),
-            _mm512_shuffle_i64x2::<0b11_10_11_10>(four, other_four),
-        ]
-    });
-    let mirror = _mm512_set1_epi64(0x8040_2010_0804_0201_u64.cast_signed());
-    let plane = |bits: __m512i| _mm512_gf2p8affine_epi64_epi8::<0>(bits, mirror);
-    let [space, quote] = low.map(|bits| plane(bits));
-    let [newline, dash] = high.map(|bits| plane(bits));
-    Seen {
-        space,
-        quote,
-        newline: _mm512_andnot_si512(dash, newline),
-        dash: _mm512_andnot_si512(newline, dash),
-        odd: _mm512_and_si512(newline, dash),
-    }
-}
-
-/// Where the bytes of two planes, from one on, stand for four words in two pairs of words.
-const fn planes(from: u8) -> [u8; 64] {
-    let mut places = [0; 64];
-    let mut at = 0;
-    while at < 64 {
-        let (plane, word, eighth) = (from + at / 32, at / 8 % 4, at % 8);
-        places[at as usize] = word / 2 * 64 + eighth * 8 + word % 2 * 4 + plane;
-        at += 1;
-    }
-    places
-}
-
-/// For each bit of a lane whether an odd number of bits is set up to it.
-#[inline]
-#[target_feature(enable = "avx512f,vpclmulqdq")]
-fn up_to_each_512(bits: __m512i) -> __m512i {
-    let ones = _mm512_set1_epi64(-1);
-    let even = _mm512_clmulepi64_epi128::<0>(bits, ones);
-    _mm512_unpacklo_epi64(even, _mm512_clmulepi64_epi128::<1>(bits, ones))
-}
-
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn put_eight(numbers: &mut Eight, bits: __m512i) {
-    // SAFETY: the array has room for the 64 bytes that are written; the store needs no alignment.
-    unsafe { _mm512_storeu_si512(numbers.as_mut_ptr().cast(), bits) };
-}
-
-/// Write the ends of a word: all at once as bytes, then sixteen at a time as numbers, which is enough mostly.
-#[inline]
-#[target_feature(enable = "avx512bw,avx512vbmi2,popcnt")]
-fn put_ends(&WordEnds { word, ends, quoted, marked }: &WordEnds, places: &mut [End; WORD]) {
-    const COUNT: [i8; 64] = {
-        let mut count = [0; 64];
-        let mut at = 0;
-        while at < 64 {
-            count[at] = at as i8;
-            at += 1;
-        }
-        count
-    };
-    // SAFETY: the array holds the 64 bytes that are read; the load needs no alignment.
-    let count = unsafe { _mm512_loadu_si512(COUNT.as_ptr().cast()) };
-    let told = _mm512_mask_add_epi8(count, quoted, count, _mm512_set1_epi8(End::QUOTED as i8));
-    let told = _mm512_mask_add_epi8(told, marked, told, _mm512_set1_epi8(End::MARKED as i8));
-    let mut found = _mm512_maskz_compress_epi8(ends, told);
-    let is_more = ends.count_ones() > 16;
-    for sixteen in places.as_chunks_mut::<16>().0 {
-        let numbers = _mm512_cvtepu8_epi32(_mm512_castsi512_si128(found));
-        let numbers = _mm512_add_epi32(numbers, _mm512_set1_epi32((word << End::WORD).cast_signed()));
-        // SAFETY: the array has room for the 16 numbers that are written, as which ends lie in memory; the store needs no
-        // alignment.
-        unsafe { _mm512_storeu_si512(sixteen.as_mut_ptr().cast(), numbers) };
-        if !is_more {
-            return;
-        }
-        found = _mm512_shuffle_i32x4::<0b11_11_10_01>(found, found);
-    }
-}
-
-/// Where ends stand.
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn places_512(ends: __m512i) -> __m512i {
-    let in_word = _mm512_set1_epi32(WORD as i32 - 1);
-    let words = _mm512_andnot_si512(in_word, _mm512_srai_epi32::<{ End::WORD - WORD.ilog2() }>(ends));
-    _mm512_or_si512(words, _mm512_and_si512(in_word, ends))
-}
-
-/// Sixteen spans at a time.
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn spans_512(cut: &Cut<'_>, limit: u32, spans: &mut [Span; MOST_FIELDS]) -> Spans {
-    const FIRST: [i32; 16] = [0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23];
-    // SAFETY: the array holds the 64 bytes that are read; the load needs no alignment.
-    let first = unsafe { _mm512_loadu_si512(FIRST.as_ptr().cast()) };
-    let (zero, one) = (_mm512_setzero_si512(), _mm512_set1_epi32(1));
-    let most = _mm512_set1_epi32(limit.cast_signed());
-    let Spans { mut empty, mut present, mut quoted, mut odd, .. } = Spans::default();
-    let mut beyond = 0;
-    for (number, sixteen) in spans.as_chunks_mut::<16>().0.iter_mut().enumerate() {
-        let at = number * 16;
-        if at >= cut.fields {
-            break;
-        }
-        // SAFETY: there are 65 ends, so 16 from each of 0, 16, 32, 48 on, and one more; no alignment is needed.
-        let (before, end) = unsafe {
-            let ends = cut.ends.as_ptr().add(at);
-            (_mm512_loadu_si512(ends.cast()), _mm512_loadu_si512(ends.add(1).cast()))
-        };
-        let are_quoted = _mm512_test_epi32_mask(end, _mm512_set1_epi32(End::QUOTED.cast_signed()));
-        let are_marked = _mm512_test_epi32_mask(end, _mm512_set1_epi32(End::MARKED.cast_signed()));
-        let from = _mm512_add_epi32(places_512(before), one);
-        let from = _mm512_mask_add_epi32(from, are_quoted, from, one);
-        let to = places_512(end);
-        let to = _mm512_mask_sub_epi32(to, are_quoted, to, one);
-        let len = _mm512_sub_epi32(to, from);
-        let is_beyond = _mm512_cmpgt_epu32_mask(to, most) | _mm512_cmpgt_epu32_mask(from, to);
-        beyond |= u64::from(is_beyond) << at;
-        empty |= u64::from(_mm512_cmpeq_epi32_mask(len, zero)) << at;
-        let dashes = are_marked & _mm512_cmpeq_epi32_mask(len, one);
-        present |= u64::from(!dashes) << at;
-        quoted |= u64::from(are_quoted) << at;
-        odd |= u64::from(are_marked & !dashes) << at;
-        let from = _mm512_mask_mov_epi32(from, dashes, zero);
-        let len = _mm512_mask_mov_epi32(len, dashes, _mm512_set1_epi32(-1));
-        let low = _mm512_permutex2var_epi32(from, first, len);
-        let high = _mm512_permutex2var_epi32(from, _mm512_add_epi32(first, _mm512_set1_epi32(8)), len);
-        // SAFETY: a span is two numbers of 32 bits, start and length, and any will do: 16 spans are 128 bytes.
-        unsafe {
-            let place = sixteen.as_mut_ptr().cast::<u8>();
-            _mm512_storeu_si512(place.cast(), low);
-            _mm512_storeu_si512(place.add(64).cast(), high);
-        }
-    }
-    let all = low_bits(cut.fields);
-    Spans {
-        empty: empty & all,
-        present: present & all,
-        quoted: quoted & all,
-        odd: odd & all,
-        are_within: beyond & all == 0,
-    }
 }
 
 /// The highest bit of each byte.
@@ -527,8 +137,8 @@ fn half_256(bytes: &[u8; WINDOW]) -> [u32; 5] {
 #[inline]
 #[target_feature(enable = "avx2")]
 fn places_256(ends: __m256i) -> __m256i {
-    let in_word = _mm256_set1_epi32(WORD as i32 - 1);
-    let words = _mm256_andnot_si256(in_word, _mm256_srai_epi32::<{ (End::WORD - WORD.ilog2()) as i32 }>(ends));
+    let in_word = _mm256_set1_epi32(End::IN_WORD.cast_signed());
+    let words = _mm256_andnot_si256(in_word, _mm256_srai_epi32::<{ End::BETWEEN.cast_signed() }>(ends));
     _mm256_or_si256(words, _mm256_and_si256(in_word, ends))
 }
 
@@ -553,8 +163,8 @@ fn spans_256(cut: &Cut<'_>, limit: u32, spans: &mut [Span; MOST_FIELDS]) -> Span
         // What is spread is -1 where a bit is set.
         // A bit is brought to the highest place, and from there to all.
         let spread = |bits: __m256i| _mm256_srai_epi32::<31>(bits);
-        let are_quoted = spread(_mm256_slli_epi32::<{ End::QUOTED.leading_zeros() as i32 }>(end));
-        let are_marked = spread(_mm256_slli_epi32::<{ End::MARKED.leading_zeros() as i32 }>(end));
+        let are_quoted = spread(_mm256_slli_epi32::<{ End::QUOTED.leading_zeros().cast_signed() }>(end));
+        let are_marked = spread(_mm256_slli_epi32::<{ End::MARKED.leading_zeros().cast_signed() }>(end));
         let from = _mm256_sub_epi32(_mm256_add_epi32(places_256(before), one), are_quoted);
         let to = _mm256_add_epi32(places_256(end), are_quoted);
         let len = _mm256_sub_epi32(to, from);
@@ -597,7 +207,7 @@ fn window(bytes: &[u8; WINDOW]) -> __m256i {
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn digits(bytes: &[u8; WINDOW]) -> u32 {
+pub(super) fn digits(bytes: &[u8; WINDOW]) -> u32 {
     let value = _mm256_sub_epi8(window(bytes), _mm256_set1_epi8(b'0'.cast_signed()));
     let is_digit = _mm256_cmpeq_epi8(_mm256_min_epu8(value, _mm256_set1_epi8(9)), value);
     bits(is_digit)
@@ -605,20 +215,20 @@ fn digits(bytes: &[u8; WINDOW]) -> u32 {
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn equal(bytes: &[u8; WINDOW], byte: u8) -> u32 {
+pub(super) fn equal(bytes: &[u8; WINDOW], byte: u8) -> u32 {
     bits(_mm256_cmpeq_epi8(window(bytes), _mm256_set1_epi8(byte.cast_signed())))
 }
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn above(bytes: &[u8; WINDOW], byte: u8) -> u32 {
+pub(super) fn above(bytes: &[u8; WINDOW], byte: u8) -> u32 {
     let (word, limit) = (window(bytes), _mm256_set1_epi8((byte + 1).cast_signed()));
     bits(_mm256_cmpeq_epi8(_mm256_max_epu8(word, limit), word))
 }
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn odd(bytes: &[u8; WINDOW], byte: u8) -> u32 {
+pub(super) fn odd(bytes: &[u8; WINDOW], byte: u8) -> u32 {
     let word = window(bytes);
     let equal = |byte: u8| _mm256_cmpeq_epi8(word, _mm256_set1_epi8(byte.cast_signed()));
     // Signed: bytes above 0x7f are negative, so they are below 0x20 as well.
