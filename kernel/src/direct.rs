@@ -97,6 +97,8 @@ pub(crate) struct Direct {
     keys: Vec<Key>,
     /// A bit for each field that is never simply copied.
     others: u64,
+    /// What is to be asked of a line's beginning, unless the user told the format.
+    starts: Vec<(usize, Token)>,
 }
 
 impl Direct {
@@ -132,7 +134,7 @@ impl Direct {
         let others = others.fold(0, |bits, step| bits | 1 << step.field);
         let mut keys = keys.to_vec();
         keys.resize(keys.len() + MOST_PAIRS, Key::default());
-        Some(Self { steps, time, keys, others })
+        Some(Self { steps, time, keys, others, starts: starts_to_ask(layout) })
     }
 }
 
@@ -171,20 +173,26 @@ fn is_other(pairs: &[Pair]) -> bool {
 /// Whether the first fields, which are there, are what a line of this layout begins with, as far as `Steps` does not find
 /// out.
 #[inline(always)]
-fn begins(line: &Line<'_>, spans: &[Span; MOST_FIELDS], layout: &Columns, starts: &[Token]) -> bool {
-    for ((&token, span), field) in starts.iter().zip(spans).zip(&layout.fields) {
-        let is_as_told = match token {
-            Token::Time if field.columns[0] == 0 => true,
-            Token::Endpoint if field.kind == Kind::Endpoint => true,
+fn begins(line: &Line<'_>, spans: &[Span; MOST_FIELDS], starts: &[(usize, Token)]) -> bool {
+    starts.iter().all(|&(field, token)| {
+        let span = spans[field & (MOST_FIELDS - 1)];
+        match token {
             Token::Name => !matches!(line.bytes[span.start()], b'{' | b'<'),
             Token::Path if line.bytes.get(span.start() + 3) == Some(&b'/') && span.len() > 3 => true,
             _ => looks_like(token, &line.bytes[span.start()..span.end()]),
-        };
-        if !is_as_told {
-            return false;
         }
-    }
-    true
+    })
+}
+
+/// What a layout's lines begin with, but for what `Steps` finds out.
+fn starts_to_ask(layout: &Columns) -> Vec<(usize, Token)> {
+    let starts = layout.starts.iter().zip(&layout.fields).enumerate();
+    let is_asked = |token: Token, field: &Field| match token {
+        Token::Time => field.columns[0] != 0,
+        Token::Endpoint => field.kind != Kind::Endpoint,
+        _ => true,
+    };
+    starts.filter(|(_, (token, field))| is_asked(**token, field)).map(|(number, (&token, _))| (number, token)).collect()
 }
 
 /// The fields of a line that are written; false if one of them is unusual, or there is no time.
@@ -297,7 +305,7 @@ impl<C: Cpu> Writer<'_, C> {
             || empty & layout.steps.empty_absent != 0
             || present & first != first
             || (empty | quoted) & first != 0
-            || !begins(line, fields.spans(), layout, starts)
+            || !(starts.is_empty() || begins(line, fields.spans(), &direct.starts))
         {
             return false;
         }

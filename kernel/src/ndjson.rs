@@ -139,8 +139,7 @@ impl<C: Cpu> Writer<'_, C> {
     /// End the object.
     #[inline(always)]
     pub(crate) fn end(&mut self) {
-        self.out.byte(b'}');
-        self.out.byte(b'\n');
+        self.out.two(*b"}\n");
     }
 
     /// The values of a record whose fields were told by position, and which of them need more than copying.

@@ -150,7 +150,8 @@ class _Reading:
         self._pending.counts.add(batch.counts)
         self._pending.end = batch.end
         self._outcome.counts.add(batch.counts)
-        self._outcome.reasons.update(reject.reason for reject in batch.rejects)
+        if batch.rejects:
+            self._outcome.reasons.update(reject.reason for reject in batch.rejects)
 
     def _finish(self, parser: Parser) -> None:
         """Deliver what the end of the content tells; in a file that may grow apart, for it may be read again."""

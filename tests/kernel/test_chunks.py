@@ -149,3 +149,16 @@ def test_the_native_kernel_has_records_in_no_other_form_than_was_told_beforehand
     ):
         with pytest.raises(ValueError, match=message):
             ask()
+
+
+@pytest.mark.long
+@pytest.mark.timeout(0)
+def test_a_chunk_may_be_larger_than_ends_of_fields_can_be_told_in() -> None:
+    kernel = kernel_named("native")
+    lines = sample_lines("aws/alb.log")[:3]
+    filler = b"# " + b"x" * (1 << 16) + b"\n"
+    count = (512 << 20) // len(filler) + 1
+    data = b"\n".join([lines[0], filler * count + lines[1], lines[2]])
+    told = read(kernel, [data], item=promised("alb"))
+    assert told.ndjson() == read(kernel, b"\n".join(lines), item=promised("alb")).ndjson()
+    assert (told.counts.lines, told.counts.control) == (count + 3, count)

@@ -155,6 +155,16 @@ impl Out {
         }
     }
 
+    /// Append two bytes.
+    #[inline(always)]
+    pub fn two(&mut self, bytes: [u8; 2]) {
+        match self.bytes.get_mut(self.len..).and_then(|rest| rest.first_chunk_mut()) {
+            Some(place) => *place = bytes,
+            None => return self.slice(&bytes),
+        }
+        self.len += 2;
+    }
+
     /// Append one byte.
     #[inline(always)]
     pub fn byte(&mut self, byte: u8) {
