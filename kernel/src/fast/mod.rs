@@ -148,6 +148,8 @@ mod tests {
                     let mut slots = [Span::ABSENT; MOST_FIELDS];
                     let Spans { empty, present, quoted, odd, .. } = cpu.spans(&cut, u32::MAX, &mut slots);
                     told.extend([cut.fields as u64, quoted, odd, empty, present]);
+                    let limits = [found.end as u32, (found.end as u32).saturating_sub(3), 0];
+                    told.extend(limits.map(|limit| u64::from(cpu.spans(&cut, limit, &mut slots).are_within)));
                     spans.extend_from_slice(&slots[..cut.fields]);
                 }
             }
