@@ -130,20 +130,20 @@ pub fn usual_request<C: Cpu>(cpu: C, window: &[u8; WINDOW], text: &[u8]) -> Opti
     // Without a space the method is taken for 32 bytes long, and what stands behind them is none.
     let method = cpu.equal(window, b' ').trailing_zeros() as usize;
     let url = before.get(method + 1..url_end)?;
+    let first = *url.first()?;
     let is_usual = (method > 0)
-        & !url.is_empty()
         & (before[method] == b' ')
         & (before[url_end] == b' ')
         & is_version(version)
         & ((window[0] != b'-') | (method > 1))
-        & ((url[0] != b'-') | (url.len() > 1));
+        & ((first != b'-') | (url.len() > 1));
     is_usual.then_some([(0, method), (method + 1, url_end), (url_end + 1, text.len())])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cells::address;
+    use crate::cells::{address, request_values};
     use crate::fast::Scalar;
 
     #[test]
@@ -168,5 +168,23 @@ mod tests {
                 assert_eq!(found, expected.map(|place| (place, colon)), "{text}");
             }
         }
+    }
+
+    #[test]
+    fn usual_requests_are_split_as_a_closer_look_splits_them() {
+        const PIECES: [&str; 8] =
+            ["", " ", "-", "GET", "http://a/b c", "HTTP/1.1", "HTTP/x.1", "a-method-that-is-longer-than-any"];
+        let mut usual = 0;
+        for number in 0..PIECES.len().pow(5) {
+            let pieces = (0..5).map(|place| PIECES[number / PIECES.len().pow(place) % PIECES.len()]);
+            let text = pieces.collect::<String>();
+            let padded = format!("{text:96}");
+            let (windows, _) = padded.as_bytes().as_chunks();
+            if let Some(parts) = usual_request(Scalar, &windows[0], text.as_bytes()) {
+                assert_eq!(parts.map(Some), request_values(text.as_bytes()), "{text}");
+                usual += 1;
+            }
+        }
+        assert!(usual > 50, "{usual}");
     }
 }

@@ -248,33 +248,35 @@ struct Seen {
     odd: __m512i,
 }
 
-/// Classes of bytes as bits, which are turned into masks: the bits of a byte become those of four, one for each class.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,gfni")]
-fn see_512(bytes: &Group) -> Seen {
+/// The classes of ASCII bytes; what is no ASCII has that of the first.
+const CLASSES: [u8; 128] = {
     const SPACE: u8 = 1;
     const QUOTE: u8 = 2;
     const NEWLINE: u8 = 4;
     const DASH: u8 = 8;
     const ODD: u8 = NEWLINE | DASH;
-    // For ASCII; what is not has the class of the first byte.
-    const CLASSES: [u8; 128] = {
-        let mut classes = [0; 128];
-        let mut byte = 0;
-        while byte < 0x20 {
-            classes[byte] = ODD;
-            byte += 1;
-        }
-        classes[b'\\' as usize] = ODD;
-        classes[b' ' as usize] = SPACE;
-        classes[b'"' as usize] = QUOTE;
-        classes[b'\n' as usize] = NEWLINE;
-        classes[b'-' as usize] = DASH;
-        classes
-    };
-    // The byte of each word's eighth bytes, of two words' classes, first the first two for four words.
+    let mut classes = [0; 128];
+    let mut byte = 0;
+    while byte < 0x20 {
+        classes[byte] = ODD;
+        byte += 1;
+    }
+    classes[b'\\' as usize] = ODD;
+    classes[b' ' as usize] = SPACE;
+    classes[b'"' as usize] = QUOTE;
+    classes[b'\n' as usize] = NEWLINE;
+    classes[b'-' as usize] = DASH;
+    classes
+};
+
+/// Classes of bytes as bits, which are turned into masks: the bits of a byte become those of four, one for each class.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,gfni")]
+fn see_512(bytes: &Group) -> Seen {
+    // Where the bytes of the first two planes stand, and of the others.
     const FIRST: [u8; 64] = planes(0);
     const SECOND: [u8; 64] = planes(2);
+    // SAFETY: the array holds the 64 bytes that are read; the load needs no alignment.
     let load = |bytes: &[u8; 64]| unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) };
     let (classes, _) = CLASSES.as_chunks::<64>();
     let tables = [load(&classes[0]), load(&classes[1])];
@@ -285,10 +287,12 @@ fn see_512(bytes: &Group) -> Seen {
         let index = _mm512_min_epu8(load(&words[word]), limit);
         _mm512_permutex2var_epi8(tables[0], index, tables[1])
     };
-    let each = _mm512_set1_epi64(0x8040_2010_0804_0201_u64.cast_signed());
+    // Each byte has a bit of its own. Multiplied with eight bytes as a matrix, they become these bytes' bits side by side,
+    // the last first; as a matrix, they mirror a byte.
+    let bits = _mm512_set1_epi64(0x8040_2010_0804_0201_u64.cast_signed());
     let pair = |first: usize| {
         let classes = _mm512_or_si512(class(first, tables), class(first + 1, tables_too));
-        _mm512_gf2p8affine_epi64_epi8::<0>(each, classes)
+        _mm512_gf2p8affine_epi64_epi8::<0>(bits, classes)
     };
     let pairs = [pair(0), pair(2), pair(4), pair(6)];
     let (first, second) = (load(&FIRST), load(&SECOND));
@@ -300,8 +304,7 @@ fn see_512(bytes: &Group) -> Seen {
             _mm512_shuffle_i64x2::<0b11_10_11_10>(four, other_four),
         ]
     });
-    let mirror = _mm512_set1_epi64(0x8040_2010_0804_0201_u64.cast_signed());
-    let plane = |bits: __m512i| _mm512_gf2p8affine_epi64_epi8::<0>(bits, mirror);
+    let plane = |mirrored: __m512i| _mm512_gf2p8affine_epi64_epi8::<0>(mirrored, bits);
     let [space, quote] = low.map(plane);
     let [newline, dash] = high.map(plane);
     Seen {
