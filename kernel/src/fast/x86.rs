@@ -7,8 +7,8 @@ use std::arch::x86_64::{
     _mm256_and_si256, _mm256_andnot_si256, _mm256_blendv_epi8, _mm256_castsi256_ps, _mm256_cmpeq_epi8,
     _mm256_cmpeq_epi32, _mm256_cmpgt_epi8, _mm256_loadu_si256, _mm256_max_epu8, _mm256_max_epu32, _mm256_min_epu8,
     _mm256_movemask_epi8, _mm256_movemask_ps, _mm256_or_si256, _mm256_permute2x128_si256, _mm256_set1_epi8,
-    _mm256_set1_epi32, _mm256_setzero_si256, _mm256_slli_epi32, _mm256_srai_epi32, _mm256_storeu_si256,
-    _mm256_sub_epi8, _mm256_sub_epi32, _mm256_unpackhi_epi32, _mm256_unpacklo_epi32,
+    _mm256_set1_epi32, _mm256_setr_epi32, _mm256_setzero_si256, _mm256_slli_epi32, _mm256_srai_epi32,
+    _mm256_storeu_si256, _mm256_sub_epi8, _mm256_sub_epi32, _mm256_unpackhi_epi32, _mm256_unpacklo_epi32, _pext_u64,
 };
 
 use super::{Cpu, Cut, End, Hot, MOST_FIELDS, Masks, Spans, WINDOW, WORD, WordEnds, low_bits};
@@ -58,7 +58,8 @@ impl Cpu for Avx2 {
 
     #[inline(always)]
     fn put_ends(self, ends: &WordEnds, places: &mut [End; WORD]) {
-        super::scalar::Scalar.put_ends(ends, places);
+        // SAFETY: see the head of this file.
+        unsafe { put_ends_256(ends, places) }
     }
 
     #[inline(always)]
@@ -140,6 +141,34 @@ fn places_256(ends: __m256i) -> __m256i {
     let in_word = _mm256_set1_epi32(End::IN_WORD.cast_signed());
     let words = _mm256_andnot_si256(in_word, _mm256_srai_epi32::<{ End::BETWEEN.cast_signed() }>(ends));
     _mm256_or_si256(words, _mm256_and_si256(in_word, ends))
+}
+
+/// Write the ends of a word, eight at a time.
+#[inline]
+#[target_feature(enable = "avx2,bmi1,bmi2")]
+fn put_ends_256(&WordEnds { word, mut ends, quoted, marked }: &WordEnds, places: &mut [End; WORD]) {
+    let (mut quoted, mut marked) = (_pext_u64(quoted, ends), _pext_u64(marked, ends));
+    let word = _mm256_set1_epi32((word << End::WORD).cast_signed());
+    let each = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+    let spread = |bits: u64| _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(bits as i32), each), each);
+    let flag = |bits: u64, flag: u32| _mm256_and_si256(spread(bits), _mm256_set1_epi32(flag.cast_signed()));
+    for eight in places.as_chunks_mut::<8>().0 {
+        let mut next = || {
+            let place = ends.trailing_zeros().cast_signed();
+            ends &= ends.wrapping_sub(1);
+            place
+        };
+        let numbers = _mm256_setr_epi32(next(), next(), next(), next(), next(), next(), next(), next());
+        let flags = _mm256_or_si256(flag(quoted, End::QUOTED), flag(marked, End::MARKED));
+        let numbers = _mm256_or_si256(_mm256_or_si256(numbers, word), flags);
+        // SAFETY: the array has room for the 8 numbers that are written, as which ends lie in memory; the store needs no
+        // alignment.
+        unsafe { _mm256_storeu_si256(eight.as_mut_ptr().cast(), numbers) };
+        if ends == 0 {
+            return;
+        }
+        (quoted, marked) = (quoted >> 8, marked >> 8);
+    }
 }
 
 /// Eight spans at a time.
