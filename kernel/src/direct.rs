@@ -10,6 +10,7 @@ use crate::fast::{Cpu, Fields, Hot, Key, MOST_FIELDS, Part, Pen, Spans, low_bits
 use crate::keys::{Pair, What};
 use crate::memo::Wanted;
 use crate::ndjson::Writer;
+use crate::reading::First;
 use crate::spec::{Columns, Escape, Field, Format, Kind, Token};
 use crate::times::Days;
 use crate::usual::{
@@ -287,7 +288,7 @@ impl<C: Cpu> Writer<'_, C> {
     pub(crate) fn at_once(
         &mut self,
         line: &Line<'_>,
-        (format, layout, starts): (usize, &Columns, &[Token]),
+        First { format, layout, starts }: First<'_>,
         (days, spans): (&mut Days, &mut [Span; MOST_FIELDS]),
         offset: u64,
     ) -> bool {

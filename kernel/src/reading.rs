@@ -64,14 +64,32 @@ impl Failure {
 /// The record, whose values are in the block by then, or why there is none.
 pub type Reading = Result<Row, Failure>;
 
-/// A format by whose positions lines are read, its layout, and what such lines begin with.
-type First<'p> = (usize, &'p Columns, &'p [Token]);
+/// A format by whose positions lines are read, its layout, and what such lines begin with unless the user told the format.
+#[derive(Clone, Copy)]
+pub(crate) struct First<'p> {
+    pub(crate) format: usize,
+    pub(crate) layout: &'p Columns,
+    pub(crate) starts: &'p [Token],
+}
 
-fn first_of(plan: &Plan, format: usize) -> Option<First<'_>> {
-    match plan.formats[format].layouts.first()? {
-        Layout::Columns(layout) => Some((format, layout, if plan.explicit { &[] } else { &layout.starts })),
-        _ => None,
+impl<'p> First<'p> {
+    /// None if the format's lines are not read by position.
+    fn of(plan: &'p Plan, format: usize) -> Option<Self> {
+        match plan.formats[format].layouts.first()? {
+            Layout::Columns(layout) => {
+                Some(Self { format, layout, starts: if plan.explicit { &[] } else { &layout.starts } })
+            }
+            _ => None,
+        }
     }
+}
+
+/// What lines are read as first.
+enum Lead<'p> {
+    /// As the plan or the item's key tells.
+    Told(Option<First<'p>>),
+    /// As the line before, if that may be.
+    LineBefore,
 }
 
 /// Reads line after line of one item.
@@ -79,9 +97,7 @@ pub struct Reader<'p> {
     plan: &'p Plan,
     /// The format that the item's key promises.
     expected: Option<usize>,
-    /// Whether the plan or that key tells what lines are read as first, and what that is.
-    is_told: bool,
-    told: Option<First<'p>>,
+    lead: Lead<'p>,
     utc: Zone,
     days: Days,
     slots: Slots,
@@ -98,8 +114,7 @@ impl<'p> Reader<'p> {
         Self {
             plan,
             expected,
-            is_told: told.is_some(),
-            told: told.and_then(|format| first_of(plan, format)),
+            lead: told.map_or(Lead::LineBefore, |format| Lead::Told(First::of(plan, format))),
             utc: Zone::utc(),
             days: Days::default(),
             slots: [Span::ABSENT; MOST_SLOTS],
@@ -114,7 +129,7 @@ impl<'p> Reader<'p> {
     /// Why it is none.
     #[inline(always)]
     pub fn read<C: Cpu>(&mut self, cpu: C, line: Line<'_>, segment: u32, block: &mut Block) -> Reading {
-        if let Some((format, layout, starts)) = self.first(&line) {
+        if let Some(First { format, layout, starts }) = self.first(&line) {
             let at = LayoutAt { format, layout: 0 };
             let reading = self.columns_at_once(cpu, line, at, (layout, starts), segment, block);
             match reading {
@@ -131,13 +146,16 @@ impl<'p> Reader<'p> {
     pub fn write<C: Cpu>(&mut self, line: &Line<'_>, offset: u64, writer: &mut Writer<'_, C>) -> Option<usize> {
         let first = self.first(line)?;
         let (spans, _) = self.slots.split_first_chunk_mut()?;
-        writer.at_once(line, first, (&mut self.days, spans), offset).then_some(first.0)
+        writer.at_once(line, first, (&mut self.days, spans), offset).then_some(first.format)
     }
 
     /// What a line is read as first.
     #[inline(always)]
     fn first(&self, line: &Line<'_>) -> Option<First<'p>> {
-        let first = if self.is_told { self.told } else { first_of(self.plan, self.usual(line)?) };
+        let first = match self.lead {
+            Lead::Told(first) => first,
+            Lead::LineBefore => First::of(self.plan, self.usual(line)?),
+        };
         first.filter(|_| line.bytes[line.start] != b'{')
     }
 

@@ -15,20 +15,19 @@ use std::arch::x86_64::{
 };
 
 use super::word::{Carried, Eight, Group, Groups};
-use super::x86::{Avx2, above, digits, equal, odd, up_to_each};
+use super::x86::Avx2;
 use super::{Cpu, Cut, End, Hot, MOST_FIELDS, Masks, Spans, WINDOW, WORD, WordEnds, low_bits};
 use crate::block::Span;
 
 /// A processor with AVX-512 as far as it is needed here, and all that is older.
 #[derive(Clone, Copy)]
-pub struct Avx512(());
+pub struct Avx512(Avx2);
 
 impl Avx512 {
     /// If this is one.
     #[inline]
     pub fn new() -> Option<Self> {
-        let is_one = Avx2::new().is_some()
-            && is_x86_feature_detected!("avx512f")
+        let is_one = is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512dq")
             && is_x86_feature_detected!("avx512vl")
@@ -36,7 +35,7 @@ impl Avx512 {
             && is_x86_feature_detected!("avx512vbmi2")
             && is_x86_feature_detected!("gfni")
             && is_x86_feature_detected!("vpclmulqdq");
-        is_one.then_some(Self(()))
+        Avx2::new().filter(|_| is_one).map(Self)
     }
 }
 
@@ -67,8 +66,7 @@ impl Cpu for Avx512 {
 
     #[inline(always)]
     fn up_to_each(self, bits: u64) -> u64 {
-        // SAFETY: see the head of this file.
-        unsafe { up_to_each(bits) }
+        self.0.up_to_each(bits)
     }
 
     #[inline(always)]
@@ -85,26 +83,22 @@ impl Cpu for Avx512 {
 
     #[inline(always)]
     fn digits(self, bytes: &[u8; WINDOW]) -> u32 {
-        // SAFETY: see the head of this file.
-        unsafe { digits(bytes) }
+        self.0.digits(bytes)
     }
 
     #[inline(always)]
     fn equal(self, bytes: &[u8; WINDOW], byte: u8) -> u32 {
-        // SAFETY: see the head of this file.
-        unsafe { equal(bytes, byte) }
+        self.0.equal(bytes, byte)
     }
 
     #[inline(always)]
     fn above(self, bytes: &[u8; WINDOW], byte: u8) -> u32 {
-        // SAFETY: see the head of this file.
-        unsafe { above(bytes, byte) }
+        self.0.above(bytes, byte)
     }
 
     #[inline(always)]
     fn odd(self, bytes: &[u8; WINDOW], byte: u8) -> u32 {
-        // SAFETY: see the head of this file.
-        unsafe { odd(bytes, byte) }
+        self.0.odd(bytes, byte)
     }
 }
 

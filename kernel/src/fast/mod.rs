@@ -158,7 +158,18 @@ mod tests {
         }
     }
 
-    fn sample(seed: u64, len: usize) -> Vec<u8> {
+    /// What is made of one chance after the other.
+    fn made(len: usize, piece: impl Fn(usize) -> Vec<u8>) -> Vec<u8> {
+        let (mut state, mut bytes) = (len as u64 + 1, Vec::new());
+        while bytes.len() < len {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            bytes.extend(piece((state >> 33) as usize));
+        }
+        bytes.truncate(len);
+        bytes
+    }
+
+    fn sample(len: usize) -> Vec<u8> {
         const PIECES: [&[u8]; 14] = [
             b" ",
             b"\"",
@@ -175,17 +186,11 @@ mod tests {
             b"22",
             b"word word",
         ];
-        let (mut state, mut bytes) = (seed, Vec::new());
-        while bytes.len() < len {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            bytes.extend_from_slice(PIECES[(state >> 33) as usize % PIECES.len()]);
-        }
-        bytes.truncate(len);
-        bytes
+        made(len, |chance| PIECES[chance % PIECES.len()].to_vec())
     }
 
     /// Lines as they should be, mostly: of fields that end anywhere in a word, and some of which are odd or end with a dash.
-    fn lines(seed: u64, len: usize) -> Vec<u8> {
+    fn lines(len: usize) -> Vec<u8> {
         const FIELDS: [&[u8]; 12] = [
             b"-",
             b"\"-\"",
@@ -200,25 +205,18 @@ mod tests {
             b"\"two words\"",
             b"\t",
         ];
-        let (mut state, mut bytes) = (seed, Vec::new());
-        while bytes.len() < len {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            let field = FIELDS[(state >> 33) as usize % FIELDS.len()];
-            bytes.extend_from_slice(&field.repeat(1 + usize::from(state >> 60 == 0) * 70));
-            bytes.push(if (state >> 40) % 32 == 0 { b'\n' } else { b' ' });
-        }
-        bytes.truncate(len);
-        bytes
+        made(len, |chance| {
+            let (field, rest) = (FIELDS[chance % FIELDS.len()], chance / FIELDS.len());
+            let times = if rest.is_multiple_of(16) { 71 } else { 1 };
+            let end = if (rest / 16).is_multiple_of(32) { b'\n' } else { b' ' };
+            [field.repeat(times), vec![end]].concat()
+        })
     }
 
     #[test]
     fn every_processor_tells_the_same() {
         let sizes = || (0..300).chain([511, 512, 513, 8191, 8192, 8193, 20_000, 70_000]);
-        for (len, make) in sizes()
-            .zip(std::iter::repeat(sample as fn(u64, usize) -> Vec<u8>))
-            .chain(sizes().zip(std::iter::repeat(lines as _)))
-        {
-            let bytes = make(len as u64 + 1, len);
+        for (len, bytes) in sizes().map(|len| (len, sample(len))).chain(sizes().map(|len| (len, lines(len)))) {
             let start = len / 5;
             let told = Scalar.run(Told { bytes: &bytes, start });
             #[cfg(target_arch = "x86_64")]

@@ -39,6 +39,12 @@ impl End {
         Self((word << Self::WORD) | (marked * Self::MARKED) | (quoted * Self::QUOTED) | at)
     }
 
+    /// The end of a line at a place in the chunk, or before its first byte.
+    fn at(place: u32) -> Self {
+        let word = (place.cast_signed() >> WORD.ilog2()).cast_unsigned();
+        Self::new(word, place & Self::IN_WORD, 0, 0)
+    }
+
     /// Where it stands in the chunk; before its first byte that is the last place that there is.
     #[inline(always)]
     #[must_use]
@@ -152,8 +158,7 @@ impl Scanner {
     pub fn begin(&mut self, start: usize) {
         self.words.begin();
         self.unfinished = Unfinished::FIRST;
-        let before = (start as u32).wrapping_sub(1);
-        self.ends[0] = End::new((before.cast_signed() >> 6).cast_unsigned(), before & End::IN_WORD, 0, 0);
+        self.ends[0] = End::at((start as u32).wrapping_sub(1));
         self.next = start / WORD;
         self.lines.clear();
     }

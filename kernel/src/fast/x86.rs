@@ -95,7 +95,7 @@ impl Cpu for Avx2 {
 
 #[inline]
 #[target_feature(enable = "pclmulqdq")]
-pub(super) fn up_to_each(bits: u64) -> u64 {
+fn up_to_each(bits: u64) -> u64 {
     let product = _mm_clmulepi64_si128::<0>(_mm_cvtsi64_si128(bits.cast_signed()), _mm_set1_epi8(-1));
     _mm_cvtsi128_si64(product).cast_unsigned()
 }
@@ -236,7 +236,7 @@ fn window(bytes: &[u8; WINDOW]) -> __m256i {
 
 #[inline]
 #[target_feature(enable = "avx2")]
-pub(super) fn digits(bytes: &[u8; WINDOW]) -> u32 {
+fn digits(bytes: &[u8; WINDOW]) -> u32 {
     let value = _mm256_sub_epi8(window(bytes), _mm256_set1_epi8(b'0'.cast_signed()));
     let is_digit = _mm256_cmpeq_epi8(_mm256_min_epu8(value, _mm256_set1_epi8(9)), value);
     bits(is_digit)
@@ -244,20 +244,20 @@ pub(super) fn digits(bytes: &[u8; WINDOW]) -> u32 {
 
 #[inline]
 #[target_feature(enable = "avx2")]
-pub(super) fn equal(bytes: &[u8; WINDOW], byte: u8) -> u32 {
+fn equal(bytes: &[u8; WINDOW], byte: u8) -> u32 {
     bits(_mm256_cmpeq_epi8(window(bytes), _mm256_set1_epi8(byte.cast_signed())))
 }
 
 #[inline]
 #[target_feature(enable = "avx2")]
-pub(super) fn above(bytes: &[u8; WINDOW], byte: u8) -> u32 {
+fn above(bytes: &[u8; WINDOW], byte: u8) -> u32 {
     let (word, limit) = (window(bytes), _mm256_set1_epi8((byte + 1).cast_signed()));
     bits(_mm256_cmpeq_epi8(_mm256_max_epu8(word, limit), word))
 }
 
 #[inline]
 #[target_feature(enable = "avx2")]
-pub(super) fn odd(bytes: &[u8; WINDOW], byte: u8) -> u32 {
+fn odd(bytes: &[u8; WINDOW], byte: u8) -> u32 {
     let word = window(bytes);
     let equal = |byte: u8| _mm256_cmpeq_epi8(word, _mm256_set1_epi8(byte.cast_signed()));
     // Signed: bytes above 0x7f are negative, so they are below 0x20 as well.
