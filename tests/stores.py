@@ -35,7 +35,7 @@ def deliver(store: Store, key: str, batches: Sequence[Batch]) -> None:
     for batch in batches:
         if len(batch.records):
             sink.write(of, batch, 0)
-    files = sink.flush()
+    files = sink.flush().files
     store.state.commit(receipt(of, sink.name, batches), files)
 
 

@@ -18,7 +18,7 @@ from tailrace.framing import chunks
 from tailrace.homes import Home, Job
 from tailrace.hosts.reading import parsers
 from tailrace.kernel.load import Parser
-from tailrace.model import Batch, Counts, Identity, Item, Reject, Rendering, StoredFile
+from tailrace.model import Batch, Counts, Flushed, Identity, Item, Refusal, Reject, Rendering
 from tailrace.receipts import Receipt, imbalances
 from tailrace.retry import Patience
 from tailrace.run import Outcome, deliver
@@ -47,12 +47,12 @@ class Shelf:
         if len(batch.records):
             self.open.append((part, bytes(batch.records.ndjson("aws", ids=True))))
 
-    def flush(self) -> Sequence[StoredFile]:
+    def flush(self) -> Flushed:
         if self.refuse_flush and (error := self.refuse_flush.pop(0)):
             raise error
         self.kept += self.open
         self.open = []
-        return ()
+        return Flushed()
 
     def abandon(self) -> None:
         self.open = []
@@ -71,9 +71,13 @@ class Letters:
 
     kept: dict[int, list[Reject]] = field(default_factory=dict)
     open: dict[int, list[Reject]] = field(default_factory=dict)
+    refused: dict[tuple[str, int], list[Refusal]] = field(default_factory=dict)
 
     def write(self, _item: Item, rejects: Sequence[Reject], start: int) -> None:
         self.open.setdefault(start, []).extend(rejects)
+
+    def refuse(self, _item: Item, sink: str, refusals: Sequence[Refusal], start: int) -> None:
+        self.refused[sink, start] = list(refusals)
 
     def flush(self) -> None:
         self.kept |= self.open

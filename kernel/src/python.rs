@@ -166,15 +166,15 @@ impl Records {
         Buffer::view(py, text)
     }
 
-    /// Text of all records, ends of each (u64), times in ms (i64, the smallest number for none).
-    fn raw<'py>(&self, py: Python<'py>) -> PyResult<[Bound<'py, PyMemoryView>; 3]> {
+    /// Text of all records, ends of each (u64), times in ms (i64, the smallest number for none), offsets in the item (u64).
+    fn raw<'py>(&self, py: Python<'py>) -> PyResult<[Bound<'py, PyMemoryView>; 4]> {
         self.are_kept()?;
-        let (text, ends, times) = py.detach(|| raw(&self.block));
+        let [text, ends, times, offsets] = py.detach(|| raw(&self.block));
         let view = |bytes: Vec<u8>| {
             let len = bytes.len();
             Buffer::view(py, (bytes, len))
         };
-        Ok([view(text)?, view(ends)?, view(times)?])
+        Ok([view(text)?, view(ends)?, view(times)?, view(offsets)?])
     }
 
     fn partitions(&self) -> PyResult<Vec<(&str, Option<String>, usize)>> {
@@ -213,16 +213,17 @@ impl Records {
     }
 }
 
-/// Text of all records, and ends and times as bytes of 64-bit numbers.
-fn raw(block: &Block) -> (Vec<u8>, Vec<u8>, Vec<u8>) {
-    let (mut text, mut ends, mut times) = (Vec::new(), Vec::new(), Vec::new());
+/// Text of all records, and ends, times and offsets as bytes of 64-bit numbers.
+fn raw(block: &Block) -> [Vec<u8>; 4] {
+    let [mut text, mut ends, mut times, mut offsets] = [const { Vec::new() }; 4];
     for row in &block.rows {
         text.extend_from_slice(block.view(row).text(row.text));
         ends.extend_from_slice(&(text.len() as u64).to_ne_bytes());
         let time = if row.time_source == TimeSource::None { NO_TIME } else { row.time.div_euclid(1000) };
         times.extend_from_slice(&time.to_ne_bytes());
+        offsets.extend_from_slice(&row.offset.to_ne_bytes());
     }
-    (text, ends, times)
+    [text, ends, times, offsets]
 }
 
 /// The records of one format and day, to be made columns.

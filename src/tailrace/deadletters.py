@@ -1,7 +1,8 @@
-"""Dead letters: rejects as NDJSON, one JSON object each, with where they stood and why they are no record.
+"""Dead letters: rejects and refusals as NDJSON, one JSON object each, with where they stood and why they were not delivered.
 
 The payload is text where it is valid UTF-8, else it stands as base64 under `payload_base64`; a key that is no valid
-UTF-8 likewise. At most the first 64 KiB of a reject are kept; `length` and `sha256` are of all of it.
+UTF-8 likewise. At most the first 64 KiB of a reject are kept; `length` and `sha256` are of all of it. A refusal is a record
+that a sink never takes: `sink` tells which, and the payload is the whole line.
 """
 
 from __future__ import annotations
@@ -10,69 +11,88 @@ import os
 from base64 import b64encode
 from collections.abc import Sequence
 from contextlib import suppress
+from hashlib import blake2b, sha256
 from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
 
 from tailrace.disk import publish, writing
-from tailrace.model import Identity, Item, Reject, record_id
+from tailrace.model import Identity, Item, Refusal, Reject, record_id
 
 
 class DeadFolder:
-    """Writes `DIR/dead/<16 hex digits of the item>-<offset>.ndjson`; nothing where there are no rejects.
+    """Writes `DIR/dead/<16 hex digits of the item>-<offset>.ndjson`; nothing where there is nothing to keep.
 
-    The names follow from the item and the offset at which a commit begins, so that rejects which come again overwrite.
-    Tell it of every batch, also of one without rejects: what a crash has left of the same commit is removed then.
+    What a sink refused stands in a file of its own, whose name ends with 8 hex digits of the sink. The names follow from the
+    item and the offset at which a commit begins, so that letters which come again overwrite. Tell it of every batch and of
+    every flush of a sink, also of those without letters: what a crash has left of the same commit is removed then.
     """
 
     def __init__(self, directory: Path) -> None:
         self._temporary = directory.absolute() / "tmp"
         self._folder = directory.absolute() / "dead"
-        self._name = ""
-        self._file: BinaryIO | None = None
+        self._commit = ""
+        self._files: dict[str, BinaryIO | None] = {}
 
     def write(self, item: Item, rejects: Sequence[Reject], start: int) -> None:
         """Keep the rejects of one item. Raises Fatal if the disk does not take them."""
-        name = f"{item.identity.digest}-{start}.ndjson"
-        if self._name not in ("", name):
+        self._keep(_commit_of(item, start), "", [encode(item.identity, reject) for reject in rejects])
+
+    def refuse(self, item: Item, sink: str, refusals: Sequence[Refusal], start: int) -> None:
+        """Keep what a sink refused. Raises Fatal if the disk does not take it."""
+        by_sink = f"-{blake2b(sink.encode('utf-8', 'surrogateescape'), digest_size=4).hexdigest()}"
+        letters = [encode_refusal(item.identity, sink, refusal) for refusal in refusals]
+        self._keep(_commit_of(item, start), by_sink, letters)
+
+    def _keep(self, commit: str, part: str, letters: Sequence[bytes]) -> None:
+        if self._commit not in ("", commit):
             raise ValueError("what was written of one item must be flushed or abandoned before the next")
-        self._name = name
-        if not rejects:
+        self._commit = commit
+        name = f"{commit}{part}.ndjson"
+        file = self._files.setdefault(name, None)
+        if not letters:
             return
         with writing(self._folder):
-            if self._file is None:
+            if file is None:
                 self._temporary.mkdir(parents=True, exist_ok=True)
-                self._file = (self._temporary / name).open("wb")
-            for reject in rejects:
-                self._file.write(encode(item.identity, reject))
+                file = self._files[name] = (self._temporary / name).open("wb")
+            file.writelines(letters)
 
     def flush(self) -> None:
         """Make durable what was written. Raises Fatal if the disk does not take it."""
         with writing(self._folder):
-            if self._file is not None:
-                self._file.flush()
-                os.fsync(self._file.fileno())
-                self._file.close()
-                publish([(self._temporary / self._name, self._folder / self._name)])
-            elif self._name:
-                (self._folder / self._name).unlink(missing_ok=True)
-        self._file, self._name = None, ""
+            kept = {name: file for name, file in self._files.items() if file is not None}
+            for file in kept.values():
+                file.flush()
+                os.fsync(file.fileno())
+                file.close()
+            if kept:
+                publish([(self._temporary / name, self._folder / name) for name in kept])
+            for name in self._files.keys() - kept.keys():
+                (self._folder / name).unlink(missing_ok=True)
+        self._files, self._commit = {}, ""
 
     def abandon(self) -> None:
         """Forget what was written since the last flush."""
-        if self._file is not None:
-            with suppress(OSError):  # a full disk refuses what was buffered; it is not wanted any more
-                self._file.close()
-            (self._temporary / self._name).unlink(missing_ok=True)
-        self._file, self._name = None, ""
+        for name, file in self._files.items():
+            if file is not None:
+                with suppress(OSError):  # a full disk refuses what was buffered; it is not wanted any more
+                    file.close()
+                (self._temporary / name).unlink(missing_ok=True)
+        self._files, self._commit = {}, ""
 
     def keep_only(self, item: Item, start: int) -> None:
         """Remove the letters of an item but those of one commit. Raises Fatal if the disk refuses."""
+        kept = _commit_of(item, start)
         with writing(self._folder):
             for path in self._folder.glob(f"{item.identity.digest}-*.ndjson"):
-                if path.name != f"{item.identity.digest}-{start}.ndjson":
+                if path.stem != kept and not path.stem.startswith(f"{kept}-"):
                     path.unlink(missing_ok=True)
+
+
+def _commit_of(item: Item, start: int) -> str:
+    return f"{item.identity.digest}-{start}"
 
 
 class DeadFile:
@@ -87,6 +107,12 @@ class DeadFile:
         with writing(self._file.name):
             for reject in rejects:
                 self._file.write(encode(item.identity, reject))
+
+    def refuse(self, item: Item, sink: str, refusals: Sequence[Refusal], start: int) -> None:  # noqa: ARG002
+        """Keep what a sink refused. Raises Fatal if the disk does not take it."""
+        with writing(self._file.name):
+            for refusal in refusals:
+                self._file.write(encode_refusal(item.identity, sink, refusal))
 
     def flush(self) -> None:
         """Hand over what was written. Raises Fatal if the disk does not take it."""
@@ -117,6 +143,9 @@ class DeadCount:
         """Count the rejects of one item."""
         self._unflushed += len(rejects)
 
+    def refuse(self, item: Item, sink: str, refusals: Sequence[Refusal], start: int) -> None:
+        """Nothing to count: the sink's account tells of them."""
+
     def flush(self) -> None:
         """Let count what was written."""
         self.rejects += self._unflushed
@@ -141,6 +170,22 @@ def encode(item: Identity, reject: Reject) -> bytes:
         "length": reject.length,
         "sha256": reject.sha256,
         **_text_or_base64("payload", reject.payload),
+    }
+    return msgspec.json.encode(letter) + b"\n"
+
+
+def encode_refusal(item: Identity, sink: str, refusal: Refusal) -> bytes:
+    """A record that a sink refused as one line of JSON."""
+    letter = {
+        "_id": record_id(item.token, refusal.offset),
+        "item": described(item),
+        "offset": refusal.offset,
+        "sink": sink,
+        "reason": refusal.reason,
+        **({"detail": refusal.detail} if refusal.detail else {}),
+        "length": len(refusal.payload),
+        "sha256": sha256(refusal.payload).hexdigest(),
+        **_text_or_base64("payload", refusal.payload),
     }
     return msgspec.json.encode(letter) + b"\n"
 

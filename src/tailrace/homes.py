@@ -10,7 +10,7 @@ from uuid import uuid4
 from tailrace.clock import Clock
 from tailrace.errors import Retryable
 from tailrace.kernel.load import Parser
-from tailrace.model import Batch, Identity, Item, Rendering
+from tailrace.model import Batch, Identity, Item, Refusal, Rendering
 from tailrace.ports import DeadLetters, Sink, State
 from tailrace.receipts import Receipt, base_of
 from tailrace.retry import Patience
@@ -39,7 +39,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """Some sinks, where their receipts are kept, and where the rejects go. One thread uses it.
+    """Some sinks, where their receipts are kept, and where rejects and refusals go. One thread uses it.
 
     `isolate`: takes what a sink has of an item out of files in which others' records are too.
     """
@@ -55,9 +55,12 @@ class Lane:
     """A sink, the account of what it has of the item, and the files that its next commit replaces."""
 
     sink: Sink
+    visit: Visit
     state: State
     base: Receipt
     replaced: Sequence[str] = ()
+    offered: int = 0
+    """Records since the last commit."""
     error: Retryable | None = None
 
 
@@ -92,7 +95,7 @@ class Visit:
             if last and again:
                 self._home.isolate(self._item.identity, sink.name)
                 replaced = state.files_of(self._item.identity, sink.name)
-            yield Lane(sink, state, replace(base, parts=last.parts if last else 0), replaced)
+            yield Lane(sink, self, state, replace(base, parts=last.parts if last else 0), replaced)
 
     def bury(self, batch: Batch, start: int) -> None:
         """Keep the rejects that are not yet kept, in the commit that begins at an offset."""
@@ -100,8 +103,12 @@ class Visit:
         if rejects or batch.end > self._confirmed:
             self._home.dead.write(self._item, rejects, max(start, self._confirmed))
 
+    def refuse(self, sink: Sink, refusals: Sequence[Refusal], start: int) -> None:
+        """Keep what a sink refused in the commit that begins at an offset."""
+        self._home.dead.refuse(self._item, sink.name, refusals, start)
+
     def flush(self) -> None:
-        """Make the rejects durable."""
+        """Make rejects and refusals durable."""
         self._home.dead.flush()
 
     def keep_only(self, start: int) -> None:
@@ -109,5 +116,5 @@ class Visit:
         self._home.dead.keep_only(self._item, start)
 
     def abandon(self) -> None:
-        """Forget the rejects since the last flush."""
+        """Forget the rejects and refusals since the last flush."""
         self._home.dead.abandon()

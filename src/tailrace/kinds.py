@@ -5,13 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 import msgspec
 
 from tailrace.clock import Clock
 from tailrace.ports import Sink, Source
+from tailrace.quantities import Secret
 from tailrace.settings import Settings
+
+
+class Vault(Protocol):
+    """Reads secrets from where the settings say they are; threads may share it."""
+
+    def read(self, secret: Secret, *, anew: bool = False) -> str:
+        """The text itself; `anew` after it was refused, for it may have been replaced. Raises UsageError, Fatal, Retryable."""
+
 
 Known = Callable[[str, str, str], Sequence[str]]
 """The etags of a kind, container and key that have receipts, the latest first."""
@@ -27,7 +36,7 @@ class Surroundings:
     """What a run gives to each source and sink that it opens.
 
     `stdin` and `stdout`: the process's streams, `stdout` as a file descriptor. `client`: makes the client of a cloud's
-    service, by the service's name. `known`: what has been delivered. `outputs`: device and inode of the files that the
+    service, by the service's name. `vault`: reads secrets. `known`: what has been delivered. `outputs`: device and inode of the files that the
     run writes, which must not be read.
     """
 
@@ -36,6 +45,7 @@ class Surroundings:
     stdin: BinaryIO
     stdout: int
     client: Callable[[str], Any]
+    vault: Vault
     known: Known = field(default=nothing_known)
     outputs: Collection[tuple[int, int]] = ()
 

@@ -101,11 +101,15 @@ NO_TIME = -(1 << 63)
 
 @dataclass(frozen=True, slots=True)
 class RawLines:
-    """Records as logged: `data[ends[n-1]:ends[n]]` is the nth, without its newline; times in ms since 1970 or NO_TIME."""
+    """Records as logged: `data[ends[n-1]:ends[n]]` is the nth, without its newline.
+
+    `times`: in ms since 1970, or NO_TIME. `offsets`: where each begins in the item's content.
+    """
 
     data: bytes | memoryview
     ends: Sequence[int]
     times: Sequence[int]
+    offsets: Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +243,33 @@ class StoredFile:
     day: str
     rows: int
     size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A record that a sink will never take: where it begins in its item, why, and the line as it was logged.
+
+    `reason` is one word of a sink's documented list, such as `too_old`; `detail` is what the sink said, if anything.
+    """
+
+    offset: int
+    reason: str
+    payload: bytes
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Flushed:
+    """What became of the records written since the last flush; those not told of here were accepted.
+
+    `files`: made durable, to be named by the receipt. `already`: so many were there before. `refusals`: never to be
+    taken. `unconfirmed`: the other side does not confirm what it takes.
+    """
+
+    files: Sequence[StoredFile] = ()
+    already: int = 0
+    refusals: Sequence[Refusal] = ()
+    unconfirmed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

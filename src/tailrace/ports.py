@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
-from tailrace.model import Batch, Identity, Item, Reject, Rendering, StoredFile
+from tailrace.model import Batch, Flushed, Identity, Item, Refusal, Reject, Rendering, StoredFile
 from tailrace.receipts import Receipt
 
 
@@ -26,10 +26,13 @@ class Source(Protocol):
 
 
 class Sink(Protocol):
-    """Where batches go. It writes once: retrying, slicing, waiting and dead letters are the loop's.
+    """Where batches go. It writes once: retrying, waiting and dead letters are the loop's.
 
-    The loop writes batches of one item after the other, then flushes; what was not flushed when it calls `abandon`
-    must leave no trace. One thread at a time uses a sink.
+    The loop writes batches of one item after the other, then flushes. A call that raises Retryable is made again with the
+    same arguments: `write` has then not taken its batch, so a sink sends what waits before it takes a batch in; `flush`
+    goes on where it was, and what was confirmed by then stays confirmed. What was not confirmed when the loop calls
+    `abandon` is forgotten: files leave no trace, and what is already under way comes again. One thread at a time uses a
+    sink; what several may share, they are given when they are made.
     """
 
     name: str
@@ -42,8 +45,8 @@ class Sink(Protocol):
     def write(self, item: Item, batch: Batch, part: int) -> None:
         """Offer a batch; `part` counts the commits of the item. Raises Retryable or Fatal."""
 
-    def flush(self) -> Sequence[StoredFile]:
-        """Make durable what was written; tell the files that a receipt must name to make it count."""
+    def flush(self) -> Flushed:
+        """Make durable what was written, and tell what became of it. Raises Retryable or Fatal."""
 
     def abandon(self) -> None:
         """Forget what was written since the last flush."""
@@ -53,10 +56,13 @@ class Sink(Protocol):
 
 
 class DeadLetters(Protocol):
-    """Where rejects go, so that nothing is lost; the receipt waits for it."""
+    """Where rejects and refusals go, so that nothing is lost; the receipt waits for it."""
 
     def write(self, item: Item, rejects: Sequence[Reject], start: int) -> None:
         """Keep rejects of one item. `start` names the commit by its offset; earlier letters of that name are replaced."""
+
+    def refuse(self, item: Item, sink: str, refusals: Sequence[Refusal], start: int) -> None:
+        """Keep what a sink refused of one item; likewise, by sink."""
 
     def flush(self) -> None:
         """Make durable what was written."""

@@ -1,4 +1,4 @@
-"""Sizes and durations as people write them in settings: `64MiB`, `5m`."""
+"""Values as people write them in settings: sizes (`64MiB`), durations (`5m`), and secrets, or where they are."""
 
 from __future__ import annotations
 
@@ -39,6 +39,42 @@ class Duration(float):
     def __str__(self) -> str:
         """As people write it."""
         return _written(self, {unit: _SECONDS[unit] for unit in ("d", "h", "m")}, "s")
+
+
+class Secret:
+    """A text that is never shown: itself, or where it is.
+
+    `env:NAME`, `file:PATH`, `ssm:NAME` (Systems Manager's parameter) or `secretsmanager:ID`, of which `#KEY` takes one value if
+    the secret is a JSON object.
+    """
+
+    __slots__ = ("told",)
+
+    def __init__(self, told: str) -> None:
+        self.told = told
+
+    @classmethod
+    def parse(cls, value: Any) -> Secret:
+        """The secret that a setting tells. Raises ValueError with a sentence."""
+        if not isinstance(value, str):
+            raise ValueError("expected a text")  # noqa: TRY004 - as every setting that cannot be read
+        return cls(value)
+
+    def __bool__(self) -> bool:
+        """Whether anything is told."""
+        return bool(self.told)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both tell the same."""
+        return isinstance(other, Secret) and other.told == self.told
+
+    def __hash__(self) -> int:
+        """Of what is told."""
+        return hash(self.told)
+
+    def __repr__(self) -> str:
+        """As it is shown wherever it is shown."""
+        return "***"
 
 
 def _parsed(value: Any, units: Mapping[str, float], wanted: str) -> float:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from tailrace.errors import SourceError
-from tailrace.model import Counts, Identity, Item, Totals
+from tailrace.model import Counts, Flushed, Identity, Item, Totals
 
 FILE = "receipts.sqlite"
 """Where receipts are kept in a folder; what lies beside it is Tailrace's own, and no source reads it."""
@@ -29,6 +29,8 @@ class Tail:
 
     counts: Counts = field(default_factory=Counts)
     totals: Totals = field(default_factory=Totals)
+    filtered: int = 0
+    nowhere: int = 0
     dead_rejects: int = 0
     files: tuple[str, ...] = ()
 
@@ -72,6 +74,8 @@ class Receipt:
             self,
             counts=self.counts + self.tail.counts,
             totals=self.totals + self.tail.totals,
+            filtered=self.filtered + self.tail.filtered,
+            nowhere=self.nowhere + self.tail.nowhere,
             dead_rejects=self.dead_rejects + self.tail.dead_rejects,
             tail=None,
         )
@@ -104,6 +108,22 @@ def base_of(item: Item, sink: str, last: Receipt | None, now: float) -> Receipt 
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What a sink has had of some records: how many were offered to it, what became of them, and what passed it by."""
+
+    offered: int
+    flushed: Flushed
+    filtered: int = 0
+    nowhere: int = 0
+
+    @property
+    def totals(self) -> Totals:
+        """The account of the records that were offered."""
+        already, dead = self.flushed.already, len(self.flushed.refusals)
+        return Totals(routed=self.offered, accepted=self.offered - already - dead, already=already, dead=dead)
+
+
 @dataclass(slots=True)
 class Pending:
     """What was written since the last commit: it counts when everything is flushed."""
@@ -112,21 +132,24 @@ class Pending:
     end: int = 0
     truncated: str = ""
 
-    def added_to(self, base: Receipt, state: State, now: float) -> Receipt:
-        """The account with these lines in it, all of them delivered."""
+    def added_to(self, base: Receipt, state: State, now: float, share: Share) -> Receipt:
+        """The account with these lines in it, of which a sink has had its share."""
         return replace(
             base,
             state=state,
             offset=self.end,
             parts=base.parts + 1,
             counts=base.counts + self.counts,
-            totals=base.totals + self._totals(),
+            totals=base.totals + share.totals,
+            filtered=base.filtered + share.filtered,
+            nowhere=base.nowhere + share.nowhere,
             dead_rejects=base.dead_rejects + self.counts.rejects + bool(self.truncated),
             truncated=self.truncated,
+            unconfirmed=base.unconfirmed or share.flushed.unconfirmed,
             finished=now,
         )
 
-    def as_tail_of(self, base: Receipt, files: tuple[str, ...], now: float) -> Receipt:
+    def as_tail_of(self, base: Receipt, now: float, share: Share) -> Receipt:
         """The account with these lines beside it, because they are read again when the item grows."""
         return replace(
             base,
@@ -134,12 +157,17 @@ class Pending:
             parts=base.parts + 1,
             dead_rejects=base.dead_rejects + bool(self.truncated),
             truncated=self.truncated,
-            tail=Tail(counts=self.counts, totals=self._totals(), dead_rejects=self.counts.rejects, files=files),
+            unconfirmed=base.unconfirmed or share.flushed.unconfirmed,
+            tail=Tail(
+                counts=self.counts,
+                totals=share.totals,
+                filtered=share.filtered,
+                nowhere=share.nowhere,
+                dead_rejects=self.counts.rejects,
+                files=tuple(file.path for file in share.flushed.files),
+            ),
             finished=now,
         )
-
-    def _totals(self) -> Totals:
-        return Totals(routed=self.counts.records, accepted=self.counts.records)
 
 
 def imbalances(receipt: Receipt) -> Iterator[str]:

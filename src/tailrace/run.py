@@ -20,7 +20,7 @@ from tailrace.framing import Corrupt, chunks
 from tailrace.homes import LEASE_S, Home, Job, Lane, Visit
 from tailrace.kernel.load import Parser
 from tailrace.model import Batch, Counts, Item, Reject
-from tailrace.receipts import Pending
+from tailrace.receipts import Pending, Share
 
 T = TypeVar("T")
 
@@ -40,12 +40,14 @@ class Outcome:
     """What became of an item, and what was read of it now.
 
     `skipped`: every sink had it already. `held`: somebody else is at work on it. `stopped`: confirmed up to where the
-    stop came. `gone`: it does not exist any more. `content`: bytes read, decompressed.
+    stop came. `gone`: it does not exist any more. `reasons`: of rejects; `refused`: of what sinks will never take.
+    `content`: bytes read, decompressed.
     """
 
     status: Literal["delivered", "skipped", "held", "stopped", "gone"]
     counts: Counts = field(default_factory=Counts)
     reasons: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
     content: int = 0
     truncated: str = ""
 
@@ -145,6 +147,7 @@ class _Reading:
     def _offer(self, batch: Batch) -> None:
         for lane in self._open_lanes():
             self._try(lane, partial(lane.sink.write, self._item, batch, lane.base.parts))
+            lane.offered += len(batch.records)
         for visit in self._visits:
             visit.bury(batch, self._start)
         self._pending.counts.add(batch.counts)
@@ -170,24 +173,33 @@ class _Reading:
     def _commit(self, state: Literal["partial", "complete"], *, apart: bool = False) -> None:
         """Make durable what was written, then write the receipts."""
         now = self._job.clock.now()
-        for visit in self._visits:
-            visit.flush()
-        for lane in self._open_lanes():
-            files = self._try(lane, lane.sink.flush) or ()
-            if lane.error:
-                continue
+        for lane, share in self._flush():
             if apart:
-                lane.base = self._pending.as_tail_of(lane.base, tuple(file.path for file in files), now)
+                lane.base = self._pending.as_tail_of(lane.base, now, share)
             else:
-                lane.base = self._pending.added_to(lane.base, state, now)
+                lane.base = self._pending.added_to(lane.base, state, now, share)
             if lane.sink.keeps_receipts:
-                lane.state.commit(lane.base, files, lane.replaced)
+                lane.state.commit(lane.base, share.flushed.files, lane.replaced)
             lane.replaced = ()
         if self._job.again and self._start == 0:
             for visit in self._visits:
                 visit.keep_only(0)
         self._start = self._pending.end
         self._pending, self._unconfirmed = Pending(end=self._start), 0
+
+    def _flush(self) -> list[tuple[Lane, Share]]:
+        """Make durable what was written, with what the sinks refused of it; the lanes that have it now, and their shares."""
+        shares: list[tuple[Lane, Share]] = []
+        for lane in self._open_lanes():
+            flushed = self._try(lane, lane.sink.flush)
+            if flushed is not None:
+                lane.visit.refuse(lane.sink, flushed.refusals, self._start)
+                shares.append((lane, Share(lane.offered, flushed)))
+                self._outcome.refused.update(refusal.reason for refusal in flushed.refusals)
+                lane.offered = 0
+        for visit in self._visits:
+            self._job.patience.trying(visit.flush)
+        return shares
 
     def _open_lanes(self) -> list[Lane]:
         """The sinks that have not given up. Raises Retryable if all have."""

@@ -44,10 +44,15 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The settings of a run."""
 
+    sources: tuple[str, ...] = ()
+    """Where logs come from, for `tailrace run`: sources as they are written for `tailrace ship`, and queues of events."""
     to: tuple[str, ...] = ()
     """Where records go: a sink as one word or URL, or the name of a [sinks.NAME] table; the local store if not given."""
     store: str = "tailrace-store"
     """Folder of the local store: records, receipts and dead letters."""
+    dead_letters: str = ""
+    """Where rejects go, and records that a sink will never take: a sink as one word or URL, or a [sinks.NAME]; if not given,
+    the folder `dead` beside the receipts."""
     format: str = "auto"
     """Read every line as this format (see `tailrace formats`); auto finds it from the key or from the line."""
     log_format: str = ""

@@ -44,7 +44,7 @@ def ids(directory: Path, files: Sequence[StoredFile]) -> Counter[str]:
 def test_what_is_flushed_is_what_was_parsed(tmp_path: Path, sink: StoreSink) -> None:
     made = batch(alb(DAY) + alb("2026-09-24") + clb(DAY) + alb(DAY, 2))
     sink.write(item(), made, 0)
-    files = sink.flush()
+    files = sink.flush().files
     digest = item().identity.digest
     assert [(file.path, file.format, file.day, file.rows) for file in files] == [
         (f"data/format=alb/day={DAY}/{digest}-0.parquet", "alb", DAY, 2),
@@ -66,7 +66,7 @@ def test_what_is_flushed_is_what_was_parsed(tmp_path: Path, sink: StoreSink) -> 
 def test_records_without_a_time_have_a_partition(tmp_path: Path, sink: StoreSink) -> None:
     made = rows([""])
     sink.write(item(), made, 0)
-    (file,) = sink.flush()
+    (file,) = sink.flush().files
     assert (file.day, Path(file.path).parent.name) == ("__none__", "day=__none__")
     assert (tmp_path / file.path).is_file()
 
@@ -80,7 +80,7 @@ def test_names_follow_from_the_item_and_the_part_so_that_a_retry_overwrites(tmp_
     seen = []
     for _attempt in range(2):
         sink.write(item(), batch(alb(DAY)), 3)
-        (file,) = sink.flush()
+        (file,) = sink.flush().files
         seen.append((file, (tmp_path / file.path).read_bytes()))
     assert seen[0] == seen[1]
     assert seen[0][0].path.endswith(f"/{item().identity.digest}-3.parquet")
@@ -91,7 +91,7 @@ def test_batches_of_an_item_make_one_file_a_day(tmp_path: Path, sink: StoreSink)
     made = [batch(alb(DAY, number)) for number in range(5)]
     for each in made:
         sink.write(item(), each, 0)
-    (file,) = sink.flush()
+    (file,) = sink.flush().files
     assert file.rows == 5
     assert [row["request_url"][-22:] for row in pq.read_table(tmp_path / file.path).to_pylist()] == [
         row["request_url"][-22:]
@@ -101,9 +101,9 @@ def test_batches_of_an_item_make_one_file_a_day(tmp_path: Path, sink: StoreSink)
 
 
 def test_a_flush_without_records_makes_no_file(tmp_path: Path, sink: StoreSink) -> None:
-    assert sink.flush() == ()
+    assert sink.flush().files == ()
     sink.write(item(), batch(b""), 0)
-    assert list(sink.flush()) == []
+    assert list(sink.flush().files) == []
     assert everything(tmp_path) == []
 
 
@@ -116,7 +116,7 @@ def test_abandoning_leaves_no_trace(tmp_path: Path, sink: StoreSink, monkeypatch
     sink.abandon()
     assert everything(tmp_path) == []
     sink.write(item("another"), rows([DAY]), 0)
-    assert [file.rows for file in sink.flush()] == [1]
+    assert [file.rows for file in sink.flush().files] == [1]
 
 
 def test_the_items_must_come_one_after_the_other(sink: StoreSink) -> None:
@@ -180,7 +180,7 @@ def test_every_row_is_in_a_file_of_its_day_once(
                 expected.setdefault(name, []).append(number)
             sink.write(item(), rows(names, first), 0)
             first += len(chunk)
-        files = sink.flush()
+        files = sink.flush().files
     found: dict[str, list[int]] = {}
     for file in files:
         table = pq.ParquetFile(folder / file.path).read()
@@ -202,7 +202,7 @@ def test_a_day_that_comes_back_gets_another_file_with_a_further_suffix(
     for days in (["a", "a"], ["b", "b"], ["a", "a"]):
         sink.write(item(), rows(days), 0)
     digest = item().identity.digest
-    assert sorted(Path(file.path).name for file in sink.flush() if file.day == "a") == [
+    assert sorted(Path(file.path).name for file in sink.flush().files if file.day == "a") == [
         f"{digest}-0-1.parquet",
         f"{digest}-0.parquet",
     ]
@@ -213,7 +213,7 @@ def test_the_day_that_was_longest_without_a_row_makes_room(sink: StoreSink, monk
     monkeypatch.setattr(_partitions, "ROW_GROUP_ROWS", 2)
     for days in (["a", "a"], ["b", "b"], ["a"], ["c"], ["a"]):
         sink.write(item(), rows(days), 0)
-    assert sorted((file.day, file.rows) for file in sink.flush()) == [("a", 4), ("b", 2), ("c", 1)]
+    assert sorted((file.day, file.rows) for file in sink.flush().files) == [("a", 4), ("b", 2), ("c", 1)]
 
 
 def test_encodings_suit_the_values() -> None:
@@ -244,7 +244,7 @@ def test_encodings_suit_the_values() -> None:
 
 def test_the_files_have_the_encodings_and_statistics_that_queries_want(tmp_path: Path, sink: StoreSink) -> None:
     sink.write(item(), batch(b"".join(alb(DAY, number) for number in range(50))), 0)
-    (file,) = sink.flush()
+    (file,) = sink.flush().files
     group = pq.read_metadata(tmp_path / file.path).row_group(0)
     columns = {column.path_in_schema: column for column in map(group.column, range(group.num_columns))}
     assert columns["time"].is_stats_set
@@ -257,7 +257,7 @@ def test_the_files_have_the_encodings_and_statistics_that_queries_want(tmp_path:
 
 def test_duckdb_reads_the_same_values(tmp_path: Path, sink: StoreSink) -> None:
     sink.write(item(), batch(b"".join(alb(DAY, number) for number in range(50)) + alb("2026-09-24") + clb(DAY)), 0)
-    files = [file for file in sink.flush() if file.format == "alb"]
+    files = [file for file in sink.flush().files if file.format == "alb"]
     expected = [row for file in files for row in pq.ParquetFile(tmp_path / file.path).read().to_pylist()]
     times = "time, request_creation_time"
     query = (
@@ -291,5 +291,5 @@ def test_columns_that_a_batch_offers_by_the_arrow_interface_alone_are_enough(tmp
 
     records: Any = Foreign([DAY, DAY])
     sink.write(item(), replace(rows([]), records=records), 0)
-    files = sink.flush()
+    files = sink.flush().files
     assert ids(tmp_path, files) == Counter(["00000000", "00000001"])

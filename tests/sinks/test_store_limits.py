@@ -31,7 +31,7 @@ def test_thousands_of_days_need_few_open_files_and_little_memory(tmp_path: Path)
         days = [str(date(2000, 1, 1) + timedelta(n)) for n in range(1000)]
         for turn in range(3):
             sink.write(item(), rows(days, turn * 1000, 20_000), 0)
-        files = sink.flush()
+        files = sink.flush().files
         assert sum(file.rows for file in files) == 3000
         assert len(files) == 1000
         print(peak_mb())
@@ -49,7 +49,7 @@ def test_a_long_item_needs_no_more_memory_than_a_short_one(tmp_path: Path) -> No
         sink = StoreSink(Path({str(tmp_path)!r}))
         for turn in range(200):
             sink.write(item(), rows(["2026-09-23"] * 300, turn * 300, 10_000), 0)
-        (file,) = sink.flush()
+        (file,) = sink.flush().files
         assert file.rows == 60_000
         print(peak_mb())
     """)
@@ -69,7 +69,7 @@ def test_a_full_disk_is_fatal_and_the_next_attempt_works(tmp_path: Path) -> None
         sink.abandon()
         assert everything(disk) == []
         sink.write(item(), rows([DAY]), 0)
-        assert [file.rows for file in sink.flush()] == [1]
+        assert [file.rows for file in sink.flush().files] == [1]
         sink.close()
 
 
@@ -102,7 +102,7 @@ def test_a_disk_that_fills_up_in_the_flush_is_fatal(tmp_path: Path) -> None:
         assert everything(disk) == [Path("ballast")]
         (disk / "ballast").unlink()
         sink.write(item(), made, 0)
-        assert [file.rows for file in sink.flush()] == [50]
+        assert [file.rows for file in sink.flush().files] == [50]
 
 
 def test_a_file_size_limit_is_fatal(tmp_path: Path) -> None:

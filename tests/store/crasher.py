@@ -47,7 +47,7 @@ def deliver(directory: Path) -> None:
             for part in range(kept.parts if kept else 0, PARTS):
                 sink.write(of, batches[part], part)
                 dead.write(of, batches[part].rejects, part)
-                files = sink.flush()
+                files = sink.flush().files
                 dead.flush()
                 state = "complete" if part == PARTS - 1 else "partial"
                 account = receipt(of, sink.name, batches[: part + 1], finished=float(number))

@@ -31,7 +31,7 @@ def directory(tmp_path: Path, clock: StillClock) -> Path:
         sink = store.sink()
         made = batch(alb(DAY) + b"junk\n" + alb("2026-09-24"))
         sink.write(item(), made, 0)
-        store.state.commit(receipt(item(), sink.name, [made]), sink.flush())
+        store.state.commit(receipt(item(), sink.name, [made]), sink.flush().files)
     return tmp_path
 
 
@@ -97,7 +97,7 @@ def test_an_unfinished_last_line_is_counted(tmp_path: Path, clock: StillClock) -
         sink = store.sink()
         made = batch(alb(DAY))
         sink.write(item(), made, 0)
-        files = sink.flush()
+        files = sink.flush().files
         tail = Tail(counts=made.counts, totals=Totals(1, 1), files=(files[0].path,))
         store.state.commit(replace(receipt(item(), sink.name), tail=tail), files)
     assert check(tmp_path, clock) == []

@@ -22,7 +22,7 @@ def deliver(store: Store, key: str, number: int) -> None:
     of, sink = item(key), store.sink()
     made = batch(b"".join(alb(day, number * 10 + each) for each, day in enumerate((*DAYS, DAYS[0]))), of)
     sink.write(of, made, 0)
-    store.state.commit(receipt(of, sink.name, [made]), sink.flush())
+    store.state.commit(receipt(of, sink.name, [made]), sink.flush().files)
 
 
 def urls(directory: Path, paths: list[str]) -> list[str]:

@@ -36,7 +36,7 @@ def deliver(store: Store, key: str, content: bytes, *, tail: bool = False) -> No
     of = item(key)
     made = batch(content, of)
     sink.write(of, made, 0)
-    files = sink.flush()
+    files = sink.flush().files
     account = receipt(of, sink.name, [made])
     if tail:
         own = Tail(counts=made.counts, totals=account.totals, files=tuple(file.path for file in files))

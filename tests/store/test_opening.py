@@ -26,7 +26,7 @@ def deliver(store: Store, of: Item, content: bytes, part: int = 0, replaced: tup
     sink = store.sink()
     made = batch(content, of)
     sink.write(of, made, part)
-    (file,) = sink.flush()
+    (file,) = sink.flush().files
     store.state.commit(receipt(of, sink.name, [made]), [file], replaced)
     return file.path
 
@@ -124,7 +124,7 @@ def test_what_a_crash_left_is_removed_and_nothing_else(tmp_path: Path, clock: St
         listed = deliver(store, item(), alb(DAY))
         uncommitted = store.sink()
         uncommitted.write(item("b"), batch(alb(DAY) + alb("2026-01-01"), item("b")), 0)
-        leftovers = [file.path for file in uncommitted.flush()]
+        leftovers = [file.path for file in uncommitted.flush().files]
         store.state.claim(item("b").identity, "dead", 1e9)
     (tmp_path / "tmp" / "half.parquet").touch()
     (tmp_path / "tmp" / "theirs").mkdir()

@@ -10,6 +10,7 @@ from typing import BinaryIO
 from rich.console import Console
 
 from tailrace.clock import SystemClock
+from tailrace.clouds import Vault
 from tailrace.hosts.assembling import clients
 from tailrace.kinds import Surroundings
 from tailrace.settings import Settings
@@ -24,12 +25,14 @@ def surroundings(settings: Settings) -> Surroundings:
     """This process's streams, clock and clouds."""
     # Unbuffered, and opened anew: Python's own would hold back what has come until its buffer is full.
     stdin: BinaryIO = open(0, "rb", buffering=0, closefd=False)  # noqa: SIM115
+    client = clients(settings)
     return Surroundings(
         settings=settings,
         clock=SystemClock(),
         stdin=stdin,
         stdout=1,
-        client=clients(settings),
+        client=client,
+        vault=Vault(client, os.environ),
         outputs=regular(1),
     )
 

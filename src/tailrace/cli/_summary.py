@@ -85,6 +85,7 @@ def _rows(summary: Summary) -> Iterator[tuple[str, str, str]]:
         ("lines", counts.lines, _speed(summary)),
         ("records", counts.records, f"of {counts.record_lines:,} lines" if several else ""),
         ("rejects", rejects, _reasons(summary.reasons).strip(" ()")),
+        ("refused", summary.refused.total(), f"{_reasons(summary.refused).strip(' ()')}; kept among the dead letters"),
         ("control", counts.control, "headers and test files"),
         ("blank", counts.blank, ""),
         ("invalid", counts.invalid, "fields that do not fit their type, kept in `invalid`"),

@@ -38,9 +38,14 @@ _PRIVATE: Final[dict[str, Any]] = {
 
 
 def client(
-    service: str, *, region: str | None = None, endpoint_url: str | None = None, profile: str | None = None
+    service: str,
+    *,
+    region: str | None = None,
+    endpoint_url: str | None = None,
+    profile: str | None = None,
+    private: bool = False,
 ) -> Any:
-    """A boto3 client, which threads may share.
+    """A boto3 client, which threads may share. `private`: the cloud is none of AWS, so nothing may be sent there.
 
     Raises MissingExtra without boto3, and UsageError if settings do not fit together; among them the region of a
     private cloud without its endpoint, so that nothing meant for it leaves for AWS.
@@ -57,6 +62,8 @@ def client(
         made = session.client(service, endpoint_url=endpoint_url, config=Config(**_COMMON))
         if endpoint_url or not _is_aws(made.meta.endpoint_url):
             return session.client(service, endpoint_url=endpoint_url, config=Config(**_COMMON, **_PRIVATE))
+        if private:
+            raise UsageError(_endpointless(made.meta.service_model))
         if session.region_name:
             session.get_partition_for_region(session.region_name)
     except (BotoCoreError, ValueError) as error:
@@ -66,6 +73,11 @@ def client(
 
 def _is_aws(url: str) -> bool:
     return str(urlsplit(url).hostname).endswith(_AWS_HOSTS)
+
+
+def _endpointless(model: Any) -> str:
+    variable = f"AWS_ENDPOINT_URL_{model.service_id.hyphenize().replace('-', '_').upper()}"
+    return f"S3 is in a private cloud, so {model.service_name} is not asked for at AWS: name its endpoint by {variable}"
 
 
 def _told(error: Exception, service: str, region: str | None) -> UsageError:

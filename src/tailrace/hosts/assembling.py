@@ -39,12 +39,17 @@ class Target:
 
 def clients(settings: Settings) -> Callable[[str], Any]:
     """Makes clients of a cloud's services as the settings tell."""
-    return partial(
-        client,
-        region=settings.region or None,
-        endpoint_url=settings.endpoint_url or None,
-        profile=settings.profile or None,
-    )
+
+    def made(service: str) -> Any:
+        return client(
+            service,
+            region=settings.region or None,
+            endpoint_url=(service == "s3" and settings.endpoint_url) or None,
+            profile=settings.profile or None,
+            private=bool(settings.endpoint_url),
+        )
+
+    return made
 
 
 def opened_sources(words: Sequence[str], given: Surroundings) -> list[Source]:

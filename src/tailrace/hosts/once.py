@@ -51,6 +51,7 @@ class Summary:
     """How many items were delivered, skipped, held, stopped, gone, failed."""
     counts: Counts = field(default_factory=Counts)
     reasons: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
     content: int = 0
     seconds: float = 0.0
     truncated: dict[str, str] = field(default_factory=dict)
@@ -63,6 +64,7 @@ class Summary:
         self.items[outcome.status] += 1
         self.counts.add(outcome.counts)
         self.reasons.update(outcome.reasons)
+        self.refused.update(outcome.refused)
         self.content += outcome.content
         if outcome.truncated:
             self.truncated[item.identity.name] = outcome.truncated

@@ -50,9 +50,9 @@ class Records:
         return view
 
     def raw(self) -> RawLines:
-        """The records as they were logged, with their times in ms since 1970."""
-        data, ends, times = self._records.raw()
-        return RawLines(data, ends.cast("Q"), times.cast("q"))
+        """The records as they were logged, with their times and offsets."""
+        data, ends, times, offsets = self._records.raw()
+        return RawLines(data, ends.cast("Q"), times.cast("q"), offsets.cast("Q"))
 
     def partitions(self) -> list[tuple[str, str | None, int]]:
         """Format, day and number of records for each pair that occurs, in the order of their first record."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import select
-from collections.abc import Sequence
 from functools import partial
 from threading import Lock
 from typing import BinaryIO
@@ -13,7 +12,7 @@ from tailrace.disk import writing
 from tailrace.errors import UsageError
 from tailrace.kernel.names import Schema
 from tailrace.kinds import NoSettings, SinkKind, Surroundings
-from tailrace.model import Batch, Item, Rendering, StoredFile
+from tailrace.model import Batch, Flushed, Item, Rendering
 
 _TARGET = "standard output"
 
@@ -62,7 +61,7 @@ class StdoutSink:
         poll.register(self._stream, select.POLLOUT)
         poll.poll()
 
-    def flush(self) -> Sequence[StoredFile]:
+    def flush(self) -> Flushed:
         """Hand everything to the reader. Raises Fatal if the stream does not take it."""
         with writing(_TARGET):
             while not isinstance(self._stream, int):
@@ -72,7 +71,7 @@ class StdoutSink:
                     self._wait()
                 else:
                     break
-        return ()
+        return Flushed()
 
     def abandon(self) -> None:
         """What was written is out; there is nothing to forget."""

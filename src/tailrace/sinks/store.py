@@ -8,7 +8,6 @@ has further ones, `…-<part>-1.parquet` and so on.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING
 from tailrace.disk import publish, writing
 from tailrace.errors import MissingExtra
 from tailrace.kinds import NoSettings, SinkKind, Surroundings
-from tailrace.model import Batch, Identity, Item, Rendering, StoredFile
+from tailrace.model import Batch, Flushed, Identity, Item, Rendering, StoredFile
 from tailrace.settings import Settings
 
 if TYPE_CHECKING:
@@ -77,17 +76,17 @@ class StoreSink:
             raise ValueError("what was written of one item must be flushed or abandoned before the next")
         return self._partitions
 
-    def flush(self) -> Sequence[StoredFile]:
+    def flush(self) -> Flushed:
         """Make the files durable under their names, and tell them. Raises Fatal if the disk does not take them."""
         if self._partitions is None:
-            return ()
+            return Flushed()
         with writing(self._directory):
             finished = self._partitions.finish()
             files = [self._stored(file) for file in finished]
             moves = zip(finished, files, strict=True)
             publish((source.path, self._directory / file.path) for source, file in moves)
         self._partitions = None
-        return files
+        return Flushed(files)
 
     def _stored(self, file: Finished) -> StoredFile:
         name = f"{self._item}-{file.number}" if file.number else self._item

@@ -52,14 +52,14 @@ class Records:
         return "{" + ",".join(f"{_text(name)}:{value}" for name, value in pairs) + "}\n"
 
     def raw(self) -> RawLines:
-        """The records as they were logged, with their times in ms since 1970."""
+        """The records as they were logged, with their times and offsets."""
         ends: list[int] = []
         at = 0
         for row in self._rows:
             at += len(row.text)
             ends.append(at)
         times = [row.moment.us // 1000 if row.moment else NO_TIME for row in self._rows]
-        return RawLines(b"".join(row.text for row in self._rows), ends, times)
+        return RawLines(b"".join(row.text for row in self._rows), ends, times, [row.offset for row in self._rows])
 
     def partitions(self) -> list[tuple[str, str | None, int]]:
         """Format, day and number of records for each pair that occurs, in the order of their first record."""
