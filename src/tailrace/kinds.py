@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 from typing import Any, BinaryIO, Protocol
 
 import msgspec
@@ -37,7 +38,7 @@ class Surroundings:
 
     `stdin` and `stdout`: the process's streams, `stdout` as a file descriptor. `client`: makes the client of a cloud's
     service, by the service's name. `vault`: reads secrets. `known`: what has been delivered. `outputs`: device and inode of the files that the
-    run writes, which must not be read.
+    run writes, which must not be read. `stop`: set when the process is to end; a source that waits for more gives none then.
     """
 
     settings: Settings
@@ -48,6 +49,7 @@ class Surroundings:
     vault: Vault
     known: Known = field(default=nothing_known)
     outputs: Collection[tuple[int, int]] = ()
+    stop: Event = field(default_factory=Event)
 
 
 class NoSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -10,10 +10,15 @@ from tailrace.receipts import Receipt
 
 
 class Source(Protocol):
-    """Where items come from. It is pulled: not asking for the next item is the back-pressure."""
+    """Where items come from. It is pulled: not asking for the next item is the back-pressure.
+
+    `items` is run by one thread at a time; the other methods may be called by any thread meanwhile. A source without end
+    (a queue) waits in `items` for more, and ends when the run's `stop` is set; what it has given out and nobody acknowledged
+    is given back when it is closed.
+    """
 
     def items(self) -> Iterator[Item]:
-        """The items, each once. Raises Fatal if the source cannot be used at all."""
+        """The items. Raises Fatal if the source cannot be used at all."""
 
     def ack(self, item: Item) -> None:
         """The item is delivered, or given up on purpose: it need not come again."""

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from threading import Event
 
 from rich.text import Text
 
@@ -80,14 +79,13 @@ def _relative(folder: Path) -> str:
 
 
 def _job(settings: Settings, given: Surroundings, *, again: bool) -> Job:
-    stop = Event()
     return Job(
         parser=parsers(settings, warn),
-        patience=Patience(settings.retry, given.clock, stop.wait),
+        patience=Patience(settings.retry, given.clock, given.stop.wait),
         clock=given.clock,
         checkpoint=settings.checkpoint,
         again=again,
-        stop=stop,
+        stop=given.stop,
     )
 
 
