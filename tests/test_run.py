@@ -255,8 +255,22 @@ def test_a_new_sink_gets_what_another_one_has_long_had(bench: Bench) -> None:
     of = item(big(50))
     bench.deliver(of)
     bench.sinks = [bench.sinks[0], Shelf("second")]
-    assert bench.deliver(of).status == "delivered"
+    assert bench.deliver(of).totals == {"second": Totals(50, 50)}
     assert numbers(bench.sinks[1]) == numbers(bench.sinks[0]) == list(range(50))
+
+
+def test_sinks_that_stand_apart_are_told_of_together(bench: Bench) -> None:
+    of = item(big())
+    bench.checkpoint, bench.sinks[0].refusals = 1, [None, None, Fatal("no")]
+    with pytest.raises(Fatal):
+        bench.deliver(of)
+    bench.sinks[0].refusals, bench.sinks = [], [*bench.sinks, Shelf("new")]
+    outcome = bench.deliver(of)
+    assert outcome.counts.records == 600
+    had = bench.sinks[0].kept
+    assert outcome.totals["new"] == Totals(600, 600)
+    assert 0 < outcome.totals["shelf"].accepted < 600
+    assert len(had) > 1
 
 
 def test_what_a_sink_will_never_take_is_dead_lettered_and_accounted_for(bench: Bench) -> None:
@@ -265,7 +279,8 @@ def test_what_a_sink_will_never_take_is_dead_lettered_and_accounted_for(bench: B
     refused = [Refusal(0, "too_old", b"one"), Refusal(9, "too_large", b"two")]
     picky.outcomes = [Flushed(already=3, refusals=refused, unconfirmed=True)]
     outcome = bench.deliver(item(lines(*range(10)) + JUNK))
-    assert outcome.refused == {"too_old": 1, "too_large": 1}
+    assert outcome.refused == {("picky", "too_old"): 1, ("picky", "too_large"): 1}
+    assert outcome.totals == {"picky": Totals(10, 5, 3, 2), "easy": Totals(10, 10)}
     told, other = bench.receipt(item(b""), "picky"), bench.receipt(item(b""), "easy")
     assert (told.totals, told.state, told.unconfirmed) == (Totals(10, 5, 3, 2), "complete", True)
     assert (other.totals, other.unconfirmed) == (Totals(10, 10), False)
