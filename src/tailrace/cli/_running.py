@@ -20,8 +20,9 @@ from tailrace.errors import UsageError
 from tailrace.homes import Home, Job
 from tailrace.hosts import memory
 from tailrace.hosts.assembling import Depot, Target, opened_sources, targets
-from tailrace.hosts.once import Crew, Once, Summary
+from tailrace.hosts.intake import OneByOne
 from tailrace.hosts.reading import parsers
+from tailrace.hosts.workers import Crew, Summary, Workers
 from tailrace.kinds import Surroundings
 from tailrace.ports import DeadLetters, Source
 from tailrace.retry import Patience
@@ -94,7 +95,7 @@ def _run(words: Sequence[str], given: Surroundings, job: Job, crew: Crew, *, wor
     sources = listed()
     memory.keep()
     with display(people(), listed) as shown:
-        return Once(sources, crew, job, shown).run(workers)
+        return Workers(OneByOne(sources), crew, job, shown).run(workers)
 
 
 @contextmanager
