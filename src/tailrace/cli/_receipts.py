@@ -19,8 +19,8 @@ from tailrace.cli._cells import visible
 from tailrace.cli._console import output
 from tailrace.cli._summary import counted
 from tailrace.clock import SystemClock
-from tailrace.deadletters import described
 from tailrace.errors import EXIT_FAILED_CHECK, EXIT_OK
+from tailrace.letters import described
 from tailrace.receipts import Receipt
 from tailrace.state.sqlite import SqliteState
 from tailrace.store.check import check
