@@ -22,6 +22,7 @@ from tailrace.clock import SystemClock
 from tailrace.errors import EXIT_FAILED_CHECK, EXIT_OK
 from tailrace.letters import described
 from tailrace.receipts import Receipt
+from tailrace.settings import Settings
 from tailrace.state.sqlite import SqliteState
 from tailrace.store.check import check
 
@@ -47,9 +48,10 @@ def list_all(store: str, limit: int, *, as_json: bool) -> int:
     return EXIT_OK
 
 
-def check_all(store: str, *, as_json: bool) -> int:
+def check_all(settings: Settings, *, as_json: bool) -> int:
     """Verify the accounts. Raises UsageError where there is no store."""
-    problems = check(Path(store), SystemClock())
+    store = settings.store
+    problems = check(Path(store), SystemClock(), letters=not settings.dead_letters)
     with closing(SqliteState.open(Path(store), read_only=True, clock=SystemClock())) as state:
         number, lines = 0, 0
         for receipt in state.receipts():

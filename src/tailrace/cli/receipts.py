@@ -21,5 +21,5 @@ def command(*, check: bool, limit: int, as_json: bool, **flags: Any) -> int:
 
     settings = resolved(flags).settings
     if check:
-        return _receipts.check_all(settings.store, as_json=as_json)
+        return _receipts.check_all(settings, as_json=as_json)
     return _receipts.list_all(settings.store, limit, as_json=as_json)
