@@ -102,7 +102,7 @@ class Depot:
         self._closing = ExitStack()
         self._stores: dict[Path, Store] = {}
         self._sinks: dict[Path, list[Callable[[], Sink]]] = {}
-        places = [self._place(target, resolved, asked) for target in asked]
+        places = [self.place(target, resolved, asked) for target in asked]
         with ExitStack() as undo:
             undo.callback(self._closing.close)
             for place in dict.fromkeys(places):
@@ -114,7 +114,8 @@ class Depot:
             undo.pop_all()
 
     @staticmethod
-    def _place(target: Target, resolved: Resolved, asked: Sequence[Target]) -> Path:
+    def place(target: Target, resolved: Resolved, asked: Sequence[Target]) -> Path:
+        """The folder in which the receipts of one of the sinks are kept."""
         settings = resolved.settings
         own = [one.kind.home(one.address, settings) for one in asked if one.kind.home]
         if target.kind.home:
