@@ -143,7 +143,7 @@ class World:
         )
         try:
             words = places or (str(self.folder / "dead"),)
-            pages = [item for source in opened_sources(words, given) for item in source.items()]
+            pages = (item for source in opened_sources(words, given) for item in source.items())
             Replay(desk, done).run(pages)
         finally:
             again.close()
