@@ -43,7 +43,7 @@ def parse(words: Sequence[str], resolved: Resolved, rejects: str | None, *, stri
     with _dead_letters(rejects, words) as (dead, *written):
         given = replace(given, outputs=regular(given.stdout, *written))
         home = Home(MemoryState(given.clock), dead, [StdoutSink(given.stdout, settings.schema)])
-        job = _job(settings, given, again=False)
+        job = job_of(settings, given, again=False)
         summary = _run(asked, given, job, lambda: [home], workers=1)
     console = people()
     _summary.tell(console, summary, kept=False)
@@ -56,7 +56,7 @@ def ship(words: Sequence[str], resolved: Resolved, *, again: bool, strict: bool,
     settings = resolved.settings
     asked = asked_for(resolved, words, **flags)
     given = surroundings(settings)
-    job = _job(settings, given, again=again)
+    job = job_of(settings, given, again=again)
     with closing(Depot(resolved, asked.sinks, given)) as depot:
         summary = _run(asked, replace(given, known=depot.known), job, depot.crew, workers=settings.workers)
     console = people()
@@ -79,7 +79,8 @@ def _relative(folder: Path) -> str:
     return str(folder.relative_to(here) if folder.is_relative_to(here) else folder)
 
 
-def _job(settings: Settings, given: Surroundings, *, again: bool) -> Job:
+def job_of(settings: Settings, given: Surroundings, *, again: bool) -> Job:
+    """What is the same for all items. Raises UsageError."""
     return Job(
         parser=parsers(settings, warn),
         patience=Patience(settings.retry, given.clock, given.stop.wait),
