@@ -71,7 +71,8 @@ def _places(asked: Sequence[Target], depot: Depot, summary: Summary) -> str:
     folders = [_relative(folder) for folder in depot.folders]
     rejects = f", rejects in {', '.join(f'{folder}/dead' for folder in folders)}"
     told = rejects if summary.counts.rejects or summary.truncated else ""
-    return f"to {', '.join(target.asked for target in asked)}; receipts in {', '.join(folders)}{told}"
+    receipts = depot.receipts_at or ", ".join(folders)
+    return f"to {', '.join(target.asked for target in asked)}; receipts in {receipts}{told}"
 
 
 def _relative(folder: Path) -> str:

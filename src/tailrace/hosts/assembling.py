@@ -12,8 +12,10 @@ from typing import Any
 
 from tailrace import registry
 from tailrace.clouds import client
+from tailrace.deadletters import DeadFolder
 from tailrace.errors import UsageError
 from tailrace.homes import Home
+from tailrace.hosts.states import shared_state
 from tailrace.kinds import SinkKind, Surroundings
 from tailrace.ports import Sink, Source, State
 from tailrace.settings import Resolved, Settings, struct_of
@@ -96,10 +98,14 @@ class Depot:
         self._closing = ExitStack()
         self._stores: dict[Path, Store] = {}
         self._sinks: dict[Path, list[Callable[[], Sink]]] = {}
+        stores = [target.asked for target in asked if target.kind.home]
+        self._shared = shared_state(resolved.settings, given, stores)
+        self.receipts_at = resolved.settings.state if self._shared else ""
+        """The word for where receipts are kept, if not in the folders."""
         places = [self._place(target, resolved, asked) for target in asked]
         with ExitStack() as undo:
             undo.callback(self._closing.close)
-            for place in dict.fromkeys(places):
+            for place in () if self._shared else dict.fromkeys(places):
                 self._stores[place] = self._closing.enter_context(open_store(place, given.clock))
             for place, target in zip(places, asked, strict=True):
                 self._sinks.setdefault(place, []).append(target.opened(given))
@@ -122,6 +128,11 @@ class Depot:
 
     def crew(self) -> list[Home]:
         """What one worker needs for itself."""
+        if self._shared:
+            return [
+                Home(self._shared, DeadFolder(place), [make() for make in sinks])
+                for place, sinks in self._sinks.items()
+            ]
         return [
             Home(store.state, store.dead_letters(), [make() for make in self._sinks[place]], partial(isolate, store))
             for place, store in self._stores.items()
@@ -130,12 +141,12 @@ class Depot:
     @property
     def folders(self) -> list[Path]:
         """The folders in which something is kept."""
-        return list(self._stores)
+        return list(self._sinks)
 
     @property
     def states(self) -> Iterator[State]:
         """Where the receipts are."""
-        return (store.state for store in self._stores.values())
+        return iter([self._shared] if self._shared else [store.state for store in self._stores.values()])
 
     def known(self, kind: str, container: str, key: str) -> list[str]:
         """The etags of an object that have receipts."""
@@ -143,4 +154,6 @@ class Depot:
 
     def close(self) -> None:
         """Let others use the folders."""
+        if self._shared:
+            self._shared.close()
         self._closing.close()
