@@ -19,9 +19,9 @@ from tailrace.cli._cells import visible
 from tailrace.cli._console import output, surroundings
 from tailrace.cli._summary import counted
 from tailrace.clock import SystemClock
-from tailrace.deadletters import described
 from tailrace.errors import EXIT_FAILED_CHECK, EXIT_OK
 from tailrace.hosts.states import SQLITE, dynamodb
+from tailrace.letters import described
 from tailrace.ports import State
 from tailrace.receipts import Receipt, imbalances
 from tailrace.settings import Settings

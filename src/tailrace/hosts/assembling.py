@@ -8,19 +8,22 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tailrace import registry
 from tailrace.clouds import client
 from tailrace.deadletters import DeadFolder
+from tailrace.deadsink import DeadSink
 from tailrace.errors import UsageError
 from tailrace.homes import Home
 from tailrace.hosts.states import shared_state
 from tailrace.kinds import SinkKind, Surroundings
-from tailrace.ports import Sink, Source, State
+from tailrace.ports import DeadLetters, Sink, Source, State
+from tailrace.retry import Patience
 from tailrace.settings import Resolved, Settings, struct_of
-from tailrace.store.isolating import isolate
-from tailrace.store.opening import Store, open_store
+
+if TYPE_CHECKING:
+    from tailrace.store.opening import Store  # only where a disk is; a Lambda starts without it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +70,7 @@ def opened_sources(words: Sequence[str], given: Surroundings) -> list[Source]:
 def targets(resolved: Resolved) -> list[Target]:
     """The sinks that the settings ask for. Raises UsageError."""
     settings = resolved.settings
-    asked = [_target(word, settings) for word in settings.to or ("store",)]
+    asked = [target_of(word, settings) for word in settings.to or ("store",)]
     for key, value in resolved.loose.items():
         takers = [number for number, target in enumerate(asked) if key in target.kind.settings.__struct_fields__]
         if len(takers) != 1:
@@ -77,7 +80,8 @@ def targets(resolved: Resolved) -> list[Target]:
     return asked
 
 
-def _target(word: str, settings: Settings) -> Target:
+def target_of(word: str, settings: Settings) -> Target:
+    """The sink that a word means, or a URL, or the name of a table. Raises UsageError."""
     options = dict(settings.sinks.get(word, {}))
     url = str(options.pop("url", word))
     name, _, address = url.partition(":")
@@ -92,7 +96,10 @@ def _homeless(key: str, takers: Sequence[Target]) -> str:
 
 
 class Depot:
-    """Where receipts and rejects of a run are kept: one folder for each store, and one for all other sinks."""
+    """Where receipts of a run are kept: one folder for each store, and one for all other sinks.
+
+    Dead letters are kept beside them, unless the settings name another place.
+    """
 
     def __init__(self, resolved: Resolved, asked: Sequence[Target], given: Surroundings) -> None:
         self._closing = ExitStack()
@@ -106,9 +113,10 @@ class Depot:
         with ExitStack() as undo:
             undo.callback(self._closing.close)
             for place in () if self._shared else dict.fromkeys(places):
-                self._stores[place] = self._closing.enter_context(open_store(place, given.clock))
+                self._stores[place] = self._opened(place, given)
             for place, target in zip(places, asked, strict=True):
                 self._sinks.setdefault(place, []).append(target.opened(given))
+            self._dead = self._dead_letters(resolved.settings, given)
             self._refuse_twins(asked)
             undo.pop_all()
 
@@ -126,15 +134,51 @@ class Depot:
             message = f"two of the sinks {', '.join(target.asked for target in asked)} are the same; give it once"
             raise UsageError(message)
 
+    def _dead_letters(self, settings: Settings, given: Surroundings) -> Callable[[], DeadLetters] | None:
+        """Makes where one worker's letters go, if that is not beside the receipts. Raises UsageError."""
+        if not settings.dead_letters:
+            return None
+        target = target_of(settings.dead_letters, settings)
+        if target.kind.home:
+            return self._dead_folder(target.kind.home(target.address, settings).absolute(), given)
+        opened = target.opened(given)
+
+        def made() -> DeadLetters:
+            sink = opened()
+            self._closing.callback(sink.close)
+            return DeadSink(sink, given.clock, Patience(settings.retry, given.clock, given.stop.wait).trying)
+
+        return made
+
+    def _dead_folder(self, place: Path, given: Surroundings) -> Callable[[], DeadLetters]:
+        """The folder `dead` of a store, which the run may have open already."""
+        if len(self._stores) > 1:
+            raise UsageError("dead_letters: several stores cannot share a folder for them; leave it out or name a sink")
+        store = self._stores.get(place) or self._opened(place, given)
+        return store.dead_letters
+
+    def _opened(self, place: Path, given: Surroundings) -> Store:
+        from tailrace.store.opening import open_store  # noqa: PLC0415 - only where a disk is
+
+        return self._closing.enter_context(open_store(place, given.clock))
+
     def crew(self) -> list[Home]:
         """What one worker needs for itself."""
+        dead = self._dead and self._dead()
         if self._shared:
             return [
-                Home(self._shared, DeadFolder(place), [make() for make in sinks])
+                Home(self._shared, dead or DeadFolder(place), [make() for make in sinks])
                 for place, sinks in self._sinks.items()
             ]
+        from tailrace.store.isolating import isolate  # noqa: PLC0415 - only where a disk is
+
         return [
-            Home(store.state, store.dead_letters(), [make() for make in self._sinks[place]], partial(isolate, store))
+            Home(
+                store.state,
+                dead or store.dead_letters(),
+                [make() for make in self._sinks[place]],
+                partial(isolate, store),
+            )
             for place, store in self._stores.items()
         ]
 
