@@ -55,6 +55,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Where records go: a sink as one word or URL, or the name of a [sinks.NAME] table; the local store if not given."""
     store: str = "tailrace-store"
     """Folder of the local store: records, receipts and dead letters."""
+    state: str = ""
+    """Where receipts are kept of what goes to other sinks than the local store: sqlite (in the folder of the store, as if not
+    given), dynamodb:TABLE (for several machines, and Lambda), or memory (gone with the process)."""
+    state_retention: Duration = Duration(0)
+    """So long after an object was delivered its receipt may be removed from dynamodb:TABLE, by the table's time to live; 0 keeps
+    it for ever."""
     dead_letters: str = ""
     """Where rejects go, and records that a sink will never take: a sink as one word or URL, or a [sinks.NAME]; if not given,
     the folder `dead` beside the receipts."""

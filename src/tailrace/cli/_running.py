@@ -62,16 +62,17 @@ def ship(words: Sequence[str], resolved: Resolved, *, again: bool, strict: bool,
     console = people()
     _summary.tell(console, summary, kept=True)
     console.print(_summary.table(summary))
-    console.print(Text(visible(_places(asked.sinks, depot, summary))), style="dim")
+    console.print(Text(visible(_places(asked.sinks, depot, settings.dead_letters, summary))), style="dim")
     return _summary.exit_code(summary, strict=strict)
 
 
-def _places(asked: Sequence[Target], depot: Depot, summary: Summary) -> str:
-    """Where everything is."""
+def _places(asked: Sequence[Target], depot: Depot, letters: str, summary: Summary) -> str:
+    """Where everything is; `letters`: where dead ones go, if not beside the receipts."""
     folders = [_relative(folder) for folder in depot.folders]
-    rejects = f", rejects in {', '.join(f'{folder}/dead' for folder in folders)}"
-    told = rejects if summary.counts.rejects or summary.truncated else ""
-    return f"to {', '.join(target.asked for target in asked)}; receipts in {', '.join(folders)}{told}"
+    dead = f", dead letters in {letters or ', '.join(f'{folder}/dead' for folder in folders)}"
+    told = dead if summary.counts.rejects or summary.truncated or summary.refused else ""
+    receipts = depot.receipts_at or ", ".join(folders)
+    return f"to {', '.join(target.asked for target in asked)}; receipts in {receipts}{told}"
 
 
 def _relative(folder: Path) -> str:
