@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 import msgspec
 
 from tailrace.errors import UsageError
-from tailrace.quantities import Duration, Size
+from tailrace.quantities import Duration, Secret, Size
 
 PREFIX = "TAILRACE_"
 CONFIG = "tailrace.toml"
@@ -69,6 +69,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """How many objects are carried at a time; one for each processor, up to four, if not given."""
     checkpoint: Size = Size(256 << 20)
     """After so many decompressed bytes of an object what was delivered is confirmed, so that it is never read again."""
+    listen: str = "127.0.0.1:9464"
+    """Where `tailrace run` tells whether it lives and is ready, and its metrics (Prometheus); empty for nowhere."""
+    listen_token: Secret = Secret("")
+    """Who asks for metrics must send this as a bearer token; needed where others than this machine can ask."""
     region: str = ""
     """Region of the cloud, where its configuration does not tell."""
     endpoint_url: str = ""

@@ -16,7 +16,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 READING = ("format", "log_format", "captures", "schema", "timezone", "reference_time", "kernel")
 CLOUD = ("region", "endpoint_url", "profile")
 _SHOWN = {"to": "SINK", "store": "DIR", "workers": "N", "format": "NAME", "log_format": "STRING", "captures": "REQ,RESP",
-          "timezone": "ZONE", "reference_time": "TIME", "region": "NAME", "endpoint_url": "URL", "profile": "NAME"}  # fmt: skip
+          "timezone": "ZONE", "reference_time": "TIME", "region": "NAME", "endpoint_url": "URL", "profile": "NAME",
+          "sources": "SOURCE", "listen": "HOST:PORT"}  # fmt: skip
 
 
 def settings_options(*keys: str) -> Callable[[F], F]:

@@ -20,8 +20,9 @@ from tailrace.errors import UsageError
 from tailrace.homes import Home, Job
 from tailrace.hosts import memory
 from tailrace.hosts.assembling import Depot, Target, opened_sources, targets
-from tailrace.hosts.once import Crew, Once, Summary
+from tailrace.hosts.intake import OneByOne
 from tailrace.hosts.reading import parsers
+from tailrace.hosts.workers import Crew, Summary, Workers
 from tailrace.kinds import Surroundings
 from tailrace.ports import DeadLetters, Source
 from tailrace.retry import Patience
@@ -42,7 +43,7 @@ def parse(words: Sequence[str], resolved: Resolved, rejects: str | None, *, stri
     with _dead_letters(rejects, words) as (dead, *written):
         given = replace(given, outputs=regular(given.stdout, *written))
         home = Home(MemoryState(given.clock), dead, [StdoutSink(given.stdout, settings.schema)])
-        job = _job(settings, given, again=False)
+        job = job_of(settings, given, again=False)
         summary = _run(words or ("-",), given, job, lambda: [home], workers=1)
     console = people()
     _summary.tell(console, summary, kept=False)
@@ -55,7 +56,7 @@ def ship(words: Sequence[str], resolved: Resolved, *, again: bool, strict: bool)
     settings = resolved.settings
     asked = targets(resolved)
     given = surroundings(settings)
-    job = _job(settings, given, again=again)
+    job = job_of(settings, given, again=again)
     with closing(Depot(resolved, asked, given)) as depot:
         summary = _run(words, replace(given, known=depot.known), job, depot.crew, workers=settings.workers)
     console = people()
@@ -78,7 +79,8 @@ def _relative(folder: Path) -> str:
     return str(folder.relative_to(here) if folder.is_relative_to(here) else folder)
 
 
-def _job(settings: Settings, given: Surroundings, *, again: bool) -> Job:
+def job_of(settings: Settings, given: Surroundings, *, again: bool) -> Job:
+    """What is the same for all items. Raises UsageError."""
     return Job(
         parser=parsers(settings, warn),
         patience=Patience(settings.retry, given.clock, given.stop.wait),
@@ -94,7 +96,7 @@ def _run(words: Sequence[str], given: Surroundings, job: Job, crew: Crew, *, wor
     sources = listed()
     memory.keep()
     with display(people(), listed) as shown:
-        return Once(sources, crew, job, shown).run(workers)
+        return Workers(OneByOne(sources), crew, job, shown).run(workers)
 
 
 @contextmanager
