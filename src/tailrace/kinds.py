@@ -27,6 +27,10 @@ Known = Callable[[str, str, str], Sequence[str]]
 """The etags of a kind, container and key that have receipts, the latest first."""
 
 
+def unheard(_message: str) -> None:
+    """What is said where nobody listens."""
+
+
 def nothing_known(_kind: str, _container: str, _key: str) -> Sequence[str]:
     """What is known where no receipts are kept."""
     return ()
@@ -38,7 +42,8 @@ class Surroundings:
 
     `stdin` and `stdout`: the process's streams, `stdout` as a file descriptor. `client`: makes the client of a cloud's
     service, by the service's name. `vault`: reads secrets. `known`: what has been delivered. `outputs`: device and inode of the files that the
-    run writes, which must not be read. `stop`: set when the process is to end; a source that waits for more gives none then.
+    run writes, which must not be read. `notice`: is told what people should know and is no failure. `stop`: set when the
+    process is to end; a source that waits for more gives none then.
     """
 
     settings: Settings
@@ -49,6 +54,7 @@ class Surroundings:
     vault: Vault
     known: Known = field(default=nothing_known)
     outputs: Collection[tuple[int, int]] = ()
+    notice: Callable[[str], None] = unheard
     stop: Event = field(default_factory=Event)
 
 
