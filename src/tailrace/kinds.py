@@ -27,6 +27,10 @@ Known = Callable[[str, str, str], Sequence[str]]
 """The etags of a kind, container and key that have receipts, the latest first."""
 
 
+def unheard(_message: str) -> None:
+    """What is said where nobody listens."""
+
+
 def nothing_known(_kind: str, _container: str, _key: str) -> Sequence[str]:
     """What is known where no receipts are kept."""
     return ()
@@ -50,8 +54,8 @@ class Surroundings:
     vault: Vault
     known: Known = field(default=nothing_known)
     outputs: Collection[tuple[int, int]] = ()
+    notice: Callable[[str], None] = unheard
     stop: Event = field(default_factory=Event)
-    notice: Callable[[str], None] = field(default=lambda _sentence: None)
 
 
 class NoSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

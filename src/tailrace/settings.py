@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import reduce
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
@@ -307,13 +308,26 @@ def _as_is(wanted: Any, given: Any) -> Any:
 
 def _told(error: msgspec.ValidationError, given: Any, wanted: Any) -> str:
     text = str(error)
-    if get_origin(wanted) is Literal:
-        return f"expected one of {', '.join(get_args(wanted))}, not {given!r}"
+    if choices := _choices(wanted):
+        return f"expected one of {', '.join(choices)}, not {given!r}"
     if text.startswith("Expected `int`, got "):
         return f"expected a whole number, not {given!r}"
     for name, words in _TYPES.items():
         text = text.replace(f"`{name}`", words)
     return text[:1].lower() + text[1:].replace("`", "")
+
+
+def _choices(wanted: Any) -> list[str]:
+    """The values that there are, where there are few."""
+    if wanted is bool:
+        return ["true", "false"]
+    if get_origin(wanted) is Literal:
+        return list(get_args(wanted))
+    return (
+        [value for each in get_args(wanted) for value in _choices(each)]
+        if get_origin(wanted) in (Union, UnionType)
+        else []
+    )
 
 
 def _unknown(key: str, origin: str, keys: Iterable[str]) -> str:
