@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+import os
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
@@ -42,8 +43,8 @@ class Surroundings:
 
     `stdin` and `stdout`: the process's streams, `stdout` as a file descriptor. `client`: makes the client of a cloud's
     service, by the service's name. `vault`: reads secrets. `known`: what has been delivered. `outputs`: device and inode of the files that the
-    run writes, which must not be read. `stop`: set when the process is to end; a source that waits for more gives none then.
-    `notice`: is told, by any thread, in a sentence, what is wrong and stops nothing.
+    run writes, which must not be read. `environ`: the process's environment. `notice`: is told, by any thread, in a sentence,
+    what is wrong and stops nothing. `stop`: set when the process is to end; a source that waits for more gives none then.
     """
 
     settings: Settings
@@ -55,6 +56,7 @@ class Surroundings:
     known: Known = field(default=nothing_known)
     outputs: Collection[tuple[int, int]] = ()
     notice: Callable[[str], None] = unheard
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     stop: Event = field(default_factory=Event)
 
 
