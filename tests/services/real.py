@@ -1,4 +1,7 @@
-"""Real servers for tests, started when the first test asks for them. `tools/servers/install.sh` installs them."""
+"""Real servers for tests. `tools/servers/install.sh` installs them.
+
+`tools/test.sh` starts them once and tells where they are by variables; without these a test starts its own.
+"""
 
 from __future__ import annotations
 
@@ -76,12 +79,17 @@ class Ceph:
 @contextmanager
 def ceph() -> Iterator[Ceph]:
     """Ceph's gateway. Skips without it."""
+    if told := os.environ.get("TAILRACE_TEST_RADOSGW"):
+        yield Ceph(told)
+        return
     if not shutil.which("radosgw"):
         absent("Ceph's radosgw")
     port = free_port(100, 200)
     with _running("radosgw.sh", str(port)) as folder:
         made = Ceph(f"http://127.0.0.1:{port}")
-        subprocess.run([SCRIPTS / "radosgw.sh", "user", folder, "tailrace", made.key, made.secret], check=True, timeout=60)
+        subprocess.run(
+            [SCRIPTS / "radosgw.sh", "user", folder, "tailrace", made.key, made.secret], check=True, timeout=60
+        )
         yield made
 
 
@@ -100,7 +108,11 @@ class Rabbit:
     def ctl(self, *arguments: str) -> str:
         """What rabbitmqctl says."""
         told = subprocess.run(
-            [SCRIPTS / "rabbitmq.sh", "ctl", self.folder, *arguments], check=True, timeout=60, capture_output=True, text=True
+            [SCRIPTS / "rabbitmq.sh", "ctl", self.folder, *arguments],
+            check=True,
+            timeout=60,
+            capture_output=True,
+            text=True,
         )
         return told.stdout
 
@@ -108,6 +120,10 @@ class Rabbit:
 @contextmanager
 def rabbit() -> Iterator[Rabbit]:
     """RabbitMQ. Skips without it."""
+    if told := os.environ.get("TAILRACE_TEST_RABBITMQ"):
+        port, _, folder = told.partition(":")
+        yield Rabbit(int(port), Path(folder))
+        return
     if not Path("/usr/lib/rabbitmq/bin/rabbitmq-server").exists():
         absent("RabbitMQ")
     port = free_port(1000, 20_000)

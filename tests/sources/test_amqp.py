@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -122,7 +123,7 @@ def replace_struct(settings: AmqpSettings, own: dict[str, Any]) -> AmqpSettings:
 
 def surroundings(clock: StillClock, client: Any, stop: Event, notices: list[str]) -> Surroundings:
     made = Surroundings(
-        settings=Settings(), clock=clock, stdin=open("/dev/null", "rb"), stdout=1, client=lambda _service: client,
+        settings=Settings(), clock=clock, stdin=io.BytesIO(), stdout=1, client=lambda _service: client,
         vault=Vault(lambda _service: client, {}),
     )  # fmt: skip
     return replace(made, stop=stop, notice=notices.append)
@@ -275,7 +276,9 @@ def test_ceph_announces_and_the_object_is_read(broker: Rabbit, gateway: Ceph, cl
     desk.close()
 
 
-def announce(gateway: Ceph, name: str, attributes: dict[str, str], events: Sequence[str] = ("s3:ObjectCreated:*",)) -> None:
+def announce(
+    gateway: Ceph, name: str, attributes: dict[str, str], events: Sequence[str] = ("s3:ObjectCreated:*",)
+) -> None:
     """Make a bucket that announces its objects."""
     store, topics = gateway.client("s3"), gateway.client("sns")
     store.create_bucket(Bucket=name)

@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from queue import Queue
 from threading import Event, Thread
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from test_amqp import TIMEOUT_S, announce, event, surroundings
 
 from making import StillClock
 from services.real import Ceph, ceph
@@ -19,7 +21,6 @@ from tailrace.errors import SourceError, UsageError
 from tailrace.model import Item
 from tailrace.quantities import Duration, Secret, Size
 from tailrace.sources.webhook import Webhook, WebhookSettings
-from test_amqp import TIMEOUT_S, announce, event, surroundings
 
 
 @dataclass
@@ -134,7 +135,7 @@ def test_a_token_is_asked_for(opened: Any) -> None:
 
 
 def test_strangers_need_a_token(clock: StillClock) -> None:
-    with pytest.raises(UsageError, match="webhook: 0.0.0.0:0 can be reached by others; set a token"):
+    with pytest.raises(UsageError, match=r"webhook: 0\.0\.0\.0:0 can be reached by others; set a token"):
         Webhook("0.0.0.0:0", WebhookSettings(), surroundings(clock, None, Event(), []))
 
 
@@ -159,10 +160,11 @@ def gateway() -> Iterator[Ceph]:
 def test_ceph_keeps_what_was_not_delivered(gateway: Ceph, opened: Any) -> None:
     store = gateway.client("s3")
     door = opened(store)
-    announce(gateway, "hooked", {"push-endpoint": f"http://{door.source.address}", "persistent": "true"})
+    bucket = f"b{uuid4().hex[:8]}"
+    announce(gateway, bucket, {"push-endpoint": f"http://{door.source.address}", "persistent": "true"})
     door.verdicts.put(SourceError("busy"))
     door.verdicts.put(None)
-    store.put_object(Bucket="hooked", Key="AWSLogs/a b+é.log", Body=b"line\n")
+    store.put_object(Bucket=bucket, Key="AWSLogs/a b+é.log", Body=b"line\n")
     first, second = (door.found.get(timeout=TIMEOUT_S) for _ in range(2))
     assert first.identity == second.identity
     assert second.identity.key == "AWSLogs/a b+é.log"

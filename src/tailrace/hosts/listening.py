@@ -35,7 +35,7 @@ class Listener:
         """Raises UsageError if the address cannot be listened on, or is not loopback and there is no token."""
 
         class Answering(Handler):
-            def do_GET(self) -> None:
+            def do_GET(self) -> None:  # noqa: N802 - as the library calls it
                 self.answer(*_answer(self.path, self.headers.get("Authorization", ""), token, told))
 
         self._server = Server(place_of(address, token, "listen"), Answering, "listen")

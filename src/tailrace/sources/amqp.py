@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from tailrace.errors import Fatal, UsageError
+from tailrace.errors import UsageError
 from tailrace.events import NotUnderstood, announced
 from tailrace.kinds import SourceKind, Surroundings
 from tailrace.model import Item

@@ -85,7 +85,7 @@ class Webhook:
         taken = self._taken
 
         class Taking(Handler):
-            def do_POST(self) -> None:
+            def do_POST(self) -> None:  # noqa: N802 - as the library calls it
                 status, text = taken(self)
                 self.answer(status, f"{text}\n".encode())
 
