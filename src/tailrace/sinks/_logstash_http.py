@@ -113,6 +113,12 @@ class HttpSink:
         """Close the connection. May be called twice."""
         self._connection.close()
 
+    def check(self) -> str:
+        """Look whether the server is there. It gets no request, for Logstash makes an event of any. Raises TailraceError."""
+        self._login.headers()
+        self._connection.connect()
+        return f"{self._connection.where} takes connections"
+
     def _send_ready(self) -> None:
         ready = self._outbox.ready
         while ready:

@@ -70,6 +70,8 @@ class LogstashSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     resend: Size = Size(8 << 20)
     """TCP: after a broken connection what was sent since the last confirmation is sent again, at most so much: more than
     the kernels of both sides hold."""
+    confirm: bool = False
+    """TCP: whether the connection ends with each object, and counts only if the server ended it too, so that it has read everything."""
 
 
 def _opened(address: str, own: LogstashSettings, given: Surroundings) -> Callable[[], Sink]:
@@ -85,7 +87,9 @@ def _opened(address: str, own: LogstashSettings, given: Surroundings) -> Callabl
     if own.user or endpoint.path.strip("/"):
         message = f"{endpoint}: Logstash's tcp input knows neither users nor paths; leave them out"
         raise UsageError(message)
-    wire = Wire(endpoint=endpoint, context=_tls(own).context_for(endpoint), timeout=own.timeout, window=own.resend)
+    wire = Wire(
+        endpoint=endpoint, context=_tls(own).context_for(endpoint), timeout=own.timeout, window=own.resend, confirm=own.confirm
+    )  # fmt: skip
     return partial(TcpSink, name, wire, written, rendering_of(own.shape, form))
 
 
@@ -93,7 +97,7 @@ def _http(name: str, endpoint: Endpoint, own: LogstashSettings, given: Surroundi
     connection = Connection(str(endpoint), _tls(own), own.timeout)
     manner = Manner(path=endpoint.path or "/", gzip=own.gzip, expect=own.expect)
     login = Login(own.user, own.password, given.vault)
-    limits = Limits(records=own.batch_size, size=own.batch_bytes)
+    limits = Limits(records=own.batch_size, size=max(own.batch_bytes - 1, 1))  # an array is a byte longer
     return HttpSink(name, connection, written, manner, login, limits, given.clock.now)
 
 
