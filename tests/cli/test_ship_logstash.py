@@ -104,7 +104,7 @@ def test_what_cannot_be_is_told_without_secrets(run: Run, tmp_path: Path) -> Non
     assert (refused.code, "hidden" in refused.err) == (2, False)
     with HttpInput(user="us", password="right") as server:
         wrong = run(
-            "ship", "a.log", "--to", f"logstash:{server.url}", "--set", "user=us", "--set", "password=env:PASS", PASS="hidden"
+            "ship", "a.log", "--to", f"logstash:{server.url}", "--set", "username=us", "--set", "password=env:PASS", PASS="hidden"
         )  # fmt: skip
     assert (wrong.code, "hidden" in wrong.err, server.statuses) == (3, False, [401, 401])
     gone = run("ship", "a.log", "--to", f"logstash:{server.url}", "--set", "retry.deadline=0s")

@@ -251,7 +251,7 @@ def test_what_was_refused_is_forgotten_with_the_rest(server: HttpInput, sink: Op
 
 def test_basic_authentication(server: HttpInput, sink: Opened) -> None:
     server.user, server.password = "ü", "p:w"
-    deliver(sink(user="ü", password="p:w"), batches())
+    deliver(sink(username="ü", password="p:w"), batches())
     assert (server.events, server.statuses) == (expected(batches()), [200])
 
 
@@ -259,7 +259,7 @@ def test_a_password_that_was_replaced_is_read_again_and_once(server: HttpInput, 
     secret = tmp_path / "secret"
     secret.write_text("old\n")
     server.user, server.password = "us", "old"
-    made = sink(user="us", password=f"file:{secret}", batch_size=10)
+    made = sink(username="us", password=f"file:{secret}", batch_size=10)
     made.write(item(), batches()[0], 0)
     made.flush()
     server.password = "new"
@@ -270,7 +270,7 @@ def test_a_password_that_was_replaced_is_read_again_and_once(server: HttpInput, 
     secret.write_text("hidden\n")
     server.password = "newer"
     made.write(item(), batches()[2], 0)
-    with pytest.raises(Fatal, match=f"^{server.url}/ does not let us in .HTTP 401.; check `user`") as told:
+    with pytest.raises(Fatal, match=f"^{server.url}/ does not let us in .HTTP 401.; check `username`") as told:
         made.flush()
     assert "hidden" not in str(told.value)
     assert server.statuses == [200, 401, 200, 401, 401]
@@ -281,7 +281,7 @@ def test_nobody_is_let_in_without_a_user(server: HttpInput, sink: Opened, code: 
     server.always = status(code)
     made = sink()
     made.write(item(), batches(1)[0], 0)
-    with pytest.raises(Fatal, match="check `user` and `password`"):
+    with pytest.raises(Fatal, match="check `username` and `password`"):
         made.flush()
     assert server.statuses == [code]
 
@@ -317,7 +317,7 @@ def test_the_name_holds_what_changes_bytes_and_no_secret() -> None:
         return opened(SINK, address, **own).name
 
     assert name().startswith("logstash:http://a:80/x#")
-    same = [{"user": "u", "password": "hidden"}, {"gzip": "false"}, {"batch_size": 3}, {"timeout": 9}, {"type": ""}]
+    same = [{"username": "u", "password": "hidden"}, {"gzip": "false"}, {"batch_size": 3}, {"timeout": 9}, {"type": ""}]
     assert {name(**own) for own in same} == {name()}
     others = [
         {"shape": "elb"},
@@ -327,7 +327,7 @@ def test_the_name_holds_what_changes_bytes_and_no_secret() -> None:
         {"type": "x"},
     ]
     assert len({name(), name("http://a/y"), name("http://b/x"), *(name(**own) for own in others)}) == 8
-    assert "hidden" not in name(user="u", password="hidden")
+    assert "hidden" not in name(username="u", password="hidden")
 
 
 @pytest.mark.parametrize(
@@ -338,7 +338,7 @@ def test_the_name_holds_what_changes_bytes_and_no_secret() -> None:
         ("http://u:hidden@a", {}, "give them as settings"),
         ("tcp://a", {}, "name the port"),
         ("tcp://a:5/x", {}, "neither users nor paths"),
-        ("tls://a:5", {"user": "x"}, "neither users nor paths"),
+        ("tls://a:5", {"username": "x"}, "neither users nor paths"),
         ("tcp://a:5", {"verify": "false"}, "settings of TLS"),
         ("http://a", {"ca": "x.pem"}, "settings of TLS"),
         ("http://a", {"shape": "elb", "ids": "true"}, "ids = true goes with shape = record"),

@@ -12,7 +12,7 @@ from tailrace.sinks._shapes import Shape
 
 @click.command("ship", short_help="Carry logs to the store or other sinks.")
 @click.argument("sources", metavar="SOURCE...", nargs=-1, required=True)
-@settings_options("to", "store", "workers", *READING, *CLOUD)
+@settings_options("to", "store", "state", "workers", *READING, *CLOUD)
 @click.option(
     "--shape", type=click.Choice(get_args(Shape)), help="What a record looks like, for the sink that has this setting."
 )

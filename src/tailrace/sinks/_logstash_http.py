@@ -153,6 +153,6 @@ class HttpSink:
             return Retryable(f"{where} does not take records now (HTTP {status})", retry_after(answer, self._now()))
         if status in _UNAUTHORIZED:
             return Fatal(
-                f"{where} does not let us in (HTTP {status}); check `user` and `password`, and what they may do"
+                f"{where} does not let us in (HTTP {status}); check `username` and `password`, and what they may do"
             )
         return Fatal(f"{where} is not what takes records (HTTP {status}); check the URL, and write where it leads to")

@@ -44,7 +44,7 @@ class LogstashSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """Application in every record of these shapes."""
     type: str = ""
     """Type (`type` in the shape `message`) in every record of these shapes."""
-    user: str = ""
+    username: str = ""
     """User for HTTP's basic authentication."""
     password: Secret = Secret("")
     """The user's password, or where it is: env:NAME, file:PATH, ssm:NAME, secretsmanager:ID#KEY."""
@@ -84,7 +84,7 @@ def _opened(address: str, own: LogstashSettings, given: Surroundings) -> Callabl
     name = f"logstash:{endpoint}{endpoint.path}#{_digest(own, form)}"
     if endpoint.scheme in ("http", "https"):
         return partial(_http, name, endpoint, own, given, written)
-    if own.user or endpoint.path.strip("/"):
+    if own.username or endpoint.path.strip("/"):
         message = f"{endpoint}: Logstash's tcp input knows neither users nor paths; leave them out"
         raise UsageError(message)
     wire = Wire(
@@ -96,7 +96,7 @@ def _opened(address: str, own: LogstashSettings, given: Surroundings) -> Callabl
 def _http(name: str, endpoint: Endpoint, own: LogstashSettings, given: Surroundings, written: Written) -> Sink:
     connection = Connection(str(endpoint), _tls(own), own.timeout)
     manner = Manner(path=endpoint.path or "/", gzip=own.gzip, expect=own.expect)
-    login = Login(own.user, own.password, given.vault)
+    login = Login(own.username, own.password, given.vault)
     limits = Limits(records=own.batch_size, size=max(own.batch_bytes - 1, 1))  # an array is a byte longer
     return HttpSink(name, connection, written, manner, login, limits, given.clock.now)
 
