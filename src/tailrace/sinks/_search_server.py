@@ -16,6 +16,7 @@ from tailrace.quantities import Secret
 from tailrace.sinks._bulk_answer import failure, named
 from tailrace.transport import Answer, Connection, endpoint_of, retry_after
 
+_NOT_FOUND: Final = 404
 _UNAUTHORIZED: Final = (401, 403)
 _AGAIN: Final = frozenset({408, 425, 429})
 PUSHED_BACK: Final = frozenset({429, 503})
@@ -153,18 +154,20 @@ class SearchServer:
         told = f"{answer.status} {named(kind)}" if kind else str(answer.status)
         return Fatal(f"{self.where} does not do what a search server does ({told}): check the URL, and what is there")
 
-    def json(self, method: str, path: str, document: Any = None) -> tuple[int, Any]:
-        """Status and document of a small request; none for 404. Raises Retryable and Fatal."""
+    def json(self, method: str, path: str, document: Any = None) -> Any:
+        """What a small request is answered with; None for 404. Raises Retryable, and Fatal with the server's own words."""
         headers = {"Content-Type": "application/json"} if document is not None else {}
         answer = self.ask(method, path, headers, b"" if document is None else msgspec.json.encode(document))
         if again := self.again(answer):
             raise again
-        if answer.status == 404:  # noqa: PLR2004 - as HTTP defines it
-            return answer.status, None
+        if answer.status == _NOT_FOUND:
+            return None
         if not answer.ok:
-            raise self.fatal(answer)
+            kind, reason = failure(answer.body)
+            message = f"{self.where}: {method} {path.partition('?')[0]} is refused ({answer.status} {named(kind)}: {reason[:500]})"
+            raise Fatal(message)
         try:
-            return answer.status, msgspec.json.decode(answer.body)
+            return msgspec.json.decode(answer.body)
         except msgspec.DecodeError:
             raise self.fatal(answer) from None
 

@@ -10,8 +10,9 @@ Refusals: `mapping` (a field does not fit the index), `too_large` (the record al
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import blake2b
 from typing import Annotated, Literal
 
@@ -19,14 +20,17 @@ import msgspec
 
 from tailrace.clock import Clock
 from tailrace.errors import UsageError
+from tailrace.kernel.layout import Format
 from tailrace.kinds import SinkKind, Surroundings
 from tailrace.model import Batch, Flushed, Item, Rendering
 from tailrace.quantities import Duration, Secret, Size
 from tailrace.sinks._bulk import Writing, letters
 from tailrace.sinks._gate import Gate
 from tailrace.sinks._index_name import IndexName
+from tailrace.sinks._index_template import fields_of, letter_fields
 from tailrace.sinks._outbox import Common, Manner, Outbox
 from tailrace.sinks._search_server import Credentials, SearchServer, authorization, place_of
+from tailrace.sinks._search_setup import TemplateSetup, Wanted
 from tailrace.transport import Connection, Tls
 
 
@@ -192,9 +196,20 @@ def _opened(address: str, own: ElasticsearchSettings, given: Surroundings) -> Ca
     return made
 
 
+def _setup(address: str, own: ElasticsearchSettings, given: Surroundings, formats: Sequence[Format]) -> TemplateSetup:
+    shape = Shape.of(place_of(address).index, own, given.settings.schema)
+    types = partial(fields_of, formats, shape.schema, stamped=shape.data_stream)
+    wanted = [Wanted(shape.index, shape.data_stream, types)]
+    if own.dead_letter_index:
+        index = IndexName.parse(own.dead_letter_index)
+        wanted.append(Wanted(index, index.is_data_stream, letter_fields))
+    return TemplateSetup(server_of(address, own, given)(), wanted, serverless=own.aws == "aoss")
+
+
 SINK = SinkKind(
     form="elasticsearch:http://HOST:9200/INDEX",
     about="Elasticsearch or OpenSearch: an index or data stream; its name may hold {format}, {date} and {load_balancer}",
     settings=ElasticsearchSettings,
     open=_opened,
+    setup=_setup,
 )
