@@ -82,6 +82,7 @@ def receipt(of: Item, sink: str, batches: Sequence[Batch] = (), *, finished: flo
         item=of.identity,
         sink=sink,
         state="complete",
+        offset=max((each.end for each in batches), default=0),
         parts=1,
         counts=counts,
         totals=Totals(routed=counts.records, accepted=counts.records),

@@ -11,7 +11,7 @@ import msgspec
 from tailrace.changes import Change
 from tailrace.cli._console import surroundings
 from tailrace.errors import UsageError
-from tailrace.hosts.assembling import targets
+from tailrace.hosts.assembling import asked_for
 from tailrace.hosts.reading import plan_of
 from tailrace.registry import sink_named
 from tailrace.settings import Resolved, Settings
@@ -20,7 +20,7 @@ from tailrace.settings import Resolved, Settings
 def set_up(word: str, resolved: Resolved, *, dry_run: bool) -> None:
     """Look, plan, show, and apply. Raises UsageError, Retryable, Fatal."""
     settings = msgspec.structs.replace(resolved.settings, to=(_meant(word, resolved.settings),))
-    (target,) = targets(replace(resolved, settings=settings))
+    (target,) = asked_for(replace(resolved, settings=settings), ()).sinks
     with closing(target.setup(surroundings(settings), plan_of(settings).formats)) as setup:
         changes = setup.plan(setup.look())
         for change in changes:

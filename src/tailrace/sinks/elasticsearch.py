@@ -45,7 +45,7 @@ class ElasticsearchSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_un
     ids: bool | Literal["auto"] = "auto"
     """Whether records are created under their own ids, so that none is there twice; auto goes on without where the server refuses
     ids. A data stream's rollover begins anew: there only receipts prevent doubles."""
-    request_size: Size = Size(4 << 20)
+    batch_bytes: Size = Size(4 << 20)
     """Size of bulk requests, before compression; it is halved where the server says that it is too large."""
     gzip: bool = True
     """Whether requests are compressed."""
@@ -53,12 +53,12 @@ class ElasticsearchSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_un
     """How many requests may be under way at a time, of all workers; halved when the server has enough, and grown again."""
     dead_letter_index: str = ""
     """An index or data stream to which refused records go too, with the reason, beside the run's dead letters."""
-    username: str = ""
+    user: str = ""
     """User for basic authentication."""
     password: Secret = Secret("")
-    """Its password: itself, or where it is (`env:NAME`, `file:PATH`, `ssm:NAME`, `secretsmanager:ID#KEY`)."""
+    """The user's password, or where it is: env:NAME, file:PATH, ssm:NAME, secretsmanager:ID#KEY."""
     api_key: Secret = Secret("")
-    """API key of Elasticsearch, as `encoded` or as ID:KEY; itself, or where it is."""
+    """API key of Elasticsearch, as `encoded` or as ID:KEY, or where it is."""
     aws: Literal["no", "es", "aoss"] = "no"
     """Sign requests for AWS: es for domains of OpenSearch Service, aoss for OpenSearch Serverless."""
     ca: str = ""
@@ -166,7 +166,7 @@ def server_of(address: str, own: ElasticsearchSettings, given: Surroundings) -> 
     """Makes a connection to the server that an address names. Raises UsageError."""
     place = place_of(address)
     aws = "" if own.aws == "no" else own.aws
-    told = Credentials(username=own.username, password=own.password, api_key=own.api_key, aws=aws)
+    told = Credentials(user=own.user, password=own.password, api_key=own.api_key, aws=aws)
     authorized = authorization(told, given)
     tls = Tls(ca=own.ca, certificate=own.certificate, key=own.key, verify=own.verify)
     return lambda: SearchServer(place, Connection(place.server, tls, own.timeout), authorized, given.clock)
@@ -180,7 +180,7 @@ def _opened(address: str, own: ElasticsearchSettings, given: Surroundings) -> Ca
     server = server_of(address, own, given)
     common = Common(
         gate=Gate(own.concurrency),
-        size=max(1, own.request_size),
+        size=max(1, own.batch_bytes),
         ids=own.ids is not False,
         must_have_ids=own.ids is True,
         notice=given.notice,

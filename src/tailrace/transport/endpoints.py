@@ -5,12 +5,13 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 from tailrace.errors import UsageError
 
 T = TypeVar("T")
+_SECURE: Final = ("https", "tls")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +38,14 @@ def endpoint_of(url: str, schemes: Mapping[str, int]) -> Endpoint:
 
     Raises UsageError; credentials in the URL are refused, for a URL is shown everywhere.
     """
+    if "@" in url:
+        raise UsageError(_wanted(schemes, "a URL may hold no user and password; give them as settings of the sink"))
     try:
         parts = urlsplit(url)
         host = (parts.hostname or "").encode("idna").decode() if "[" not in parts.netloc else parts.hostname or ""
         port = parts.port
     except (ValueError, UnicodeError):
         raise UsageError(_wanted(schemes, "this is no URL")) from None
-    if "@" in url:
-        raise UsageError(_wanted(schemes, "a URL may hold no user and password; give them as settings of the sink"))
     if parts.scheme not in schemes or not host:
         raise UsageError(_wanted(schemes, f"not {url!r}"))
     if parts.query or parts.fragment:
@@ -73,10 +74,16 @@ class Tls:
     key: str = ""
     verify: bool = True
 
-    @property
-    def told(self) -> bool:
-        """Whether anything of it was told."""
-        return self != Tls()
+    def context_for(self, endpoint: Endpoint) -> ssl.SSLContext | None:
+        """What connections to a server are made with, if they are over TLS. Raises UsageError as `context`, and if all this is for nothing."""
+        if endpoint.scheme in _SECURE:
+            return self.context()
+        if self != Tls():
+            message = (
+                f"{endpoint}: settings of TLS are given for a server without it; write its URL with https:// or tls://"
+            )
+            raise UsageError(message)
+        return None
 
     def context(self) -> ssl.SSLContext:
         """What connections are made with: TLS 1.2 and later. Raises UsageError for files that cannot be used."""

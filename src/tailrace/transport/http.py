@@ -48,10 +48,7 @@ class Connection:
         """
         self._h11 = _library()
         self._endpoint = endpoint_of(url, _PORTS)
-        if self._endpoint.scheme == "http" and tls and tls.told:
-            message = f"{self._endpoint}: settings of TLS are given for a server without it; write https://"
-            raise UsageError(message)
-        self._context = (tls or Tls()).context() if self._endpoint.scheme == "https" else None
+        self._context = (tls or Tls()).context_for(self._endpoint)
         self._timeout, self._limit, self._monotonic = timeout, limit, monotonic
         self.where = str(self._endpoint)
         self._channel: Channel | None = None
@@ -155,11 +152,12 @@ class Connection:
         return Exchange(self._channel, self._http, self._timeout, self._limit, self._monotonic)
 
     def _settle(self, exchange: Exchange) -> None:
-        """Keep the connection if both sides are done and neither wants to close it."""
+        """Keep the connection if both sides are done, neither wants to close it, and nothing came behind the answer."""
         if exchange.asked is not None:
             self._unheeded = 0 if exchange.asked else self._unheeded + 1
-        if (exchange.http.our_state, exchange.http.their_state) == (self._h11.DONE, self._h11.DONE):
-            exchange.http.start_next_cycle()
+        http, done = exchange.http, self._h11.DONE
+        if (http.our_state, http.their_state, http.trailing_data[0]) == (done, done, b""):
+            http.start_next_cycle()
         else:
             self.close()
 
