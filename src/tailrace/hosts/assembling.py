@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tailrace import registry
+from tailrace.changes import Setup
 from tailrace.clouds import client
 from tailrace.deadletters import DeadFolder
 from tailrace.deadsink import DeadSink
 from tailrace.errors import UsageError
 from tailrace.homes import Home
 from tailrace.hosts.states import shared_state
+from tailrace.kernel.layout import Format
 from tailrace.kinds import SinkKind, SourceKind, Surroundings
 from tailrace.ports import DeadLetters, Sink, Source, State
 from tailrace.retry import Patience
@@ -73,6 +75,14 @@ class Target:
         """Makes a sink for each thread. Raises UsageError."""
         own = struct_of(self.kind.settings, self.options, f"sink {self.asked}")
         return self.kind.open(self.address, own, given)
+
+    def setup(self, given: Surroundings, formats: Sequence[Format]) -> Setup:
+        """What prepares the other side for records of these formats. Raises UsageError if nothing does."""
+        own = struct_of(self.kind.settings, self.options, f"sink {self.asked}")
+        if self.kind.setup is None:
+            message = f"{self.name} needs no setup"
+            raise UsageError(message)
+        return self.kind.setup(self.address, own, given, formats)
 
 
 def clients(settings: Settings) -> Callable[[str], Any]:
