@@ -70,7 +70,7 @@ class S3:
         code = failures.code_of(error)
         if code in {"ParamValidationError", "InvalidBucketName"}:
             return UsageError(f"{self._bucket} cannot be the name of a bucket")
-        told = _fatal(error, self._url, self._bucket, self._client)
+        told = failures.of_bucket(error, self._url, self._bucket, self._client)
         return told or Fatal(f"{self._url} cannot be listed ({code}); run again when the service has recovered")
 
     def _item(self, key: str, size: int, entry: dict[str, Any]) -> Item:
@@ -112,7 +112,7 @@ class S3:
             return SourceError(f"{name} is archived; restore it, then run again")
         if failures.unreachable(error) or status in _WORTH_ANOTHER_TRY:
             return None
-        told = _fatal(error, name, identity.container, self._client)
+        told = failures.of_bucket(error, name, identity.container, self._client)
         refused = SourceError(f"{name} cannot be read ({code})") if 400 <= status < 500 else None  # noqa: PLR2004 - HTTP
         return told or refused
 
@@ -131,15 +131,6 @@ def _place(url: str) -> tuple[str, str]:
         message = f"{url} is no place in S3; write s3://bucket or s3://bucket/prefix"
         raise UsageError(message)
     return bucket, prefix
-
-
-def _fatal(error: Exception, name: str, bucket: str, client: Any) -> Fatal | None:
-    code, endpoint = failures.code_of(error), failures.endpoint_of(client)
-    if code == "NoSuchBucket":
-        return Fatal(f"there is no bucket {bucket} at {endpoint}; check its name, the region and the endpoint")
-    if code in {"PermanentRedirect", "AuthorizationHeaderMalformed", "301"}:
-        return Fatal(f"the bucket {bucket} is in another region than {endpoint}; set AWS_REGION to it")
-    return failures.fatal(error, name, client)
 
 
 def _replaced(identity: Identity) -> SourceError:
