@@ -11,7 +11,7 @@ from tailrace.cli._options import CLOUD, READING, resolved, settings_options
 
 @click.command("ship", short_help="Carry logs to the store or other sinks.")
 @click.argument("sources", metavar="SOURCE...", nargs=-1, required=True)
-@settings_options("to", "store", "workers", *READING, *CLOUD)
+@settings_options("to", "store", "state", "workers", *READING, *CLOUD)
 @click.option("--again", is_flag=True, help="Deliver also what has been delivered; in the store it is replaced.")
 @click.option("--strict", is_flag=True, help="Exit with 1 if anything was rejected.")
 def command(sources: tuple[str, ...], *, again: bool, strict: bool, **flags: Any) -> int:

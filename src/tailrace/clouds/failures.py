@@ -25,9 +25,14 @@ _SENTENCES: Final = {
     "AuthFailure": _REFUSED,
     "ExpiredToken": _REFUSED,
     "ExpiredTokenException": _REFUSED,
+    "IncompleteSignature": _REFUSED,
+    "IncompleteSignatureException": _REFUSED,
     "InvalidAccessKeyId": _REFUSED,
     "InvalidClientTokenId": _REFUSED,
+    "InvalidSignatureException": _REFUSED,
     "InvalidToken": _REFUSED,
+    "MissingAuthenticationToken": _REFUSED,
+    "MissingAuthenticationTokenException": _REFUSED,
     "SignatureDoesNotMatch": _REFUSED,
     "TokenRefreshRequired": _REFUSED,
     "UnrecognizedClientException": _REFUSED,
@@ -46,12 +51,12 @@ _SENTENCES: Final = {
 
 
 def raised() -> tuple[type[Exception], ...]:
-    """What calls of a client raise, and the reading of what they return."""
+    """What calls of a client raise, and the reading of what they return; UnicodeError for names that cannot be sent."""
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - an optional library
     from botocore.parsers import ResponseParserError  # noqa: PLC0415
     from urllib3.exceptions import HTTPError  # noqa: PLC0415 - comes with it
 
-    return (BotoCoreError, ClientError, ResponseParserError, HTTPError, OSError)
+    return (BotoCoreError, ClientError, ResponseParserError, HTTPError, OSError, UnicodeError)
 
 
 def code_of(error: Exception) -> str:
@@ -72,6 +77,11 @@ def status_of(error: Exception) -> int:
 def unreachable(error: Exception) -> bool:
     """Whether nothing answered at the endpoint: that may pass."""
     return _SENTENCES.get(code_of(error)) == _UNREACHABLE
+
+
+def denied(error: Exception) -> bool:
+    """Whether the credentials are accepted, but may not do this."""
+    return _SENTENCES.get(code_of(error)) == _DENIED
 
 
 def fatal(error: Exception, what: str, client: Any) -> Fatal | None:

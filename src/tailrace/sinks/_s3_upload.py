@@ -58,7 +58,7 @@ class Place:
             told = failures.of_bucket(error, name, self.bucket, self.client)
             if told:
                 return told
-            if code == "ParamValidationError" or 300 <= status < 500:  # noqa: PLR2004 - HTTP
+            if code == "ParamValidationError" or isinstance(error, UnicodeError) or 300 <= status < 500:  # noqa: PLR2004 - HTTP
                 return Fatal(f"{name} cannot be written ({code}); check the settings of the sink")
         return Retryable(f"{name} could not be written ({code}) at {failures.endpoint_of(self.client)}")
 
