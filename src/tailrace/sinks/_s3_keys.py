@@ -16,6 +16,7 @@ from typing import Final
 from tailrace.errors import UsageError
 from tailrace.keys import parse_key
 from tailrace.model import Identity
+from tailrace.sinks._split import Kind
 
 UNKNOWN: Final = "__none__"
 """Stands for what is not known: the day of records without a time, the load balancer of a key that does not tell."""
@@ -36,7 +37,7 @@ _FORMS: Final = {
     "account": r"\d{12}",
     "region": "[a-z0-9-]+",
     "item": "[0-9a-f]{32}",
-    "offset": rf"\d{{{_OFFSET_DIGITS}}}(?:-\d+)?",
+    "offset": rf"\d{{{_OFFSET_DIGITS}}}(?:-[0-9a-f]+)*",
 }
 """What values look like: as narrow as they are, so that no key takes long to tell."""
 
@@ -106,23 +107,20 @@ def _joined(pieces: list[tuple[str, str]], head: str, extension: str) -> Iterato
 
 
 class Keys:
-    """The keys of the objects of one item."""
+    """The keys of the objects of one item, whose records' ids follow from its token."""
 
     def __init__(self, made_by: Template, identity: Identity) -> None:
         known = parse_key(identity.key)
+        self.token = identity.token
         self._template = made_by
         self._of_item = {name: str(getattr(known, name, "") or UNKNOWN) for name in _OF_ITEM}
         self._of_item["item"] = blake2b(identity.token, digest_size=16).hexdigest()
 
-    def key(self, format_name: str, day: str | None, offset: int, number: int = 0) -> str:
-        """The key of an object whose first record begins at an offset; the number tells apart those that have the same."""
-        year, month, day_of_month = day.split("-") if day else (UNKNOWN,) * 3
-        at = f"{offset:0{_OFFSET_DIGITS}}"
-        of_records = (format_name, day or UNKNOWN, year, month, day_of_month)
+    def key(self, kind: Kind, offset: int, *further: str | int) -> str:
+        """The key of an object whose first record begins at an offset; what follows tells apart those that have the same."""
+        year, month, day_of_month = kind.day.split("-") if kind.day else (UNKNOWN,) * 3
+        of_records = (kind.format, kind.day or UNKNOWN, year, month, day_of_month)
+        at = (f"{offset:0{_OFFSET_DIGITS}}", *(str(each) for each in further if each))
         return self._template.filled(
-            {
-                **self._of_item,
-                **dict(zip(_OF_RECORDS, of_records, strict=True)),
-                "offset": f"{at}-{number}" if number else at,
-            }
+            {**self._of_item, **dict(zip(_OF_RECORDS, of_records, strict=True)), "offset": "-".join(at)}
         )

@@ -85,9 +85,10 @@ class NdjsonObjects:
         """Take the records of a batch."""
         split = Split(batch.records, self._how.schema, ids=self._how.ids)
         for kind in split.kinds:
-            group = keys.key(*kind, 0)
+            mark = split.mark(kind, keys.token)
+            group = keys.key(kind, 0, mark)
             if group not in self._growing:
-                upload = Upload(self._place, keys.key(*kind, split.first(kind)))
+                upload = Upload(self._place, keys.key(kind, split.first(kind), mark))
                 self._growing[group] = _Object(upload, Text(self._compressors))
             self._growing[group].text.add(split.ndjson(kind))
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING
@@ -13,7 +15,7 @@ from tailrace.errors import MissingExtra
 from tailrace.model import Batch
 from tailrace.sinks._s3_keys import Keys
 from tailrace.sinks._s3_upload import Place, Upload, abort
-from tailrace.sinks._split import Kind, Split
+from tailrace.sinks._split import Split
 
 if TYPE_CHECKING:
     from tailrace.sinks._partitions import Finished, Partition, Partitions
@@ -58,7 +60,7 @@ class ParquetObjects:
         self._place, self._part_size, self._memory = place, part_size, memory
         self._folder: Path | None = None
         self._partitions: Partitions | None = None
-        self._firsts: dict[Partition, tuple[Keys, Kind, int]] = {}
+        self._keys: dict[Partition, Callable[[int], str]] = {}
         self._files: list[_File] = []
 
     def relieve(self) -> None:
@@ -68,9 +70,10 @@ class ParquetObjects:
         """Take the records of a batch. Raises Fatal if the disk does not take them."""
         split = Split(batch.records, "aws")
         for kind in split.kinds:
-            partition = self._makes.Partition(kind.format, keys.key(*kind, 0))
-            if partition not in self._firsts:
-                self._firsts[partition] = (keys, kind, split.first(kind))
+            mark = split.mark(kind, keys.token)
+            partition = self._makes.Partition(kind.format, keys.key(kind, 0, mark))
+            if partition not in self._keys:
+                self._keys[partition] = partial(keys.key, kind, split.first(kind), mark)
             with writing(self._temporary()):
                 self._open().add(partition, batch.records.columns(*kind))
 
@@ -91,7 +94,7 @@ class ParquetObjects:
             with writing(self._temporary()):
                 self._files = [self._file(found) for found in self._partitions.finish()]
             self._partitions = None
-            self._firsts.clear()
+            self._keys.clear()
         for file in self._files:
             file.send(self._part_size)
         while self._files:
@@ -99,15 +102,14 @@ class ParquetObjects:
             del self._files[0]
 
     def _file(self, found: Finished) -> _File:
-        keys, kind, first = self._firsts[found.partition]
-        return _File(Upload(self._place, keys.key(*kind, first, found.number)), found.path, found.size)
+        return _File(Upload(self._place, self._keys[found.partition](found.number)), found.path, found.size)
 
     def abandon(self) -> None:
         """Forget what was taken, and leave neither files nor an unfinished upload, as far as the service answers."""
         if self._partitions is not None:
             self._partitions.discard()
             self._partitions = None
-        self._firsts.clear()
+        self._keys.clear()
         abort(file.upload for file in self._files)
         for file in self._files:
             with suppress(OSError):

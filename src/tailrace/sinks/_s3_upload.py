@@ -35,12 +35,21 @@ _PASSING_STATUS: Final = {408, 425, 429}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """A bucket, and what is told of every object that is put there: its type, class, encryption. Threads may share it."""
+    """A bucket, and what is told of every object that is put there: its type, class, encryption. Threads may share it.
+
+    `checksum`: the algorithm by which parts are checked where the client computes checksums; without it AWS refuses them.
+    """
 
     client: Any
     bucket: str
     arguments: Mapping[str, str] = field(default_factory=dict)
+    checksum: str = ""
     most_parts: int = MOST_PARTS
+
+    @property
+    def of_parts(self) -> dict[str, str]:
+        """What the calls that begin an upload and send a part tell."""
+        return {"ChecksumAlgorithm": self.checksum} if self.checksum else {}
 
     def call(self, operation: str, key: str, **arguments: Any) -> dict[str, Any]:
         """What a call answers. Raises Retryable or Fatal."""
@@ -63,6 +72,11 @@ class Place:
         return Retryable(f"{name} could not be written ({code}) at {failures.endpoint_of(self.client)}")
 
 
+def checksum_of(client: Any) -> str:
+    """The algorithm for the parts of uploads by a client, if it computes checksums at all."""
+    return "CRC32" if client.meta.config.request_checksum_calculation == "when_supported" else ""
+
+
 class Vanished(Retryable):
     """An upload in parts is no more."""
 
@@ -74,7 +88,7 @@ class Upload:
         self.key = key
         self._place = place
         self._id = ""
-        self._etags: list[str] = []
+        self._parts: list[dict[str, Any]] = []
         self.sent = 0
         """So many bytes were sent in parts."""
 
@@ -91,28 +105,35 @@ class Upload:
     @property
     def full(self) -> bool:
         """Whether the next part must be the last one."""
-        return len(self._etags) >= self._place.most_parts - 1
+        return len(self._parts) >= self._place.most_parts - 1
 
     def put(self, data: bytes | BinaryIO) -> None:
         """The whole object in one request. Raises Retryable or Fatal."""
         self._place.call("put_object", self.key, Body=data, **self._place.arguments)
 
+    def begin(self) -> None:
+        """Begin to send it in parts. Raises Retryable or Fatal."""
+        told = {**self._place.arguments, **self._place.of_parts}
+        answer = self._place.call("create_multipart_upload", self.key, **told)
+        self._id = self._part_of(answer, "UploadId")
+
     def send(self, data: bytes) -> None:
         """The next part. Raises Retryable or Fatal."""
         if not self._id:
-            answer = self._place.call("create_multipart_upload", self.key, **self._place.arguments)
-            self._id = self._part_of(answer, "UploadId")
-        number = len(self._etags) + 1
-        answer = self._place.call("upload_part", self.key, UploadId=self._id, PartNumber=number, Body=data)
-        self._etags.append(self._part_of(answer, "ETag"))
+            self.begin()
+        number = len(self._parts) + 1
+        told = {"UploadId": self._id, "PartNumber": number, **self._place.of_parts}
+        answer = self._place.call("upload_part", self.key, Body=data, **told)
+        part = {"PartNumber": number, "ETag": self._part_of(answer, "ETag")}
+        checksum = f"Checksum{self._place.checksum}"
+        self._parts.append({**part, checksum: answer[checksum]} if checksum in answer else part)
         self.sent += len(data)
 
     def complete(self) -> None:
         """Put the parts together: the object appears. Raises Retryable or Fatal."""
-        parts = [{"PartNumber": number, "ETag": etag} for number, etag in enumerate(self._etags, 1)]
         try:
             answer = self._place.call(
-                "complete_multipart_upload", self.key, UploadId=self._id, MultipartUpload={"Parts": parts}
+                "complete_multipart_upload", self.key, UploadId=self._id, MultipartUpload={"Parts": self._parts}
             )
             self._part_of(answer, "ETag")
         except Vanished:
@@ -128,7 +149,7 @@ class Upload:
         except (Retryable, Fatal):
             return False
         etag = str(found.get("ETag", "")).strip('"')
-        return found.get("ContentLength") == self.sent and etag.endswith(f"-{len(self._etags)}")
+        return found.get("ContentLength") == self.sent and etag.endswith(f"-{len(self._parts)}")
 
     def abort(self) -> bool:
         """Leave nothing of the parts; False if the service could not be told."""

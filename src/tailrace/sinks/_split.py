@@ -8,7 +8,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from tailrace.kernel.names import Schema
-from tailrace.model import NO_TIME, RawLines, Records
+from tailrace.letters import DEAD_LETTER
+from tailrace.model import NO_TIME, RawLines, Records, record_id
 
 _MS_A_DAY = 86_400_000
 _EPOCH = date(1970, 1, 1).toordinal()
@@ -44,6 +45,17 @@ class Split:
             self._tell_apart()
         raw = self._raw or self._records.raw()
         return raw.offsets[self._rows[kind][0] if self._rows else 0]
+
+    def mark(self, kind: Kind, token: bytes) -> str:
+        """What tells apart dead letters of the same records of an item that several sinks refused; else empty.
+
+        A letter's id is that of its record only if no sink refused it.
+        """
+        if kind.format != DEAD_LETTER:
+            return ""
+        begin = len('{"_id":"')
+        own = bytes(self._records.ndjson(ids=True)[begin : begin + 32]).decode()
+        return "" if own == record_id(token, self.first(kind)) else own[:16]
 
     def _tell_apart(self) -> None:
         if self._rows:

@@ -8,7 +8,7 @@ a run was once interrupted are not known any more, and stay.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from hashlib import blake2b
 from typing import Final, Literal, Protocol
 
@@ -18,11 +18,12 @@ from tailrace.errors import Fatal, UsageError
 from tailrace.kinds import SinkKind, Surroundings
 from tailrace.model import Batch, Flushed, Identity, Item, Rendering
 from tailrace.quantities import Size
+from tailrace.settings import Settings
 from tailrace.sinks._compressing import EXTENSIONS, compressor
 from tailrace.sinks._s3_keys import Keys, Template, template
 from tailrace.sinks._s3_ndjson import NdjsonObjects, Writing
 from tailrace.sinks._s3_parquet import ParquetObjects
-from tailrace.sinks._s3_upload import LARGEST_PART, LEAST_PART, Place
+from tailrace.sinks._s3_upload import LARGEST_PART, LEAST_PART, Place, Upload, checksum_of
 
 MEMORY: Final = 16 << 20
 """So many bytes wait beside a part, for each worker; Parquet takes four times as much, for all of them."""
@@ -82,9 +83,9 @@ class S3Sink:
     keeps_receipts = True
     rendering: Rendering | None = None  # offsets are asked for beside NDJSON, which costs 8 % of reading ALB lines
 
-    def __init__(self, name: str, bucket: str, keys: Template, contents: Contents) -> None:
+    def __init__(self, name: str, place: Place, keys: Template, contents: Contents) -> None:
         self.name = name
-        self._bucket, self._template, self._contents = bucket, keys, contents
+        self._place, self._template, self._contents = place, keys, contents
         self._writing: tuple[Identity, int] | None = None
         self._keys: Keys | None = None
 
@@ -96,7 +97,7 @@ class S3Sink:
 
     def _open(self, identity: Identity, part: int) -> Keys:
         if self._keys is None:
-            if identity.container == self._bucket and self._template.makes(identity.key):
+            if identity.container == self._place.bucket and self._template.makes(identity.key):
                 message = (
                     f"s3://{identity.name} was written by this sink: reading it again would go round for ever; let the"
                     f" source or its events leave out what the sink writes"
@@ -118,6 +119,18 @@ class S3Sink:
         self._contents.abandon()
         self._keys = None
 
+    def check(self) -> str:
+        """Whether objects may be put as the settings tell: an upload is begun and ended. Raises TailraceError."""
+        upload = Upload(self._place, f"{self._template.head}tailrace-check")
+        upload.begin()
+        if not upload.abort():
+            message = (
+                f"uploads to s3://{self._place.bucket}/{self._template.head}… can be begun but not ended; give these"
+                f" credentials the permission s3:AbortMultipartUpload"
+            )
+            raise Fatal(message)
+        return "objects can be put there"
+
     def close(self) -> None:
         """Let go of everything. May be called twice."""
         self.abandon()
@@ -128,9 +141,10 @@ def _opened(address: str, own: Options, given: Surroundings) -> Callable[[], S3S
     bucket, prefix = _place(address)
     keys = template(own.key, prefix, _extension(own))
     _refuse(own, keys)
-    refuse_loop(bucket, keys, given.settings.sources)
+    refuse_loop(bucket, keys, given.settings)
     schema = own.schema or given.settings.schema
-    place = Place(client=given.client("s3"), bucket=bucket, arguments=_arguments(own))
+    client = given.client("s3")
+    place = Place(client=client, bucket=bucket, arguments=_arguments(own), checksum=checksum_of(client))
     told = (own.form, own.key, own.ids, *(() if own.form == "parquet" else (schema, own.compression)))
     name = f"s3://{bucket}/{prefix}#{blake2b(repr(told).encode(), digest_size=4).hexdigest()}"
     how = Writing(
@@ -147,7 +161,7 @@ def _opened(address: str, own: Options, given: Surroundings) -> Callable[[], S3S
             contents = ParquetObjects(place, own.part_size, 4 * MEMORY // given.settings.workers)
         else:
             contents = NdjsonObjects(place, how)
-        return S3Sink(name, bucket, keys, contents)
+        return S3Sink(name, place, keys, contents)
 
     return made
 
@@ -196,17 +210,18 @@ def _arguments(own: Options) -> dict[str, str]:
     return {name: value for name, value in found.items() if value}
 
 
-def refuse_loop(bucket: str, keys: Template, words: Iterable[str]) -> None:
-    """Raises UsageError if a source, as it is written, would read what is written under these keys."""
-    for word in words:
-        read, _, prefix = word.removeprefix("s3://").partition("/")
+def refuse_loop(bucket: str, keys: Template, settings: Settings) -> None:
+    """Raises UsageError if a source of the settings would read what is written under these keys."""
+    for word in settings.from_:
+        url = str(settings.sources.get(word, {}).get("url", word))
+        read, _, prefix = url.removeprefix("s3://").partition("/")
         if (
-            word.startswith("s3://")
+            url.startswith("s3://")
             and read == bucket
             and (keys.head.startswith(prefix) or prefix.startswith(keys.head))
         ):
             message = (
-                f"{word} would read what is written to s3://{bucket}/{keys.head}…, round for ever; write to a prefix outside"
+                f"{url} would read what is written to s3://{bucket}/{keys.head}…, round for ever; write to a prefix outside"
                 f" of it, or to another bucket"
             )
             raise UsageError(message)

@@ -7,10 +7,12 @@ import random
 import socket
 import struct
 import tracemalloc
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from datetime import date
 from functools import lru_cache
 from typing import Any
+from zlib import crc32
 
 import pyarrow.parquet as pq
 import pytest
@@ -26,7 +28,7 @@ from tailrace.sinks import _s3_ndjson
 from tailrace.sinks._compressing import EXTENSIONS
 from tailrace.sinks._s3_keys import template
 from tailrace.sinks._s3_ndjson import NdjsonObjects, Writing
-from tailrace.sinks._s3_upload import Place
+from tailrace.sinks._s3_upload import Place, checksum_of
 from tailrace.sinks.s3 import S3Sink
 
 DAY = "2026-09-23"
@@ -121,6 +123,50 @@ def test_what_is_larger_than_a_part_goes_in_parts_and_appears_at_the_flush(
     assert calls == ["POST", "PUT", "PUT", "PUT", "POST"]
 
 
+@pytest.mark.parametrize("computes", [True, False])
+def test_parts_are_put_together_by_their_checksums_where_the_client_computes_them(
+    shelf: Shelf, *, computes: bool
+) -> None:
+    """AWS refuses to put together parts with checksums of which the last call does not tell; moto does not mind."""
+    asked: dict[str, Any] = {}
+    client = client_of(shelf.direct.meta.endpoint_url)
+    client.meta.config.request_checksum_calculation = "when_supported" if computes else "when_required"
+    for name in ("CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"):
+        client.meta.events.register(
+            f"provide-client-params.s3.{name}", lambda params, model, **_: asked.update({model.name: params})
+        )
+    sink = written_by(
+        shelf,
+        Writing(part_size=5 * MIB, memory=16 * MIB, compression="none"),
+        client=client,
+        checksum=checksum_of(client),
+    )
+    sink.write(item(), noise(1, size=6 * MIB), 0)
+    sink.write(item(), noise(2), 0)
+    sink.flush()
+    of_parts = [asked[name].get("ChecksumAlgorithm") for name in ("CreateMultipartUpload", "UploadPart")]
+    assert of_parts == (["CRC32"] * 2 if computes else [None] * 2)
+    content = shelf.bytes_of(shelf.objects()[0])
+    checksums = [part.get("ChecksumCRC32") for part in asked["CompleteMultipartUpload"]["MultipartUpload"]["Parts"]]
+    expected = [b64encode(crc32(each).to_bytes(4, "big")).decode() for each in (content[: 5 * MIB], content[5 * MIB :])]
+    assert checksums == (expected if computes else [None] * 2)
+
+
+def test_looking_whether_objects_may_be_put_leaves_nothing(shelf: Shelf, proxy: Proxy) -> None:
+    sink = shelf.sink(kms_key="alias/logs")
+    assert sink.check() == "objects can be put there"
+    assert (shelf.objects(), shelf.uploads()) == ([], [])
+    assert [asked.line.split(" ")[0] for asked in proxy.asked] == ["POST", "DELETE"]
+    proxy.faults = [unheard(instead(403, "AccessDenied"))]
+    with pytest.raises(Fatal, match="is denied; give these credentials the permission"):
+        sink.check()
+    proxy.faults = [None, unheard(instead(403, "AccessDenied"))]
+    with pytest.raises(Fatal, match="can be begun but not ended; give these credentials the permission s3:Abort"):
+        sink.check()
+    shelf.through = shelf.direct
+    assert shelf.sink().check()
+
+
 def test_exactly_one_part_is_no_more_than_that(shelf: Shelf, sink: S3Sink) -> None:
     size = 5 * MIB - len(b'{"format":"alb","x":""}\n')
     whole = noise(1, size=size)
@@ -197,8 +243,8 @@ def small(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> S3Sink:
 
 def written_by(shelf: Shelf, how: Writing, **place: Any) -> S3Sink:
     made = template("{day}/{item}-{offset}.{extension}", "", f"ndjson{EXTENSIONS[how.compression]}")
-    objects = NdjsonObjects(Place(**{"client": shelf.through, "bucket": shelf.name, **place}), how)
-    return S3Sink("s3://b", "b", made, objects)
+    into = Place(**{"client": shelf.through, "bucket": shelf.name, **place})
+    return S3Sink("s3://b", into, made, NdjsonObjects(into, how))
 
 
 @pytest.mark.parametrize("number", range(5))

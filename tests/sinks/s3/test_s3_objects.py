@@ -202,9 +202,9 @@ def test_what_a_key_tells_is_in_the_names(shelf: Shelf) -> None:
 
 def test_records_without_a_time_have_a_place() -> None:
     keys = Keys(template("format={format}/day={day}/{item}-{offset}", "", ""), item().identity)
-    assert keys.key("haproxy_http", None, 5) == f"format=haproxy_http/day=__none__/{name_of(item(), 5)}"
+    assert keys.key(Kind("haproxy_http", None), 5) == f"format=haproxy_http/day=__none__/{name_of(item(), 5)}"
     dated = Keys(template("{year}/{month}/{day_of_month}/{item}-{offset}", "", ""), item().identity)
-    assert dated.key("alb", None, 5, 2) == f"__none__/__none__/__none__/{name_of(item(), 5)}-2"
+    assert dated.key(Kind("alb", None), 5, "", 2) == f"__none__/__none__/__none__/{name_of(item(), 5)}-2"
 
 
 def test_an_item_without_records_makes_no_object(shelf: Shelf) -> None:
@@ -299,7 +299,7 @@ def test_an_address_without_a_bucket_is_refused(address: str) -> None:
 def test_a_source_that_would_read_what_is_written_is_refused(
     shelf: Shelf, prefix: str, source: str, *, loops: bool
 ) -> None:
-    told = Settings(sources=("a.log", source.format(shelf.name)))
+    told = Settings(from_=("a.log", source.format(shelf.name)))
     if loops:
         with pytest.raises(UsageError, match="round for ever; write to a prefix outside"):
             shelf.sink(prefix, settings=told)
@@ -331,7 +331,7 @@ def test_its_own_objects_are_not_taken_whatever_brought_them(shelf: Shelf) -> No
 )
 def test_every_key_is_known_as_one_that_was_made(prefix: str, pieces: list[str], offset: int, number: int) -> None:
     made = template("".join(pieces) + "{item}-{offset}", prefix, "ndjson.gz")
-    key = Keys(made, item().identity).key("alb", DAY, offset, number)
+    key = Keys(made, item().identity).key(Kind("alb", DAY), offset, number)
     assert made.makes(key)
     assert key.startswith(made.head)
     assert not made.makes(f"{key}x")
