@@ -22,8 +22,8 @@ class Shelf:
 
     numbers = itertools.count()
 
-    def __init__(self, through: Any, direct: Any, clock: StillClock) -> None:
-        self.name = f"shelf-{next(self.numbers)}"
+    def __init__(self, through: Any, direct: Any, clock: StillClock, name: str = "") -> None:
+        self.name = name or f"shelf-{next(self.numbers)}"
         self.through, self.direct, self.clock = through, direct, clock
         direct.create_bucket(Bucket=self.name)
 
