@@ -59,7 +59,7 @@ def _opened(settings: Settings) -> State:
 def check_all(settings: Settings, *, as_json: bool) -> int:
     """Verify the accounts, and the files of a store. Raises UsageError where there are no receipts."""
     own = settings.state in ("", SQLITE)
-    problems = list(check(Path(settings.store), SystemClock())) if own else []
+    problems = check(Path(settings.store), SystemClock(), letters=not settings.dead_letters) if own else []
     with closing(_opened(settings)) as state:
         number, lines = 0, 0
         for receipt in state.receipts():

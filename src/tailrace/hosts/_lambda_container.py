@@ -14,7 +14,7 @@ from tailrace.clouds.recursion import own_group
 from tailrace.errors import UsageError
 from tailrace.hosts import memory
 from tailrace.hosts._lambda_settings import lambda_settings
-from tailrace.hosts.assembling import clients, target_of, targets
+from tailrace.hosts.assembling import asked_for, clients, target_of
 from tailrace.hosts.reading import parsers
 from tailrace.hosts.states import SQLITE, dynamodb
 from tailrace.kernel.load import Parser
@@ -54,7 +54,14 @@ def made(environ: Mapping[str, str], notice: Callable[[str], None]) -> Container
     settings, clock = told.settings, SystemClock()
     shared = cache(clients(settings))
     given = Surroundings(
-        settings=settings, clock=clock, stdin=io.BytesIO(), stdout=1, client=shared, vault=Vault(shared, environ)
+        settings=settings,
+        clock=clock,
+        stdin=io.BytesIO(),
+        stdout=1,
+        client=shared,
+        vault=Vault(shared, environ),
+        notice=notice,
+        environ=environ,
     )
     return Container(
         settings=settings,
@@ -71,7 +78,7 @@ def made(environ: Mapping[str, str], notice: Callable[[str], None]) -> Container
 
 
 def _sinks(resolved: Resolved, given: Surroundings) -> list[Sink]:
-    asked = targets(resolved)
+    asked = asked_for(resolved, ()).sinks
     for target in asked:
         if target.kind.home:
             message = f"to: {target.asked} is a folder on a disk, and a Lambda keeps none; name another sink"

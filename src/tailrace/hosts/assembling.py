@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tailrace import registry
 from tailrace.clouds import client
@@ -17,13 +17,37 @@ from tailrace.deadsink import DeadSink
 from tailrace.errors import UsageError
 from tailrace.homes import Home
 from tailrace.hosts.states import shared_state
-from tailrace.kinds import SinkKind, Surroundings
+from tailrace.kinds import SinkKind, SourceKind, Surroundings
 from tailrace.ports import DeadLetters, Sink, Source, State
 from tailrace.retry import Patience
 from tailrace.settings import Resolved, Settings, struct_of
 
 if TYPE_CHECKING:
     from tailrace.store.opening import Store  # only where a disk is; a Lambda starts without it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """A source that was asked for: its kind, the words that mean it, and its own settings, which are not read yet."""
+
+    asked: str
+    words: Sequence[str]
+    kind: SourceKind
+    options: Mapping[str, Any]
+    room: ClassVar = "sources"
+
+    def takes(self, key: str) -> bool:
+        """Whether it has such a setting."""
+        return key in self.kind.settings.__struct_fields__
+
+    def having(self, key: str, value: Any) -> Origin:
+        """The same with a setting."""
+        return replace(self, options={**self.options, key: value})
+
+    def opened(self, given: Surroundings) -> Source:
+        """The source. Raises UsageError."""
+        own = struct_of(self.kind.settings, self.options, f"source {self.asked}")
+        return self.kind.open(self.words, own, given)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +59,15 @@ class Target:
     kind: SinkKind
     address: str
     options: Mapping[str, Any]
+    room: ClassVar = "sinks"
+
+    def takes(self, key: str) -> bool:
+        """Whether it has such a setting."""
+        return key in self.kind.settings.__struct_fields__
+
+    def having(self, key: str, value: Any) -> Target:
+        """The same with a setting."""
+        return replace(self, options={**self.options, key: value})
 
     def opened(self, given: Surroundings) -> Callable[[], Sink]:
         """Makes a sink for each thread. Raises UsageError."""
@@ -57,27 +90,72 @@ def clients(settings: Settings) -> Callable[[str], Any]:
     return made
 
 
-def opened_sources(words: Sequence[str], given: Surroundings) -> list[Source]:
-    """The sources that the words of a command line mean, in their order; a word given twice means one. Raises UsageError."""
-    found: list[Source] = []
-    for kind, following in groupby(dict.fromkeys(words), key=registry.source_of):
-        together = list(following)
-        groups = [together] if kind.fallback else [[word] for word in together]
-        found += [kind.open(group, given) for group in groups]
-    return found
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """The sources and sinks that were asked for."""
+
+    sources: Sequence[Origin]
+    sinks: Sequence[Target] = ()
+
+    def opened(self, given: Surroundings) -> list[Source]:
+        """The sources. Raises UsageError."""
+        return [origin.opened(given) for origin in self.sources]
 
 
-def targets(resolved: Resolved) -> list[Target]:
-    """The sinks that the settings ask for. Raises UsageError."""
+def asked_for(resolved: Resolved, words: Sequence[str], **flags: Any) -> Asked:
+    """The sources that words mean and the sinks that the settings ask for, each with its own settings. Raises UsageError.
+
+    A word given twice means one source. `flags`: settings for every source that has them, by key.
+    """
     settings = resolved.settings
-    asked = [target_of(word, settings) for word in settings.to or ("store",)]
-    for key, value in resolved.loose.items():
-        takers = [number for number, target in enumerate(asked) if key in target.kind.settings.__struct_fields__]
-        if len(takers) != 1:
-            raise UsageError(_homeless(key, [asked[number] for number in takers]))
-        (number,) = takers
-        asked[number] = replace(asked[number], options={**asked[number].options, key: value})
+    found = Asked(
+        sources=list(_origins(words, settings)), sinks=[target_of(word, settings) for word in settings.to or ("store",)]
+    )
+    return _with_loose(_with_flags(found, flags), resolved.loose)
+
+
+def asked_sources(resolved: Resolved, words: Sequence[str]) -> Asked:
+    """The sources that words mean, where the sink is none of the settings'. Raises UsageError."""
+    return _with_loose(Asked(sources=list(_origins(words, resolved.settings))), resolved.loose)
+
+
+def _with_flags(asked: Asked, flags: Mapping[str, Any]) -> Asked:
+    for key, value in flags.items():
+        if not any(origin.takes(key) for origin in asked.sources):
+            message = f"--{key.replace('_', '-')}: none of the sources has such a setting; see `tailrace settings`"
+            raise UsageError(message)
+        taken = [origin.having(key, value) if origin.takes(key) else origin for origin in asked.sources]
+        asked = replace(asked, sources=taken)
     return asked
+
+
+def _with_loose(asked: Asked, loose: Mapping[str, str]) -> Asked:
+    for key, value in loose.items():
+        every: list[Origin | Target] = [*asked.sources, *asked.sinks]
+        takers = [each for each in every if each.takes(key)]
+        if len(takers) != 1:
+            raise UsageError(_homeless(key, asked, takers))
+        asked = Asked(
+            sources=[each.having(key, value) if each.takes(key) else each for each in asked.sources],
+            sinks=[each.having(key, value) if each.takes(key) else each for each in asked.sinks],
+        )
+    return asked
+
+
+def _origins(words: Sequence[str], settings: Settings) -> Iterator[Origin]:
+    asked = [_origin(word, settings) for word in dict.fromkeys(words)]
+    for together, following in groupby(asked, key=lambda each: each.kind.fallback and not each.options):
+        found = list(following)
+        if together:
+            yield replace(found[0], words=tuple(word for each in found for word in each.words))
+        else:
+            yield from found
+
+
+def _origin(word: str, settings: Settings) -> Origin:
+    options = dict(settings.sources.get(word, {}))
+    url = str(options.pop("url", word))
+    return Origin(asked=word, words=(url,), kind=registry.source_of(url), options=options)
 
 
 def target_of(word: str, settings: Settings) -> Target:
@@ -88,11 +166,13 @@ def target_of(word: str, settings: Settings) -> Target:
     return Target(asked=word, name=name, kind=registry.sink_named(name), address=address, options=options)
 
 
-def _homeless(key: str, takers: Sequence[Target]) -> str:
+def _homeless(key: str, asked: Asked, takers: Sequence[Origin | Target]) -> str:
     if not takers:
-        return f"--set {key}: neither the run nor a sink it delivers to has such a setting; see `tailrace settings`"
-    names = " and ".join(target.asked for target in takers)
-    return f"--set {key}: {names} take it; write --set sinks.NAME.{key}=… with the name of one of them"
+        of = "the run nor a source or sink of it" if asked.sinks else "the command nor a source it reads"
+        return f"--set {key}: neither {of} has such a setting; see `tailrace settings`"
+    names = " and ".join(each.asked for each in takers)
+    ways = " or ".join(dict.fromkeys(f"{each.room}.NAME.{key}=…" for each in takers))
+    return f"--set {key}: {names} take it; write --set {ways} with the name of one of them"
 
 
 class Depot:
