@@ -53,7 +53,10 @@ def container(*notices: Any, **environ: str) -> Container:
         ({"TAILRACE_TO": ""}, "to: store is a folder on a disk"),
         ({"TAILRACE_TO": "stdout stdout"}, "two of the sinks stdout, stdout are the same"),
         ({"TAILRACE_STATE": "sqlite"}, "state: sqlite needs a disk"),
-        ({"TAILRACE_TO": "cloudwatch:/own", "AWS_LAMBDA_LOG_GROUP_NAME": "/own"}, "/own is the log group of this function"),
+        (
+            {"TAILRACE_TO": "cloudwatch:/own", "AWS_LAMBDA_LOG_GROUP_NAME": "/own"},
+            "/own is the log group of this function",
+        ),
         ({"TAILRACE_STATE": "dynamodb:nowhere"}, "there is no table nowhere at http://127.0.0.1"),
         ({"TAILRACE_DEAD_LETTERS": "store:/tmp/x"}, "dead_letters: store:/tmp/x is a folder on a disk"),
         ({"TAILRACE_SCHEMA": "xml"}, "TAILRACE_SCHEMA: expected one of aws, ecs, otel"),

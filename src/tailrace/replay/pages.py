@@ -91,7 +91,7 @@ class Kept:
     def _spill(self) -> None:
         with writing(self._path):
             out = self._out or self._opened()
-            out.writelines(self._waiting)
+            out.write(b"".join(self._waiting))
         self._waiting, self._size = [], 0
 
     def _opened(self) -> BinaryIO:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tailrace.errors import Fatal, SourceError, TailraceError
 from tailrace.homes import Home, Job
-from tailrace.letters import Letter, decoded, encoded
+from tailrace.letters import Letter, decoded, encoded, fits
 from tailrace.model import Identity, Item
 from tailrace.replay.ledger import Ledger
 from tailrace.replay.pages import Kept, Objects, lines, revised
@@ -41,11 +41,6 @@ class Wanted:
             and (not self.sinks or any(fits(letter.sink, sink) for sink in self.sinks))
             and (not self.items or any(_is_of(letter.item, pattern) for pattern in self.items))
         )
-
-
-def fits(sink: str, wanted: str) -> bool:
-    """Whether a sink is meant by its name, by the beginning of it, or by a pattern."""
-    return bool(sink) and (sink.startswith(wanted) or fnmatchcase(sink, wanted))
 
 
 def _is_of(item: Identity, pattern: str) -> bool:
@@ -152,7 +147,6 @@ class _Page:
             self._send()
             if self._is_over:
                 self._keep(line)
-                self._done.passed += 1
                 return
         key = _key(letter)
         if key in self._group:
@@ -169,7 +163,9 @@ class _Page:
         except ValueError:
             self._done.strange += 1
             return None
-        if self._is_over or not self._desk.wanted.includes(letter):
+        if self._is_over:
+            return None
+        if not self._desk.wanted.includes(letter):
             self._done.passed += 1
             return None
         return letter
