@@ -18,6 +18,9 @@ import msgspec
 
 from tailrace.model import Identity, Refusal, Reject, record_id
 
+DEAD_LETTER = "dead_letter"
+"""The format of letters where they travel as records."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:

@@ -20,7 +20,7 @@ from tailrace.cli._running import job_of
 from tailrace.cli._summary import counted
 from tailrace.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_PARTIAL, EXIT_TERMINATED, UsageError
 from tailrace.homes import Home
-from tailrace.hosts.assembling import Depot, opened_sources, target_of, targets
+from tailrace.hosts.assembling import Depot, asked_for, target_of
 from tailrace.kinds import Surroundings
 from tailrace.model import Item
 from tailrace.receipts import FILE
@@ -38,7 +38,7 @@ _SHOWN = 20
 
 def replay(places: Sequence[str], resolved: Resolved, wanted: Wanted, *, by_reference: bool, dry_run: bool) -> int:
     """Replay the letters of the places; the exit code."""
-    settings, asked = resolved.settings, targets(resolved)
+    settings, asked = resolved.settings, asked_for(resolved, ()).sinks
     given = surroundings(settings)
     words = places or _configured(settings)
     if not words and not any((Depot.place(target, resolved, asked) / FILE).is_file() for target in asked):
@@ -94,7 +94,7 @@ def _homes(words: Sequence[str], depot: Depot) -> Iterator[tuple[Path, Home, Seq
 
 def _pages(words: Sequence[str], given: Surroundings) -> Iterator[Item]:
     """The files and objects at some places. Raises UsageError for what cannot be replaced."""
-    for source in opened_sources(words, given):
+    for source in asked_for(Resolved(settings=given.settings, origins={}), words).opened(given):
         with closing(source):
             for item in source.items():
                 if item.identity.kind not in ("file", "s3") or not item.durable:

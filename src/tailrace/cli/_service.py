@@ -16,7 +16,7 @@ from tailrace.cli._console import output, people, surroundings
 from tailrace.cli._running import job_of
 from tailrace.errors import EXIT_FAILED_CHECK, EXIT_OK, TailraceError, UsageError
 from tailrace.hosts import memory
-from tailrace.hosts.assembling import Depot, opened_sources, targets
+from tailrace.hosts.assembling import Depot, asked_for
 from tailrace.hosts.checking import Finding, findings
 from tailrace.hosts.service import Service
 from tailrace.kinds import Surroundings
@@ -26,16 +26,14 @@ from tailrace.settings import Resolved
 def serve(resolved: Resolved) -> int:
     """Carry until the stop; the exit code."""
     settings = resolved.settings
-    if not settings.sources:
-        raise UsageError(
-            'there is nothing to carry: name sources in the settings, sources = ["sqs:NAME"], or by --sources'
-        )
-    asked, given = targets(resolved), surroundings(settings)
+    if not settings.from_:
+        raise UsageError('there is nothing to carry: name sources in the settings, from = ["sqs:NAME"], or by --from')
+    asked, given = asked_for(resolved, settings.from_), surroundings(settings)
     job = job_of(settings, given, again=False)
     memory.keep()
-    with closing(Depot(resolved, asked, given)) as depot:
+    with closing(Depot(resolved, asked.sinks, given)) as depot:
         service = Service(
-            sources=opened_sources(settings.sources, replace(given, known=depot.known)),
+            sources=asked.opened(replace(given, known=depot.known, notice=lambda text: _say(f"warning: {text}"))),
             crew=depot.crew,
             job=job,
             say=_say,
@@ -67,15 +65,16 @@ def check(resolved: Resolved) -> int:
 
 def _looked_at(resolved: Resolved, given: Surroundings) -> Iterator[Finding]:
     job_of(resolved.settings, given, again=False)
-    for word in resolved.settings.sources:
+    asked = asked_for(resolved, resolved.settings.from_)
+    for origin in asked.sources:
         try:
-            (source,) = opened_sources([word], given)
+            source = origin.opened(given)
         except TailraceError as error:
-            yield Finding(word, good=False, text=str(error))
+            yield Finding(origin.asked, good=False, text=str(error))
         else:
             with closing(source):
-                yield from findings([(word, source)])
-    for target in targets(resolved):
+                yield from findings([(origin.asked, source)])
+    for target in asked.sinks:
         try:
             sink = target.opened(given)()
         except TailraceError as error:

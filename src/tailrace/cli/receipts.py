@@ -11,7 +11,7 @@ from tailrace.errors import UsageError
 
 
 @click.command("receipts", short_help="What has been delivered; --check verifies it, --missing finds what is not.")
-@settings_options("store", *CLOUD)
+@settings_options("store", "state", *CLOUD)
 @click.option("--check", is_flag=True,
               help="Verify every receipt, every file and the number of dead letters; exit 1 if something does not fit.")  # fmt: skip
 @click.option("--missing", metavar="s3://BUCKET/PREFIX",
@@ -37,7 +37,7 @@ from tailrace.errors import UsageError
               help="Show the last N, of what is missing the first N; 0 shows all.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="NDJSON: all of them, one a line.")
 def command(*, check: bool, missing: str | None, limit: int, as_json: bool, **flags: Any) -> int:
-    """List the receipts of a store: what was delivered of each object to each sink, and what became of its lines."""
+    """List the receipts of a store, or of another state: what was delivered of each object to each sink, and what became of its lines."""
     from tailrace.cli import _receipts  # noqa: PLC0415 - not needed for --help
 
     asked = {name: flags.pop(name) for name in ("since", "until", "sink")}
@@ -53,4 +53,4 @@ def command(*, check: bool, missing: str | None, limit: int, as_json: bool, **fl
         raise UsageError(message)
     if check:
         return _receipts.check_all(settings, as_json=as_json)
-    return _receipts.list_all(settings.store, limit, as_json=as_json)
+    return _receipts.list_all(settings, limit, as_json=as_json)

@@ -12,12 +12,12 @@ from tailrace.errors import UsageError
 
 @click.command("run", short_help="Stay, and carry objects as they appear.")
 @click.argument("config_file", metavar="[CONFIG]", required=False)
-@settings_options("sources", "to", "store", "workers", "listen", *READING, *CLOUD)
+@settings_options("from", "to", "store", "state", "workers", "listen", *READING, *CLOUD)
 @click.option("--check", is_flag=True, help="Only look whether sources, sinks and permissions are in place.")
 def command(config_file: str | None, *, check: bool, **flags: Any) -> int:
     """Carry objects from sources to sinks as they appear, until SIGTERM or Ctrl-C.
 
-    CONFIG: a file like tailrace.toml; its `sources` are queues of events (sqs:NAME) and whatever `tailrace ship` takes. An event
+    CONFIG: a file like tailrace.toml; its `from` names queues of events (sqs:NAME) and whatever `tailrace ship` takes. An event
     is acknowledged when every sink has its object. At the stop, workers confirm what they have, and the rest is given back.
     """
     from tailrace.cli._service import check as checked  # noqa: PLC0415 - not needed for --help

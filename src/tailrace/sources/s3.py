@@ -12,7 +12,7 @@ from typing import Any
 from tailrace.clock import Clock
 from tailrace.clouds import failures
 from tailrace.errors import Fatal, TailraceError, UsageError
-from tailrace.kinds import SourceKind, Surroundings
+from tailrace.kinds import NoSettings, SourceKind, Surroundings
 from tailrace.model import Item
 from tailrace.sources._objects import SCHEME, Objects, fatal
 
@@ -76,7 +76,7 @@ def _place(url: str) -> tuple[str, str]:
     return bucket, prefix
 
 
-def _source(words: Sequence[str], given: Surroundings) -> S3:
+def _source(words: Sequence[str], _own: NoSettings, given: Surroundings) -> S3:
     (url,) = words
     _place(url)  # what is wrong with it is told before what may be wrong with the cloud
     return S3(url, given.client("s3"), given.clock)
