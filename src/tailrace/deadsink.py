@@ -19,14 +19,12 @@ from tailrace.clock import Clock
 from tailrace.errors import SourceError
 from tailrace.kernel.layout import TIME
 from tailrace.kernel.names import FORMAT, ID, name_of
-from tailrace.letters import Letter, fields, of_refusal, of_reject
+from tailrace.letters import DEAD_LETTER, Letter, fields, of_refusal, of_reject
 from tailrace.model import ArrowStream, Batch, Counts, Item, RawLines, Refusal, Reject
 from tailrace.ports import Sink
 
 T = TypeVar("T")
 
-DEAD_LETTER = "dead_letter"
-"""The format of letters, as records have one."""
 _LETTERS, _BYTES = 500, 256 << 10
 """So many letters, or about so many bytes of payload, travel together."""
 

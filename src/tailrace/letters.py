@@ -17,6 +17,9 @@ import msgspec
 
 from tailrace.model import Identity, Refusal, Reject, record_id
 
+DEAD_LETTER = "dead_letter"
+"""The format of letters, as records have one."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
