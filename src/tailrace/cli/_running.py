@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from rich.text import Text
 
 from tailrace.cli import _summary
@@ -55,7 +56,7 @@ def ship(words: Sequence[str], resolved: Resolved, *, again: bool, strict: bool,
     """Carry everything to the sinks; the exit code. `flags`: settings of the sources."""
     settings = resolved.settings
     asked = asked_for(resolved, words, **flags)
-    given = surroundings(settings)
+    given = surroundings(msgspec.structs.replace(settings, from_=tuple(words)))
     job = job_of(settings, given, again=again)
     with closing(Depot(resolved, asked.sinks, given)) as depot:
         summary = _run(asked, replace(given, known=depot.known), job, depot.crew, workers=settings.workers)

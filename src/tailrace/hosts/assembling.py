@@ -199,7 +199,7 @@ class Depot:
         self._shared = shared_state(resolved.settings, given, stores)
         self.receipts_at = resolved.settings.state if self._shared else ""
         """The word for where receipts are kept, if not in the folders."""
-        places = [self._place(target, resolved, asked) for target in asked]
+        places = [self.place(target, resolved, asked) for target in asked]
         with ExitStack() as undo:
             undo.callback(self._closing.close)
             for place in () if self._shared else dict.fromkeys(places):
@@ -211,7 +211,8 @@ class Depot:
             undo.pop_all()
 
     @staticmethod
-    def _place(target: Target, resolved: Resolved, asked: Sequence[Target]) -> Path:
+    def place(target: Target, resolved: Resolved, asked: Sequence[Target]) -> Path:
+        """The folder in which the receipts of one of the sinks are kept."""
         settings = resolved.settings
         own = [one.kind.home(one.address, settings) for one in asked if one.kind.home]
         if target.kind.home:
