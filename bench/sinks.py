@@ -221,6 +221,7 @@ def measure(name: str, url: str, lines: int) -> None:
     from tailrace.hosts.memory import keep
 
     keep()
+    os.sched_setaffinity(0, [0])
     work: Work = globals()[name](url, lines)
     times = []
     for _ in range(4):

@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
+from itertools import accumulate
 from typing import Any
 
 import boto3
@@ -13,9 +14,8 @@ from botocore.config import Config
 
 from making import StillClock, alb, batch, item
 from services.strict_logs import KEY, REGION, SECRET, StrictLogs
-from tailrace.errors import Retryable
 from tailrace.kinds import Surroundings
-from tailrace.model import Batch, Flushed, Identity, Item
+from tailrace.model import Batch, Counts, Flushed, Identity, Item, RawLines
 from tailrace.retry import Patience
 from tailrace.settings import Retry, Settings
 from tailrace.sinks.cloudwatch import SINK, CloudwatchSettings, CloudwatchSink
@@ -85,14 +85,26 @@ def batches(content: Sequence[bytes], each: int = 100) -> list[Batch]:
     return [batch(b"".join(content[number : number + each])) for number in range(0, len(content), each)]
 
 
+class Lines:
+    """Records of lines and times of one's own; each begins where the one before has ended, and a newline."""
+
+    def __init__(self, lines: Sequence[bytes], times: Sequence[int] = (), first: int = 100) -> None:
+        ends = list(accumulate(map(len, lines)))
+        offsets = [first + end - len(line) + number for number, (line, end) in enumerate(zip(lines, ends, strict=True))]
+        self._raw = RawLines(memoryview(b"".join(lines)), ends, times or [int(NOW * 1000)] * len(lines), offsets)
+
+    def __len__(self) -> int:
+        return len(self._raw.ends)
+
+    def raw(self) -> RawLines:
+        return self._raw
+
+
+def plain(content: Sequence[bytes], times: Sequence[int] = ()) -> Batch:
+    """A batch of such records."""
+    records: Any = Lines(content, times)
+    return Batch(records, [], Counts(records=len(content)), 0)
+
+
 def logged(key: str, container: str = "bucket") -> Item:
     return Item(Identity("s3", container, key, "1"), io.BytesIO, None, 0.0)
-
-
-def tried(sink: CloudwatchSink) -> Retryable | None:
-    """What one call of flush raises."""
-    try:
-        sink.flush()
-    except Retryable as error:
-        return error
-    return None

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, Protocol
 
 import msgspec
 
+from tailrace.changes import Setup
 from tailrace.clock import Clock
 from tailrace.ports import Sink, Source
 from tailrace.quantities import Secret
@@ -69,7 +70,8 @@ class SinkKind:
     """A kind of sink. Its URL is its name, or its name, a colon and an address.
 
     `form`: how the URL is written. `settings`: its own. `open`: from the address and these settings makes what makes one
-    sink for each thread. `home`: the folder in which such a sink keeps receipts and rejects itself.
+    sink for each thread. `home`: the folder in which such a sink keeps receipts and rejects itself. `setup`: what prepares
+    the other side for records of these formats, if anything does.
     """
 
     form: str
@@ -77,6 +79,7 @@ class SinkKind:
     settings: type[msgspec.Struct] = NoSettings
     open: Callable[[str, Any, Surroundings], Callable[[], Sink]]
     home: Callable[[str, Settings], Path] | None = None
+    setup: Callable[[str, Any, Surroundings, Sequence[Any]], Setup] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from cloud import REGION, served
-from conftest import Run
 from tailrace.clock import SystemClock
 from tailrace.model import Counts, Identity, Totals
 from tailrace.receipts import Receipt
@@ -39,7 +38,7 @@ def there(client: Any) -> dict[str, str]:
     }
 
 
-def test_receipts_are_listed_and_checked(run: Run, client: Any, there: dict[str, str]) -> None:
+def test_receipts_are_listed_and_checked(run: Any, client: Any, there: dict[str, str]) -> None:
     state = DynamodbState.open("receipts", client, SystemClock())
     state.commit(GOOD, ())
     ran = run("receipts", "--state", "dynamodb:receipts", "--json", **there)
@@ -71,6 +70,6 @@ def test_receipts_are_listed_and_checked(run: Run, client: Any, there: dict[str,
         (("ship", "-", "--to", "stdout", "--state", "dynamodb:receipts"), 0, "receipts in dynamodb:receipts"),
     ],
 )
-def test_what_cannot_be_is_told(run: Run, there: dict[str, str], words: tuple[str, ...], code: int, told: str) -> None:
+def test_what_cannot_be_is_told(run: Any, there: dict[str, str], words: tuple[str, ...], code: int, told: str) -> None:
     ran = run(*words, **there)
     assert (ran.code, told in ran.err) == (code, True), ran.err

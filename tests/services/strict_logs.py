@@ -58,6 +58,8 @@ class Fault:
     instead: tuple[int, str, dict[str, str]] | None = None
     after: Callable[[socket.socket, bytes], bool] = lambda _socket, _answer: False
     """Whether it has answered by itself."""
+    unless: Callable[[dict[str, Any]], bool] = lambda _document: False
+    """For which requests it answers all the same."""
     info: dict[str, int] | None = None
     """`rejectedLogEventsInfo` that is told, whatever the events are."""
 
@@ -164,6 +166,14 @@ class StrictLogs:
         self._server.server_close()
         self._thread.join()
 
+    def reset(self) -> None:
+        """Forget everything, as if it were new."""
+        with self._lock:
+            for kept in (self.faults, self.accepted, self.broken, self.called, self.sizes, self.groups, self.retention):
+                kept.clear()
+            self.chance, self.now, self.connections, self.most = (lambda: None), time.time, 0, 0
+            self.secrets = {KEY: SECRET}
+
     def __enter__(self) -> Self:
         return self.start()
 
@@ -201,7 +211,7 @@ class StrictLogs:
             check_names(document)
             events = check_events(document, int(self.now() * 1000))
             fault.before(self, document)
-            if fault.instead:
+            if fault.instead and not fault.unless(document):
                 return fault.instead[0], {"__type": fault.instead[1]}
             return self._taken(document, events, fault)
         except Broken as error:

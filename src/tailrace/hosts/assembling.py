@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tailrace import registry
+from tailrace.changes import Setup
 from tailrace.clouds import client
 from tailrace.deadletters import DeadFolder
 from tailrace.deadsink import DeadSink
 from tailrace.errors import UsageError
 from tailrace.homes import Home
 from tailrace.hosts.states import shared_state
+from tailrace.kernel.layout import Format
 from tailrace.kinds import SinkKind, SourceKind, Surroundings
 from tailrace.ports import DeadLetters, Sink, Source, State
 from tailrace.retry import Patience
@@ -73,6 +75,14 @@ class Target:
         """Makes a sink for each thread. Raises UsageError."""
         own = struct_of(self.kind.settings, self.options, f"sink {self.asked}")
         return self.kind.open(self.address, own, given)
+
+    def setup(self, given: Surroundings, formats: Sequence[Format]) -> Setup:
+        """What prepares the other side for records of these formats. Raises UsageError if nothing does."""
+        own = struct_of(self.kind.settings, self.options, f"sink {self.asked}")
+        if self.kind.setup is None:
+            message = f"{self.name} needs no setup"
+            raise UsageError(message)
+        return self.kind.setup(self.address, own, given, formats)
 
 
 def clients(settings: Settings) -> Callable[[str], Any]:
@@ -189,7 +199,7 @@ class Depot:
         self._shared = shared_state(resolved.settings, given, stores)
         self.receipts_at = resolved.settings.state if self._shared else ""
         """The word for where receipts are kept, if not in the folders."""
-        places = [self._place(target, resolved, asked) for target in asked]
+        places = [self.place(target, resolved, asked) for target in asked]
         with ExitStack() as undo:
             undo.callback(self._closing.close)
             for place in () if self._shared else dict.fromkeys(places):
@@ -201,7 +211,8 @@ class Depot:
             undo.pop_all()
 
     @staticmethod
-    def _place(target: Target, resolved: Resolved, asked: Sequence[Target]) -> Path:
+    def place(target: Target, resolved: Resolved, asked: Sequence[Target]) -> Path:
+        """The folder in which the receipts of one of the sinks are kept."""
         settings = resolved.settings
         own = [one.kind.home(one.address, settings) for one in asked if one.kind.home]
         if target.kind.home:

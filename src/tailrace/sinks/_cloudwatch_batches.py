@@ -140,8 +140,8 @@ class _Open:
 
     def take(self, lot: Lot, begin: int, end: int) -> int:
         """Take some events in; how many bytes they count."""
-        times, messages = lot.times[begin:end], lot.messages[begin:end]
-        self._events += [Event(time, message) for time, message in zip(times, messages, strict=True)]
+        times = lot.times[begin:end]
+        self._events.extend(map(Event, times, lot.messages[begin:end]))
         self._times += times
         self._sources.append((lot.lines, lot.rows[begin:end]))
         size = sum(lot.sizes[begin:end]) + OVERHEAD * (end - begin)
@@ -168,11 +168,11 @@ class Gathering:
 
     def add(self, place: Place, lot: Lot) -> Iterator[Put]:
         """Take events in, each of which fits into a request; the requests that are full now. Exhaust it."""
-        days = {time // DAY_MS for time in lot.times}
-        if len(days) == 1:
-            yield from self._fill((place, days.pop(), lot.retimed), lot)
+        first, last = min(lot.times) // DAY_MS, max(lot.times) // DAY_MS
+        if first == last:
+            yield from self._fill((place, first, lot.retimed), lot)
         else:
-            for day in sorted(days):
+            for day in sorted({time // DAY_MS for time in lot.times}):
                 rows = [row for row, time in enumerate(lot.times) if time // DAY_MS == day]
                 yield from self._fill((place, day, lot.retimed), lot.part(rows))
         while self._size > self._memory:

@@ -1,7 +1,7 @@
 """Records in the shapes that older log processors wrote, for what was built on those.
 
 `record` is the record as the kernel writes it. `elb` has the fields of a Classic Load Balancer's line under the names of
-log processors before; `message` is the line itself with where it came from. docs/shapes.md tells the source of each name.
+log processors before; `message` is the line itself with where it came from. docs/logstash.md tells the source of each name.
 """
 
 from __future__ import annotations
