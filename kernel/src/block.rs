@@ -3,6 +3,8 @@
 //! A record's line lies in a segment: the chunk that was fed, or a copy of what stood across two chunks or was joined
 //! from several lines. Values that the bytes do not hold as they are to be written (a converted time) lie in the arena.
 
+use std::sync::Arc;
+
 use crate::fast::{Bits, Cut, Mask, WINDOW};
 use crate::pool;
 use crate::spec::{Escape, LayoutAt};
@@ -189,6 +191,8 @@ impl<'a> View<'a> {
 
 /// The records of one batch.
 pub struct Block {
+    /// The block from which these records were selected: then its segments are theirs.
+    pub base: Option<Arc<Block>>,
     /// The bytes they lie in.
     pub segments: Vec<Segment>,
     /// Values that are written otherwise than they stand in the bytes.
@@ -206,6 +210,7 @@ pub struct Block {
 impl Default for Block {
     fn default() -> Self {
         Self {
+            base: None,
             segments: Vec::new(),
             arena: Vec::new(),
             rows: pool::rows(),
@@ -221,8 +226,16 @@ impl Block {
     #[inline]
     #[must_use]
     pub fn view(&self, row: &Row) -> View<'_> {
-        let segment = &self.segments[row.segment as usize];
+        let segments = self.base.as_ref().map_or(&self.segments, |base| &base.segments);
+        let segment = &segments[row.segment as usize];
         View { bytes: (*segment.bytes).as_ref(), special: segment.special.bits(), arena: &self.arena }
+    }
+
+    /// The line of a record that was not redacted.
+    #[must_use]
+    pub fn line(&self, row: &Row) -> Line<'_> {
+        let View { bytes, special, .. } = self.view(row);
+        Line { bytes, start: row.text.start(), end: row.text.end(), cut: None, special }
     }
 
     /// Forget the only record that there is.

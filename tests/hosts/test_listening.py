@@ -57,7 +57,7 @@ def test_metrics_need_the_token_where_there_is_one() -> None:
 @pytest.mark.parametrize(
     ("address", "sentence"),
     [
-        ("0.0.0.0:0", "can be reached by others; set listen_token"),
+        ("0.0.0.0:0", "can be reached by others; set a token"),
         ("[::]:0", "can be reached by others"),
         ("example.org:1", "can be reached by others"),
         ("127.0.0.1", "expected HOST:PORT"),

@@ -14,7 +14,7 @@ from tailrace.settings import Resolved, Settings, declared, resolve
 F = TypeVar("F", bound=Callable[..., Any])
 READING = ("format", "log_format", "captures", "schema", "timezone", "reference_time", "kernel")
 CLOUD = ("region", "endpoint_url", "profile")
-_SHOWN = {"to": "SINK", "store": "DIR", "workers": "N", "format": "NAME", "log_format": "STRING", "captures": "REQ,RESP",
+_SHOWN = {"to": "SINK", "store": "DIR", "state": "WHERE", "workers": "N", "format": "NAME", "log_format": "STRING", "captures": "REQ,RESP",
           "timezone": "ZONE", "reference_time": "TIME", "region": "NAME", "endpoint_url": "URL", "profile": "NAME",
           "from": "SOURCE", "listen": "HOST:PORT"}  # fmt: skip
 

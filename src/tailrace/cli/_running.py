@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from rich.text import Text
 
 from tailrace.cli import _summary
@@ -59,23 +60,24 @@ def ship(words: Sequence[str], resolved: Resolved, *, again: bool, strict: bool,
     """Carry everything to the sinks; the exit code. `flags`: settings of the sources."""
     settings = resolved.settings
     asked = asked_for(resolved, words, **flags)
-    given = surroundings(settings)
+    given = surroundings(msgspec.structs.replace(settings, from_=tuple(words)))
     job = job_of(settings, given, again=again)
     with closing(Depot(resolved, asked.sinks, given)) as depot:
         summary = _run(asked, replace(given, known=depot.known), job, depot.crew, workers=settings.workers)
     console = people()
     _summary.tell(console, summary, kept=True)
     console.print(_summary.table(summary))
-    console.print(Text(visible(_places(asked.sinks, depot, summary))), style="dim")
+    console.print(Text(visible(_places(asked.sinks, depot, settings.dead_letters, summary))), style="dim")
     return _summary.exit_code(summary, strict=strict)
 
 
-def _places(asked: Sequence[Target], depot: Depot, summary: Summary) -> str:
-    """Where everything is."""
+def _places(asked: Sequence[Target], depot: Depot, letters: str, summary: Summary) -> str:
+    """Where everything is; `letters`: where dead ones go, if not beside the receipts."""
     folders = [_relative(folder) for folder in depot.folders]
-    rejects = f", rejects in {', '.join(f'{folder}/dead' for folder in folders)}"
-    told = rejects if summary.counts.rejects or summary.truncated else ""
-    return f"to {', '.join(target.asked for target in asked)}; receipts in {', '.join(folders)}{told}"
+    dead = f", dead letters in {letters or ', '.join(f'{folder}/dead' for folder in folders)}"
+    told = dead if summary.counts.rejects or summary.truncated or summary.refused else ""
+    receipts = depot.receipts_at or ", ".join(folders)
+    return f"to {', '.join(target.asked for target in asked)}; receipts in {receipts}{told}"
 
 
 def _relative(folder: Path) -> str:

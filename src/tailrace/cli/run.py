@@ -12,7 +12,7 @@ from tailrace.errors import UsageError
 
 @click.command("run", short_help="Stay, and carry objects as they appear.")
 @click.argument("config_file", metavar="[CONFIG]", required=False)
-@settings_options("from", "to", "store", "workers", "listen", *READING, *CLOUD)
+@settings_options("from", "to", "store", "state", "workers", "listen", *READING, *CLOUD)
 @click.option("--check", is_flag=True, help="Only look whether sources, sinks and permissions are in place.")
 def command(config_file: str | None, *, check: bool, **flags: Any) -> int:
     """Carry objects from sources to sinks as they appear, until SIGTERM or Ctrl-C.

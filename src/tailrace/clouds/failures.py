@@ -25,9 +25,14 @@ _SENTENCES: Final = {
     "AuthFailure": _REFUSED,
     "ExpiredToken": _REFUSED,
     "ExpiredTokenException": _REFUSED,
+    "IncompleteSignature": _REFUSED,
+    "IncompleteSignatureException": _REFUSED,
     "InvalidAccessKeyId": _REFUSED,
     "InvalidClientTokenId": _REFUSED,
+    "InvalidSignatureException": _REFUSED,
     "InvalidToken": _REFUSED,
+    "MissingAuthenticationToken": _REFUSED,
+    "MissingAuthenticationTokenException": _REFUSED,
     "SignatureDoesNotMatch": _REFUSED,
     "TokenRefreshRequired": _REFUSED,
     "UnrecognizedClientException": _REFUSED,
@@ -84,6 +89,16 @@ def fatal(error: Exception, what: str, client: Any) -> Fatal | None:
     code = code_of(error)
     sentence = _SENTENCES.get(code)
     return Fatal(sentence.format(what=what, endpoint=endpoint_of(client), code=code)) if sentence else None
+
+
+def of_bucket(error: Exception, what: str, bucket: str, client: Any) -> Fatal | None:
+    """The same for a call of S3, of which the bucket may be the cause."""
+    code, endpoint = code_of(error), endpoint_of(client)
+    if code == "NoSuchBucket":
+        return Fatal(f"there is no bucket {bucket} at {endpoint}; check its name, the region and the endpoint")
+    if code in {"PermanentRedirect", "AuthorizationHeaderMalformed", "301"}:
+        return Fatal(f"the bucket {bucket} is in another region than {endpoint}; set AWS_REGION to it")
+    return fatal(error, what, client)
 
 
 def endpoint_of(client: Any) -> str:

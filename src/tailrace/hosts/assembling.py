@@ -8,17 +8,24 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tailrace import registry
+from tailrace.changes import Setup
 from tailrace.clouds import client
+from tailrace.deadletters import DeadFolder
+from tailrace.deadsink import DeadSink
 from tailrace.errors import UsageError
 from tailrace.homes import Home
+from tailrace.hosts.states import shared_state
+from tailrace.kernel.layout import Format
 from tailrace.kinds import SinkKind, SourceKind, Surroundings
-from tailrace.ports import Sink, Source, State
+from tailrace.ports import DeadLetters, Sink, Source, State
+from tailrace.retry import Patience
 from tailrace.settings import Resolved, Settings, struct_of
-from tailrace.store.isolating import isolate
-from tailrace.store.opening import Store, open_store
+
+if TYPE_CHECKING:
+    from tailrace.store.opening import Store  # only where a disk is; a Lambda starts without it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +76,14 @@ class Target:
         own = struct_of(self.kind.settings, self.options, f"sink {self.asked}")
         return self.kind.open(self.address, own, given)
 
+    def setup(self, given: Surroundings, formats: Sequence[Format]) -> Setup:
+        """What prepares the other side for records of these formats. Raises UsageError if nothing does."""
+        own = struct_of(self.kind.settings, self.options, f"sink {self.asked}")
+        if self.kind.setup is None:
+            message = f"{self.name} needs no setup"
+            raise UsageError(message)
+        return self.kind.setup(self.address, own, given, formats)
+
 
 def clients(settings: Settings) -> Callable[[str], Any]:
     """Makes clients of a cloud's services as the settings tell."""
@@ -104,7 +119,7 @@ def asked_for(resolved: Resolved, words: Sequence[str], **flags: Any) -> Asked:
     """
     settings = resolved.settings
     found = Asked(
-        sources=list(_origins(words, settings)), sinks=[_target(word, settings) for word in settings.to or ("store",)]
+        sources=list(_origins(words, settings)), sinks=[target_of(word, settings) for word in settings.to or ("store",)]
     )
     return _with_loose(_with_flags(found, flags), resolved.loose)
 
@@ -153,7 +168,8 @@ def _origin(word: str, settings: Settings) -> Origin:
     return Origin(asked=word, words=(url,), kind=registry.source_of(url), options=options)
 
 
-def _target(word: str, settings: Settings) -> Target:
+def target_of(word: str, settings: Settings) -> Target:
+    """The sink that a word means, or a URL, or the name of a table. Raises UsageError."""
     options = dict(settings.sinks.get(word, {}))
     url = str(options.pop("url", word))
     name, _, address = url.partition(":")
@@ -170,24 +186,33 @@ def _homeless(key: str, asked: Asked, takers: Sequence[Origin | Target]) -> str:
 
 
 class Depot:
-    """Where receipts and rejects of a run are kept: one folder for each store, and one for all other sinks."""
+    """Where receipts of a run are kept: one folder for each store, and one for all other sinks.
+
+    Dead letters are kept beside them, unless the settings name another place.
+    """
 
     def __init__(self, resolved: Resolved, asked: Sequence[Target], given: Surroundings) -> None:
         self._closing = ExitStack()
         self._stores: dict[Path, Store] = {}
         self._sinks: dict[Path, list[Callable[[], Sink]]] = {}
-        places = [self._place(target, resolved, asked) for target in asked]
+        stores = [target.asked for target in asked if target.kind.home]
+        self._shared = shared_state(resolved.settings, given, stores)
+        self.receipts_at = resolved.settings.state if self._shared else ""
+        """The word for where receipts are kept, if not in the folders."""
+        places = [self.place(target, resolved, asked) for target in asked]
         with ExitStack() as undo:
             undo.callback(self._closing.close)
-            for place in dict.fromkeys(places):
-                self._stores[place] = self._closing.enter_context(open_store(place, given.clock))
+            for place in () if self._shared else dict.fromkeys(places):
+                self._stores[place] = self._opened(place, given)
             for place, target in zip(places, asked, strict=True):
                 self._sinks.setdefault(place, []).append(target.opened(given))
+            self._dead = self._dead_letters(resolved.settings, given)
             self._refuse_twins(asked)
             undo.pop_all()
 
     @staticmethod
-    def _place(target: Target, resolved: Resolved, asked: Sequence[Target]) -> Path:
+    def place(target: Target, resolved: Resolved, asked: Sequence[Target]) -> Path:
+        """The folder in which the receipts of one of the sinks are kept."""
         settings = resolved.settings
         own = [one.kind.home(one.address, settings) for one in asked if one.kind.home]
         if target.kind.home:
@@ -200,22 +225,63 @@ class Depot:
             message = f"two of the sinks {', '.join(target.asked for target in asked)} are the same; give it once"
             raise UsageError(message)
 
+    def _dead_letters(self, settings: Settings, given: Surroundings) -> Callable[[], DeadLetters] | None:
+        """Makes where one worker's letters go, if that is not beside the receipts. Raises UsageError."""
+        if not settings.dead_letters:
+            return None
+        target = target_of(settings.dead_letters, settings)
+        if target.kind.home:
+            return self._dead_folder(target.kind.home(target.address, settings).absolute(), given)
+        opened = target.opened(given)
+
+        def made() -> DeadLetters:
+            sink = opened()
+            self._closing.callback(sink.close)
+            return DeadSink(sink, given.clock, Patience(settings.retry, given.clock, given.stop.wait).trying)
+
+        return made
+
+    def _dead_folder(self, place: Path, given: Surroundings) -> Callable[[], DeadLetters]:
+        """The folder `dead` of a store, which the run may have open already."""
+        if len(self._stores) > 1:
+            raise UsageError("dead_letters: several stores cannot share a folder for them; leave it out or name a sink")
+        store = self._stores.get(place) or self._opened(place, given)
+        return store.dead_letters
+
+    def _opened(self, place: Path, given: Surroundings) -> Store:
+        from tailrace.store.opening import open_store  # noqa: PLC0415 - only where a disk is
+
+        return self._closing.enter_context(open_store(place, given.clock))
+
     def crew(self) -> list[Home]:
         """What one worker needs for itself."""
+        dead = self._dead and self._dead()
+        if self._shared:
+            return [
+                Home(self._shared, dead or DeadFolder(place), [make() for make in sinks])
+                for place, sinks in self._sinks.items()
+            ]
+        from tailrace.store.isolating import isolate  # noqa: PLC0415 - only where a disk is
+
         return [
-            Home(store.state, store.dead_letters(), [make() for make in self._sinks[place]], partial(isolate, store))
+            Home(
+                store.state,
+                dead or store.dead_letters(),
+                [make() for make in self._sinks[place]],
+                partial(isolate, store),
+            )
             for place, store in self._stores.items()
         ]
 
     @property
     def folders(self) -> list[Path]:
         """The folders in which something is kept."""
-        return list(self._stores)
+        return list(self._sinks)
 
     @property
     def states(self) -> Iterator[State]:
         """Where the receipts are."""
-        return (store.state for store in self._stores.values())
+        return iter([self._shared] if self._shared else [store.state for store in self._stores.values()])
 
     def known(self, kind: str, container: str, key: str) -> list[str]:
         """The etags of an object that have receipts."""
@@ -223,4 +289,6 @@ class Depot:
 
     def close(self) -> None:
         """Let others use the folders."""
+        if self._shared:
+            self._shared.close()
         self._closing.close()

@@ -1,0 +1,289 @@
+//! Which records pass. What conditions mean stands in the reference twin's module `views`.
+
+use std::cmp::Ordering;
+
+use regex::bytes::{Regex, RegexBuilder};
+use serde::Deserialize;
+
+use crate::block::{Block, Row, Span, TimeSource, View};
+use crate::escapes::has_escape;
+use crate::numbers::{float, integer};
+use crate::spec::{Escape, Format, Layout, Plan, Role, Type, Writing, Zone, writings};
+use crate::{times, values};
+
+/// How a field is compared.
+#[derive(Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs)]
+pub enum Operator {
+    #[serde(rename = "present")]
+    Present,
+    #[serde(rename = "absent")]
+    Absent,
+    #[serde(rename = "=")]
+    Equal,
+    #[serde(rename = "!=")]
+    Unequal,
+    #[serde(rename = "<")]
+    Less,
+    #[serde(rename = "<=")]
+    LessOrEqual,
+    #[serde(rename = ">")]
+    Greater,
+    #[serde(rename = ">=")]
+    GreaterOrEqual,
+    #[serde(rename = "~")]
+    Matching,
+    #[serde(rename = "!~")]
+    NotMatching,
+}
+
+impl Operator {
+    /// Whether it holds where its opposite, which is asked of the items, does not hold of any.
+    fn is_negated(self) -> bool {
+        matches!(self, Self::Unequal | Self::NotMatching)
+    }
+
+    /// Whether it, or its opposite, holds of a value that stands so to what it is compared with.
+    fn fits(self, order: Ordering) -> bool {
+        match self {
+            Self::Less => order.is_lt(),
+            Self::LessOrEqual => order.is_le(),
+            Self::Greater => order.is_gt(),
+            Self::GreaterOrEqual => order.is_ge(),
+            _ => order.is_eq(),
+        }
+    }
+}
+
+/// A field, an operator, and a value, as the view names them.
+#[derive(Deserialize)]
+pub struct Condition(String, Operator, String);
+
+/// Groups of conditions.
+pub type Groups = Vec<Vec<Condition>>;
+
+/// Which records pass, for each layout of each format.
+pub struct Filter {
+    formats: Vec<Vec<Rules>>,
+    /// Conditions keep nothing out, what they would keep out is counted.
+    is_counting: bool,
+}
+
+/// What becomes of a record.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Verdict {
+    /// It is among those that pass.
+    pub passes: bool,
+    /// Conditions keep it out, or would.
+    pub is_filtered: bool,
+}
+
+/// The conditions for records of one layout.
+struct Rules {
+    is_routed: bool,
+    includes_all: bool,
+    include: Vec<Vec<Test>>,
+    exclude: Vec<Vec<Test>>,
+    separators: Vec<String>,
+    slots: usize,
+}
+
+struct Test {
+    what: What,
+    operator: Operator,
+    operand: Operand,
+}
+
+/// What is compared.
+enum What {
+    /// No record has it.
+    Nothing,
+    Format(String),
+    Time,
+    TimeSource,
+    Truncated,
+    Invalid,
+    Extra,
+    Value(usize, Writing, Type),
+}
+
+/// What it is compared with.
+struct Operand {
+    text: Vec<u8>,
+    integer: Option<i64>,
+    float: Option<f64>,
+    pattern: Option<Regex>,
+}
+
+impl Filter {
+    /// The filter for the records of a plan: formats by name, conditions.
+    ///
+    /// # Errors
+    /// Says which regular expression cannot be.
+    pub fn new(
+        plan: &Plan,
+        formats: &[String],
+        (include, exclude): (&Groups, &Groups),
+        is_counting: bool,
+    ) -> Result<Self, String> {
+        let rules = |known: &Format, layout: &Layout| {
+            let (writings, separators) = writings(known, layout);
+            let tests = |groups: &Groups| -> Result<Vec<Vec<Test>>, String> {
+                let test = |condition: &Condition| Test::new(plan, known, (layout, &writings), condition);
+                groups.iter().map(|group| group.iter().map(test).collect()).collect()
+            };
+            Ok(Rules {
+                is_routed: formats.is_empty() || formats.contains(&known.name),
+                includes_all: include.is_empty(),
+                include: tests(include)?,
+                exclude: tests(exclude)?,
+                separators,
+                slots: layout.slots(known.columns.len()),
+            })
+        };
+        let of_format = |known: &Format| known.layouts.iter().map(|layout| rules(known, layout)).collect();
+        let formats: Result<_, String> = plan.formats.iter().map(of_format).collect();
+        Ok(Self { formats: formats?, is_counting })
+    }
+
+    /// What becomes of a record, whose bytes are in the view.
+    #[must_use]
+    pub fn verdict(&self, row: &Row, view: View<'_>, block: &Block) -> Verdict {
+        let rules = &self.formats[row.layout.format][row.layout.layout];
+        if !rules.is_routed {
+            return Verdict { passes: false, is_filtered: false };
+        }
+        let record = Record { row, view, slots: block.slots(row, rules.slots), separators: &rules.separators };
+        let holds = |groups: &[Vec<Test>]| groups.iter().any(|group| group.iter().all(|test| record.holds(test)));
+        let is_filtered = !(rules.includes_all || holds(&rules.include)) || holds(&rules.exclude);
+        Verdict { passes: self.is_counting || !is_filtered, is_filtered }
+    }
+}
+
+impl Test {
+    fn new(
+        plan: &Plan,
+        known: &Format,
+        (layout, writings): (&Layout, &[Writing]),
+        Condition(field, operator, value): &Condition,
+    ) -> Result<Self, String> {
+        let names = &plan.names;
+        let what = match known.columns.iter().position(|column| column.names[0] == *field) {
+            _ if *field == names.format[0] => What::Format(known.name.clone()),
+            _ if *field == names.time_source[0] => What::TimeSource,
+            _ if *field == names.truncated[0] => What::Truncated,
+            _ if *field == names.invalid[0] => What::Invalid,
+            _ if *field == names.extra[0] => What::Extra,
+            Some(0) => What::Time,
+            Some(column) => layout.slot_of(column).map_or(What::Nothing, |slot| {
+                What::Value(slot, writings[column], known.columns[column].r#type)
+            }),
+            None => What::Nothing,
+        };
+        let is_pattern = matches!(operator, Operator::Matching | Operator::NotMatching);
+        let pattern = is_pattern.then(|| RegexBuilder::new(value).unicode(false).build()).transpose();
+        let operand = Operand {
+            text: value.clone().into_bytes(),
+            integer: value.parse().ok(),
+            float: value.parse().ok(),
+            pattern: pattern.map_err(|error| format!("{value}: {error}"))?,
+        };
+        Ok(Self { what, operator: *operator, operand })
+    }
+
+    fn fits_text(&self, text: &[u8]) -> bool {
+        match &self.operand.pattern {
+            Some(pattern) => pattern.is_match(text),
+            None => self.operator.fits(text.cmp(&self.operand.text)),
+        }
+    }
+
+    /// `text`: as JSON has it.
+    fn fits_number(&self, text: &[u8], r#type: Type) -> bool {
+        if self.operand.pattern.is_some() {
+            return self.fits_text(text);
+        }
+        let order = match (r#type, self.operand.integer) {
+            (Type::Int | Type::Ints, Some(wanted)) => integer(text).map(|value| value.cmp(&wanted)),
+            _ => float(text).zip(self.operand.float).and_then(|(value, wanted)| value.partial_cmp(&wanted)),
+        };
+        order.is_some_and(|order| self.operator.fits(order))
+    }
+
+    fn fits_time(&self, us: i64) -> bool {
+        self.operand.integer.is_some_and(|wanted| self.operator.fits(us.cmp(&wanted)))
+    }
+}
+
+/// A record that conditions are asked of.
+struct Record<'a> {
+    row: &'a Row,
+    view: View<'a>,
+    slots: &'a [Span],
+    separators: &'a [String],
+}
+
+impl Record<'_> {
+    fn holds(&self, test: &Test) -> bool {
+        match test.operator {
+            Operator::Present => self.is_present(&test.what),
+            Operator::Absent => !self.is_present(&test.what),
+            operator => self.any_fits(test) != operator.is_negated(),
+        }
+    }
+
+    fn is_present(&self, what: &What) -> bool {
+        let row = self.row;
+        match *what {
+            What::Nothing => false,
+            What::Format(_) => true,
+            What::Time => row.time_source != TimeSource::None,
+            What::TimeSource => row.time_source != TimeSource::Own,
+            What::Truncated => row.truncated,
+            What::Invalid => row.invalid.0 < row.invalid.1,
+            What::Extra => row.extra.0 < row.extra.1,
+            What::Value(slot, Writing { role, escape, .. }, _) => {
+                let span = self.slots[slot];
+                span.is_present() && (role != Role::Raw || has_escape(self.view.text(span), escape))
+            }
+        }
+    }
+
+    fn any_fits(&self, test: &Test) -> bool {
+        match test.what {
+            What::Nothing | What::Truncated | What::Invalid | What::Extra => false,
+            What::Format(ref name) => test.fits_text(name.as_bytes()),
+            What::Time => self.row.time_source != TimeSource::None && test.fits_time(self.row.time),
+            What::TimeSource => match self.row.time_source {
+                TimeSource::Own => false,
+                TimeSource::Syslog => test.fits_text(b"syslog"),
+                TimeSource::None => test.fits_text(b"none"),
+            },
+            What::Value(slot, writing, r#type) => {
+                let span = self.slots[slot];
+                span.is_present() && self.value_fits(test, span, writing, r#type)
+            }
+        }
+    }
+
+    fn value_fits(&self, test: &Test, span: Span, Writing { role, escape, separator }: Writing, r#type: Type) -> bool {
+        let (view, text) = (self.view, self.view.text(span));
+        let separator = self.separators.get(separator).map_or("", String::as_str);
+        match role {
+            Role::Number => test.fits_number(text, r#type),
+            Role::Time => times::read_whole(text, &Zone::utc()).is_some_and(|moment| test.fits_time(moment.us)),
+            Role::Text if view.is_plain(span, escape) => test.fits_text(text),
+            Role::Text => test.fits_text(values::decoded(view, span, escape).as_bytes()),
+            Role::Plain | Role::Unused => test.fits_text(values::decoded(view, span, Escape::None).as_bytes()),
+            Role::Raw => values::raw_if_changed(view, span, escape).is_some_and(|raw| test.fits_text(raw.as_bytes())),
+            Role::Texts if text.is_empty() => false,
+            Role::Texts | Role::Captures => {
+                values::texts(text, separator, escape).any(|item| test.fits_text(item.as_bytes()))
+            }
+            Role::Offers => values::offers(text, separator).iter().any(|item| test.fits_text(item.as_bytes())),
+            Role::Numbers => {
+                values::numbers(text, separator).flatten().any(|number| test.fits_number(&number, r#type))
+            }
+        }
+    }
+}
