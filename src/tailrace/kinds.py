@@ -90,7 +90,7 @@ class SourceKind:
 
     `claims`: whether a word of the command line is its own. `fallback`: it takes what no other kind claims, and words that
     follow one another together. `settings`: its own. `open`: makes the source of one word, or of several for a fallback, and
-    of these settings.
+    of these settings. `takes_away`: what is acknowledged is gone from there, so receipts or sinks must have it.
     """
 
     form: str
@@ -99,3 +99,4 @@ class SourceKind:
     settings: type[msgspec.Struct] = NoSettings
     open: Callable[[Sequence[str], Any, Surroundings], Source]
     fallback: bool = False
+    takes_away: bool = False
