@@ -84,9 +84,7 @@ pub fn parts(field: &Field, text: &[u8]) -> Vec<Part> {
             });
             std::iter::once(whole).chain(if is_address { endpoint(text, 1) } else { Vec::new() }).collect()
         }
-        Kind::Text => {
-            (0..field.columns.len()).map(|place| Part { place, escape: field.escape, ..whole }).collect()
-        }
+        Kind::Text => (0..field.columns.len()).map(|place| Part { place, escape: field.escape, ..whole }).collect(),
         Kind::Texts | Kind::Ints | Kind::Captures | Kind::Offers => {
             vec![Part { escape: field.escape, is_list: true, of_number: field.kind == Kind::Ints, ..whole }]
         }
@@ -153,7 +151,11 @@ fn add(all: &mut Vec<Range>, part: Part, field: &Field, text: &[u8], (method, ke
         let by = match method {
             Method::Query => {
                 let values = query_values(item).into_iter();
-                all.extend(values.map(|(start, end)| Range { from: from + start, to: from + end, by: MASKED.to_vec() }));
+                all.extend(values.map(|(start, end)| Range {
+                    from: from + start,
+                    to: from + end,
+                    by: MASKED.to_vec(),
+                }));
                 continue;
             }
             Method::Network => network(item).unwrap_or_else(|| MASKED.to_vec()),

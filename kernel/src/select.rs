@@ -27,7 +27,8 @@ struct Told {
 
 /// How records are seen.
 pub struct View {
-    filter: Option<Filter>,
+    /// Which pass, if not all.
+    pub filter: Option<Arc<Filter>>,
     redaction: Option<Redaction>,
     /// The keys of each schema.
     pub schemas: Vec<Arc<Schema>>,
@@ -53,7 +54,8 @@ impl View {
         let filters = !(told.formats.is_empty() && told.include.is_empty() && told.exclude.is_empty());
         let filter = filters
             .then(|| Filter::new(plan, &told.formats, (&told.include, &told.exclude), told.counted))
-            .transpose()?;
+            .transpose()?
+            .map(Arc::new);
         let redaction = Redaction::new(plan, &told.redact, told.key);
         let naming = Naming { rename: told.rename, constants: told.constants };
         let schemas = (0..plan.names.format.len()).map(|number| Arc::new(Schema::named(plan, number, &naming)));
