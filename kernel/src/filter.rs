@@ -368,22 +368,26 @@ impl Record<'_> {
         }
     }
 
-    fn value_fits(&self, test: &Test, span: Span, Writing { role, escape, separator }: Writing, r#type: Type) -> bool {
-        let (view, text) = (self.view, self.view.text(span));
+    fn value_fits(&self, asked: &Test, span: Span, Writing { role, escape, separator }: Writing, r#type: Type) -> bool {
+        let (source, text) = (self.view, self.view.text(span));
         let separator = self.separators.get(separator).map_or("", String::as_str);
         match role {
-            Role::Number => test.fits_number(text, r#type),
-            Role::Time => times::read_whole(text, &Zone::utc()).is_some_and(|moment| test.fits_time(moment.us)),
-            Role::Text if view.is_plain(span, escape) => test.fits_text(text),
-            Role::Text => test.fits_text(values::decoded(view, span, escape).as_bytes()),
-            Role::Plain | Role::Unused => test.fits_text(values::decoded(view, span, Escape::None).as_bytes()),
-            Role::Raw => values::raw_if_changed(view, span, escape).is_some_and(|raw| test.fits_text(raw.as_bytes())),
+            Role::Number => asked.fits_number(text, r#type),
+            Role::Time => times::read_whole(text, &Zone::utc()).is_some_and(|moment| asked.fits_time(moment.us)),
+            Role::Text if source.is_plain(span, escape) => asked.fits_text(text),
+            Role::Text => asked.fits_text(values::decoded(source, span, escape).as_bytes()),
+            Role::Plain | Role::Unused => asked.fits_text(values::decoded(source, span, Escape::None).as_bytes()),
+            Role::Raw => {
+                values::raw_if_changed(source, span, escape).is_some_and(|raw| asked.fits_text(raw.as_bytes()))
+            }
             Role::Texts if text.is_empty() => false,
             Role::Texts | Role::Captures => {
-                values::texts(text, separator, escape).any(|item| test.fits_text(item.as_bytes()))
+                values::texts(text, separator, escape).any(|item| asked.fits_text(item.as_bytes()))
             }
-            Role::Offers => values::offers(text, separator).iter().any(|item| test.fits_text(item.as_bytes())),
-            Role::Numbers => values::numbers(text, separator).flatten().any(|number| test.fits_number(&number, r#type)),
+            Role::Offers => values::offers(text, separator).iter().any(|item| asked.fits_text(item.as_bytes())),
+            Role::Numbers => {
+                values::numbers(text, separator).flatten().any(|number| asked.fits_number(&number, r#type))
+            }
         }
     }
 }

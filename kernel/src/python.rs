@@ -158,7 +158,7 @@ impl Parser {
             None => None,
         };
         let mask = if self.is_filtered { Some(batch.mask) } else { None };
-        let passing = mask.as_ref().map(|mask| mask.iter().filter(|&&passes| passes == 1).count());
+        let passing = mask.as_ref().map(|mask| mask.iter().map(|&passes| usize::from(passes)).sum());
         let records = Records {
             block: Arc::new(batch.block),
             count: passing.unwrap_or(counts.records as usize),

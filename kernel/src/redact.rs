@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use crate::block::{Block, Line, Row, Span, TimeSource, keep};
+use crate::block::{Block, Line, Row, Span, TimeSource, keep, kept};
 use crate::cells::{Begun, fill};
 use crate::columns::{Cursor, is_tabbed, tabbed};
 use crate::keys::json;
 use crate::objects;
-use crate::parts::{Method, NOTHING, Range, parts, ranges, replaced};
-use crate::spec::{Columns, Escape, Field, Kind, Layout, Objects, Plan, Template, Zone};
+use crate::parts::{Method, NOTHING, Range, parts, ranges, replace, replaced};
+use crate::spec::{Columns, Element, Escape, Field, Kind, Layout, Objects, Plan, Template, Zone};
 use crate::straight::{self, Way};
 use crate::syslog::{self, Header};
 use crate::template::{self, Match};
@@ -184,7 +184,9 @@ impl<'p> Redactor<'p> {
     /// Add the row, now that its values are there.
     fn end(&mut self, row: &Row, line: Line<'_>, begun: Begun, block: &mut Block) {
         let text = line.text();
-        let text = keep(&mut block.arena, &replaced(text, 0, text.len(), &self.edits));
+        let arena = block.arena.len();
+        replace(text, 0, text.len(), &self.edits, &mut block.arena);
+        let text = kept(&block.arena, arena);
         block.invalid[begun.invalid..].sort_by_key(|&(column, _)| column);
         block.rows.push(Row {
             text,
@@ -260,8 +262,12 @@ impl<'p> Redactor<'p> {
                 let mut copied = |span: Span| cells.keep(&before.arena[span.start()..span.end()]);
                 let value = Some(before.slots[slot]).filter(|span| span.is_present()).map(&mut copied);
                 let invalid = invalid.map(&mut copied);
-                value.into_iter().for_each(|span| cells.put(slot, span));
-                invalid.into_iter().for_each(|span| cells.refuse(column, span));
+                if let Some(span) = value {
+                    cells.put(slot, span);
+                }
+                if let Some(span) = invalid {
+                    cells.refuse(column, span);
+                }
                 continue;
             }
             let new = replaced(text, part.from, part.to, changes);
@@ -292,7 +298,7 @@ impl<'p> Redactor<'p> {
             if !self.matches(&line.text()[at..], layout, row.truncated) {
                 continue;
             }
-            let fields = layout.elements.iter().flat_map(|element| element.fields());
+            let fields = layout.elements.iter().flat_map(Element::fields);
             let known = fields
                 .zip(&self.found.texts)
                 .filter_map(|(field, place)| place.map(|(from, to)| Place::of(field, at + from, at + to)));

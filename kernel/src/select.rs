@@ -9,6 +9,7 @@ use crate::block::{Block, Row};
 use crate::filter::{Filter, Groups, Verdict};
 use crate::keys::{Naming, Schema};
 use crate::parts::Method;
+use crate::pool;
 use crate::redact::{Redaction, Redactor};
 use crate::spec::Plan;
 
@@ -68,7 +69,8 @@ impl View {
         let mut redactor = self.redaction.as_ref().map(|redaction| Redactor::new(plan, redaction, reference));
         let mut selected = Selected { block: Block::default(), mask: Vec::new(), filtered: 0 };
         let block = &mut selected.block;
-        block.arena.clone_from(&base.arena);
+        block.arena = pool::arena();
+        block.arena.extend_from_slice(&base.arena);
         block.extra.clone_from(&base.extra);
         block.invalid.clone_from(&base.invalid);
         for row in &base.rows {

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from parsing import ALL, read, kernel_named
+from parsing import ALL, kernel_named, read
 from tailrace.documentation import field_docs
 from tailrace.errors import UsageError
 from tailrace.model import Condition, Reject, View
