@@ -61,10 +61,10 @@ def _plan() -> Plan:
     return Plan(formats=tuple(formats().values()))
 
 
-def batch(content: bytes, of: Item | None = None) -> Batch:
-    """What the parser makes of the content of an item."""
+def batch(content: bytes, of: Item | None = None, offset: int = 0) -> Batch:
+    """What the parser makes of the content of an item, or of its lines from an offset on."""
     identity = (of or item()).identity
-    parser = Parser(_plan(), ItemPlan(reference_us=_REFERENCE_US, identity=identity.token))
+    parser = Parser(_plan(), ItemPlan(reference_us=_REFERENCE_US, identity=identity.token, offset=offset))
     first, last = parser.feed(content), parser.finish()
     assert not len(last.records), "give whole lines"
     counts = Counts()
@@ -82,6 +82,7 @@ def receipt(of: Item, sink: str, batches: Sequence[Batch] = (), *, finished: flo
         item=of.identity,
         sink=sink,
         state="complete",
+        offset=max((each.end for each in batches), default=0),
         parts=1,
         counts=counts,
         totals=Totals(routed=counts.records, accepted=counts.records),

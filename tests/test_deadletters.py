@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from making import batch, item, small_disk
 from tailrace.deadletters import DeadCount, DeadFile, DeadFolder, encode
 from tailrace.errors import Fatal
-from tailrace.model import Identity, Item, Reject, record_id
+from tailrace.model import Identity, Item, Refusal, Reject, record_id
 
 ITEM = item()
 
@@ -99,6 +99,53 @@ def test_a_retry_without_rejects_removes_what_a_crash_left(tmp_path: Path) -> No
     dead.write(ITEM, [], 0)
     dead.flush()
     assert list((tmp_path / "dead").iterdir()) == []
+
+
+def test_what_sinks_refused_stands_in_files_of_their_own(tmp_path: Path) -> None:
+    dead = DeadFolder(tmp_path)
+    refusals = [Refusal(7, "too_old", "grün\n".encode()), Refusal(9, "mapping", b"\xff", "date_parse")]
+    dead.write(ITEM, [reject()], 0)
+    dead.refuse(ITEM, "cloudwatch:one", refusals, 0)
+    dead.refuse(ITEM, "cloudwatch:two", refusals[:1], 0)
+    dead.refuse(ITEM, "store", [], 0)
+    dead.flush()
+    names = sorted(path.name for path in (tmp_path / "dead").iterdir())
+    assert len(names) == 3
+    assert name() in names
+    first, second = letters(
+        tmp_path / "dead" / next(each for each in names if len(letters(tmp_path / "dead" / each)) == 2)
+    )
+    assert (first["sink"], first["offset"], first["reason"], first["payload"]) == (
+        "cloudwatch:one",
+        7,
+        "too_old",
+        "grün\n",
+    )
+    assert (second["payload_base64"], second["detail"], second["length"]) == ("/w==", "date_parse", 1)
+    assert first["_id"] == record_id(ITEM.identity.token, 7)
+    assert first["sha256"] == hashlib.sha256("grün\n".encode()).hexdigest()
+
+
+def test_a_retry_in_which_nothing_is_refused_removes_what_a_crash_left(tmp_path: Path) -> None:
+    dead = DeadFolder(tmp_path)
+    dead.refuse(ITEM, "cloudwatch:one", [Refusal(7, "too_old", b"x")], 0)
+    dead.flush()
+    dead.refuse(ITEM, "cloudwatch:two", [Refusal(7, "too_old", b"x")], 0)
+    dead.refuse(ITEM, "cloudwatch:one", [], 0)
+    dead.flush()
+    (left,) = (tmp_path / "dead").iterdir()
+    assert letters(left)[0]["sink"] == "cloudwatch:two"
+
+
+def test_only_the_letters_of_one_commit_are_kept(tmp_path: Path) -> None:
+    dead = DeadFolder(tmp_path)
+    for start in (0, 10, 1):
+        dead.write(ITEM, [reject()], start)
+        dead.refuse(ITEM, "s", [Refusal(7, "too_old", b"x")], start)
+        dead.flush()
+    dead.keep_only(ITEM, 1)
+    kept = sorted(path.name for path in (tmp_path / "dead").iterdir())
+    assert [each.startswith(name(1)[: -len(".ndjson")]) for each in kept] == [True, True]
 
 
 def test_abandoning_leaves_no_trace(tmp_path: Path) -> None:

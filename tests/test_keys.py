@@ -36,12 +36,32 @@ def test_all_that_a_key_tells() -> None:
             "web",
         ),
         ("123456789012_elasticloadbalancing_us-west-2_my-lb_20180430T1200Z_192.0.2.1_5abc.log", "clb", "my-lb"),
+        # As Eucalyptus writes them, whose region is no region, and into folders of dates without zeros.
+        (
+            "000123456789_elasticloadbalancing_eucalyptus_my-elb-1_20170405T1200Z_10.0.0.7_a1b2c3d4.log",
+            "clb",
+            "my-elb-1",
+        ),
+        # Names that look like something else.
+        ("123456789012_elasticloadbalancing_us-west-2_app_20180430T1200Z_192.0.2.1_5abc.log", "clb", "app"),
+        (
+            "123456789012_elasticloadbalancing_us-west-2_elasticloadbalancing_20180430T1200Z_192.0.2.1_5abc.log",
+            "clb",
+            "elasticloadbalancing",
+        ),
         (f"{ALB.replace('us-east-2', 'us-gov-west-1')}.log.gz", "alb", "my-loadbalancer"),
         (f"{ALB.replace('172.160.001.192', '2001:db8::1')}.log.gz", "alb", "my-loadbalancer"),
     ],
 )
 def test_the_kind_of_log(name: str, format_name: str, balancer: str) -> None:
-    for key in (name, f"{ROOT}/{name}", f"copied/by/hand/{name}"):
+    organisation = f"AWSLogs/o-a1b2c3d4e5/123456789012/elasticloadbalancing/eu-west-1/2026/05/01/{name}"
+    for key in (
+        name,
+        f"{ROOT}/{name}",
+        f"AWSLogs/1/elasticloadbalancing/eucalyptus/2017/4/5/{name}",
+        organisation,
+        f"copied/by/hand/{name}",
+    ):
         told = parse_key(key)
         assert told is not None
         assert (told.format, told.load_balancer) == (format_name, balancer)

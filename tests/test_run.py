@@ -18,7 +18,7 @@ from tailrace.framing import chunks
 from tailrace.homes import Home, Job
 from tailrace.hosts.reading import parsers
 from tailrace.kernel.load import Parser
-from tailrace.model import Batch, Counts, Flushed, Identity, Item, Refusal, Reject, Rendering
+from tailrace.model import Batch, Counts, Flushed, Identity, Item, Refusal, Reject, Rendering, Totals
 from tailrace.receipts import Receipt, imbalances
 from tailrace.retry import Patience
 from tailrace.run import Outcome, deliver
@@ -40,6 +40,7 @@ class Shelf:
     refusals: list[Exception | None] = field(default_factory=list)
     refuse_flush: list[Exception | None] = field(default_factory=list)
     open: list[tuple[int, bytes]] = field(default_factory=list)
+    outcomes: list[Flushed] = field(default_factory=list)
 
     def write(self, _item: Item, batch: Batch, part: int) -> None:
         if self.refusals and (error := self.refusals.pop(0)):
@@ -52,7 +53,7 @@ class Shelf:
             raise error
         self.kept += self.open
         self.open = []
-        return Flushed()
+        return self.outcomes.pop(0) if self.outcomes else Flushed()
 
     def abandon(self) -> None:
         self.open = []
@@ -254,8 +255,66 @@ def test_a_new_sink_gets_what_another_one_has_long_had(bench: Bench) -> None:
     of = item(big(50))
     bench.deliver(of)
     bench.sinks = [bench.sinks[0], Shelf("second")]
-    assert bench.deliver(of).status == "delivered"
+    assert bench.deliver(of).totals == {"second": Totals(50, 50)}
     assert numbers(bench.sinks[1]) == numbers(bench.sinks[0]) == list(range(50))
+
+
+def test_sinks_that_stand_apart_are_told_of_together(bench: Bench) -> None:
+    of = item(big())
+    bench.checkpoint, bench.sinks[0].refusals = 1, [None, None, Fatal("no")]
+    with pytest.raises(Fatal):
+        bench.deliver(of)
+    bench.sinks[0].refusals, bench.sinks = [], [*bench.sinks, Shelf("new")]
+    outcome = bench.deliver(of)
+    assert outcome.counts.records == 600
+    had = bench.sinks[0].kept
+    assert outcome.totals["new"] == Totals(600, 600)
+    assert 0 < outcome.totals["shelf"].accepted < 600
+    assert len(had) > 1
+
+
+def test_what_a_sink_will_never_take_is_dead_lettered_and_accounted_for(bench: Bench) -> None:
+    picky, easy = Shelf("picky"), Shelf("easy")
+    bench.sinks = [picky, easy]
+    refused = [Refusal(0, "too_old", b"one"), Refusal(9, "too_large", b"two")]
+    picky.outcomes = [Flushed(already=3, refusals=refused, unconfirmed=True)]
+    outcome = bench.deliver(item(lines(*range(10)) + JUNK))
+    assert outcome.refused == {("picky", "too_old"): 1, ("picky", "too_large"): 1}
+    assert outcome.totals == {"picky": Totals(10, 5, 3, 2), "easy": Totals(10, 10)}
+    told, other = bench.receipt(item(b""), "picky"), bench.receipt(item(b""), "easy")
+    assert (told.totals, told.state, told.unconfirmed) == (Totals(10, 5, 3, 2), "complete", True)
+    assert (other.totals, other.unconfirmed) == (Totals(10, 10), False)
+    assert bench.letters.refused == {("picky", 0): refused, ("easy", 0): []}
+
+
+def test_each_commit_adds_to_the_account(bench: Bench) -> None:
+    bench.checkpoint = 1
+    bench.sinks[0].outcomes = [Flushed(already=1), Flushed(refusals=[Refusal(200_000, "mapping", b"x")])]
+    bench.deliver(item(big()))
+    assert bench.receipt(item(b"")).totals == Totals(600, 598, 1, 1)
+    starts = sorted(start for _sink, start in bench.letters.refused)
+    assert len(starts) == bench.receipt(item(b"")).parts > 2
+
+
+def test_a_refusal_in_an_unfinished_last_line_stays_beside_the_account(bench: Bench) -> None:
+    content = lines(1) + lines(2).rstrip()
+    bench.sinks[0].outcomes = [Flushed(), Flushed(refusals=[Refusal(len(lines(1)), "too_old", b"x")])]
+    bench.deliver(item(content, grows=True))
+    receipt = bench.receipt(item(b""))
+    assert (receipt.totals, receipt.tail and receipt.tail.totals) == (Totals(1, 1), Totals(1, dead=1))
+    bench.deliver(item(content + b"\n" + lines(3), grows=True))
+    assert bench.receipt(item(b"")).totals == Totals(3, 3)
+
+
+def test_nothing_counts_before_the_letters_are_kept(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full() -> None:
+        raise Fatal("the disk is full")
+
+    bench.sinks[0].outcomes = [Flushed(refusals=[Refusal(0, "too_old", b"x")])]
+    monkeypatch.setattr(bench.letters, "flush", full)
+    with pytest.raises(Fatal):
+        bench.deliver(item(lines(1)))
+    assert bench.state.receipts_of(item(b"").identity) == {}
 
 
 def test_a_sink_is_asked_again_with_growing_pauses(bench: Bench, clock: StillClock) -> None:

@@ -10,7 +10,7 @@ from tailrace.documentation import field_docs
 from tailrace.errors import UsageError
 from tailrace.kinds import NoSettings
 from tailrace.quantities import Duration, Size
-from tailrace.registry import sinks
+from tailrace.registry import sinks, sources
 from tailrace.settings import Resolved, Retry, Settings, keys_of, resolve, struct_of
 
 
@@ -118,7 +118,7 @@ def test_a_sinks_own_settings_refuse_what_they_do_not_know() -> None:
 
 
 def test_every_setting_is_documented() -> None:
-    for kind in (Settings, Retry, *(sink.settings for sink in sinks().values())):
+    for kind in (Settings, Retry, *(each.settings for each in (*sources().values(), *sinks().values()))):
         docs = field_docs(kind)
         missing = [name for name in kind.__struct_fields__ if len(docs.get(name, "")) < 10]
         assert not missing, kind
@@ -144,3 +144,16 @@ def test_durations(text: object, seconds: float) -> None:
 def test_what_is_no_duration(text: object) -> None:
     with pytest.raises(ValueError, match="expected a duration such as"):
         Duration.parse(text)
+
+
+def test_named_sources_and_sinks_in_every_place() -> None:
+    toml = 'from = ["queue"]\n[sources.queue]\nurl = "sqs:events"\nmax = 3\n[sinks.archive]\nurl = "store:x"\n'
+    environ = {"TAILRACE_SOURCES__QUEUE__MAX": "4", "TAILRACE_SINKS__ARCHIVE__LEVEL": "9"}
+    resolved = told(toml=toml, environ=environ, set=["sources.queue.wait=5s"])
+    assert resolved.settings.from_ == ("queue",)
+    assert resolved.settings.sources == {"queue": {"url": "sqs:events", "max": "4", "wait": "5s"}}
+    assert resolved.settings.sinks == {"archive": {"url": "store:x", "level": "9"}}
+    assert resolved.origins["sources.queue.max"] == "TAILRACE_SOURCES__QUEUE__MAX"
+    assert told(environ={"TAILRACE_FROM": "a b"}, toml="").settings.from_ == ("a", "b")
+    with pytest.raises(UsageError, match=r"write \[sources.NAME\] with url = \"...\" and the source's settings"):
+        told(toml="sources.x = 3")

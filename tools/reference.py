@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 import click
 
 from tailrace.cli import group
-from tailrace.documentation import field_docs
 from tailrace.kernel.layout import ALWAYS, Format
+from tailrace.kinds import SinkKind, SourceKind
 from tailrace.registry import formats, sinks, sources
-from tailrace.settings import Settings, keys_of
+from tailrace.settings import Settings, declared
 from tailrace.store.requests import documentation
 
 WRITTEN = "<!-- Written by `make docs` from the code; do not edit. -->\n"
@@ -63,30 +63,32 @@ def _settings() -> Iterator[str]:
     )
     yield from _table(("setting", "default", "meaning"), _rows())
     yield "\n## Sources\n"
-    yield from _table(("written", "what it is"), ((f"`{kind.form}`", kind.about) for kind in sources().values()))
+    yield (
+        "Written as below. Settings of their own are given by `--set KEY=VALUE`, or in `tailrace.toml` as `[sources.NAME]` with"
+        ' `url = "…"`, which is then used by its name: `tailrace ship NAME`, or `from = ["NAME"]` for `tailrace run`.\n'
+    )
+    yield from _kinds(sources().values())
     yield "\n## Sinks\n"
     yield (
         "`--to SINK`, written as below. Settings of their own are given by `--set KEY=VALUE`, or in `tailrace.toml` as"
         ' `[sinks.NAME]` with `url = "…"`, which is then used as `--to NAME`.\n'
     )
-    yield from _table(("written", "what it is"), ((f"`{kind.form}`", kind.about) for kind in sinks().values()))
-    for kind in sinks().values():
-        if own := keys_of(kind.settings):
-            docs = field_docs(kind.settings)
+    yield from _kinds(sinks().values())
+
+
+def _kinds(kinds: Collection[SourceKind | SinkKind]) -> Iterator[str]:
+    yield from _table(("written", "what it is"), ((f"`{kind.form}`", kind.about) for kind in kinds))
+    for kind in kinds:
+        if own := list(declared(kind.settings)):
             yield f"\n### {kind.form}\n"
-            yield from _table(("setting", "meaning"), ((f"`{key}`", docs[key]) for key in own))
+            yield from _table(("setting", "meaning"), ((f"`{each.key}`", each.meaning) for each in own))
 
 
 def _rows() -> Iterator[tuple[str, str, str]]:
     defaults = Settings(workers=1)
-    for key in keys_of(Settings):
-        *path, name = key.split(".")
-        kind, value = Settings, defaults
-        for part in path:
-            value = getattr(value, part)
-            kind = type(value)
-        shown = "processors, at most 4" if key == "workers" else _text(getattr(value, name))
-        yield f"`{key}`", shown, field_docs(kind)[name]
+    for each in declared(Settings):
+        shown = "processors, at most 4" if each.key == "workers" else _text(each.value_in(defaults))
+        yield f"`{each.key}`", shown, each.meaning
 
 
 def _text(value: object) -> str:

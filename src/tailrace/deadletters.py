@@ -1,24 +1,17 @@
-"""Dead letters: rejects and refusals as NDJSON, one JSON object each, with where they stood and why they were not delivered.
-
-The payload is text where it is valid UTF-8, else it stands as base64 under `payload_base64`; a key that is no valid
-UTF-8 likewise. At most the first 64 KiB of a reject are kept; `length` and `sha256` are of all of it. A refusal is a record
-that a sink never takes: `sink` tells which, and the payload is the whole line.
-"""
+"""Dead letters: where rejects and refusals are kept, one JSON object a line; `letters.py` tells what it holds."""
 
 from __future__ import annotations
 
 import os
-from base64 import b64encode
 from collections.abc import Sequence
 from contextlib import suppress
-from hashlib import blake2b, sha256
+from hashlib import blake2b
 from pathlib import Path
 from typing import BinaryIO
 
-import msgspec
-
 from tailrace.disk import publish, writing
-from tailrace.model import Identity, Item, Refusal, Reject, record_id
+from tailrace.letters import encoded, of_refusal, of_reject
+from tailrace.model import Identity, Item, Refusal, Reject
 
 
 class DeadFolder:
@@ -37,12 +30,12 @@ class DeadFolder:
 
     def write(self, item: Item, rejects: Sequence[Reject], start: int) -> None:
         """Keep the rejects of one item. Raises Fatal if the disk does not take them."""
-        self._keep(_commit_of(item, start), "", [encode(item.identity, reject) for reject in rejects])
+        self._keep(_commit_of(item, start), "", [encode(item.identity, reject, item.modified) for reject in rejects])
 
     def refuse(self, item: Item, sink: str, refusals: Sequence[Refusal], start: int) -> None:
         """Keep what a sink refused. Raises Fatal if the disk does not take it."""
         by_sink = f"-{blake2b(sink.encode('utf-8', 'surrogateescape'), digest_size=4).hexdigest()}"
-        letters = [encode_refusal(item.identity, sink, refusal) for refusal in refusals]
+        letters = [encode_refusal(item.identity, sink, refusal, item.modified) for refusal in refusals]
         self._keep(_commit_of(item, start), by_sink, letters)
 
     def _keep(self, commit: str, part: str, letters: Sequence[bytes]) -> None:
@@ -106,13 +99,13 @@ class DeadFile:
         """Keep the rejects of one item. Raises Fatal if the disk does not take them."""
         with writing(self._file.name):
             for reject in rejects:
-                self._file.write(encode(item.identity, reject))
+                self._file.write(encode(item.identity, reject, item.modified))
 
     def refuse(self, item: Item, sink: str, refusals: Sequence[Refusal], start: int) -> None:  # noqa: ARG002
         """Keep what a sink refused. Raises Fatal if the disk does not take it."""
         with writing(self._file.name):
             for refusal in refusals:
-                self._file.write(encode_refusal(item.identity, sink, refusal))
+                self._file.write(encode_refusal(item.identity, sink, refusal, item.modified))
 
     def flush(self) -> None:
         """Hand over what was written. Raises Fatal if the disk does not take it."""
@@ -159,49 +152,11 @@ class DeadCount:
         """Nothing to do: no letter is kept."""
 
 
-def encode(item: Identity, reject: Reject) -> bytes:
+def encode(item: Identity, reject: Reject, modified: float | None = None) -> bytes:
     """A reject as one line of JSON."""
-    letter = {
-        "_id": record_id(item.token, reject.offset),
-        "item": described(item),
-        "offset": reject.offset,
-        "lines": reject.lines,
-        "reason": reject.reason,
-        "length": reject.length,
-        "sha256": reject.sha256,
-        **_text_or_base64("payload", reject.payload),
-    }
-    return msgspec.json.encode(letter) + b"\n"
+    return encoded(of_reject(item, reject, modified))
 
 
-def encode_refusal(item: Identity, sink: str, refusal: Refusal) -> bytes:
+def encode_refusal(item: Identity, sink: str, refusal: Refusal, modified: float | None = None) -> bytes:
     """A record that a sink refused as one line of JSON."""
-    letter = {
-        "_id": record_id(item.token, refusal.offset),
-        "item": described(item),
-        "offset": refusal.offset,
-        "sink": sink,
-        "reason": refusal.reason,
-        **({"detail": refusal.detail} if refusal.detail else {}),
-        "length": len(refusal.payload),
-        "sha256": sha256(refusal.payload).hexdigest(),
-        **_text_or_base64("payload", refusal.payload),
-    }
-    return msgspec.json.encode(letter) + b"\n"
-
-
-def described(item: Identity) -> dict[str, str]:
-    """An item for JSON, where the bytes of a name that is no UTF-8 stand as base64."""
-    return {
-        "kind": item.kind,
-        **_text_or_base64("container", item.container.encode("utf-8", "surrogateescape")),
-        **_text_or_base64("key", item.key.encode("utf-8", "surrogateescape")),
-        "etag": item.etag,
-    }
-
-
-def _text_or_base64(name: str, data: bytes) -> dict[str, str]:
-    try:
-        return {name: data.decode()}
-    except UnicodeDecodeError:
-        return {f"{name}_base64": b64encode(data).decode("ascii")}
+    return encoded(of_refusal(item, sink, refusal, modified))

@@ -5,6 +5,7 @@
     │   └── MissingExtra       an optional library is not installed (exit 2)
     ├── SourceError            one item cannot be read now; it is given back (exit 4)
     │   └── Gone               the item no longer exists; recorded and acknowledged
+    │       └── Superseded     another one is there in its place, which is announced by itself
     ├── Retryable              a sink or source asks to try again (the loop does)
     └── Fatal                  credentials, configuration, permission, full disk: stop, nothing acked (exit 3)
 
@@ -49,6 +50,10 @@ class SourceError(TailraceError):
 
 class Gone(SourceError):
     """The item was announced but does not exist any more."""
+
+
+class Superseded(Gone):
+    """What was announced was replaced before it was read; what is there now is announced by itself."""
 
 
 class Retryable(TailraceError):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+import os
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
@@ -10,6 +11,7 @@ from typing import Any, BinaryIO, Protocol
 
 import msgspec
 
+from tailrace.changes import Setup
 from tailrace.clock import Clock
 from tailrace.ports import Sink, Source
 from tailrace.quantities import Secret
@@ -27,6 +29,10 @@ Known = Callable[[str, str, str], Sequence[str]]
 """The etags of a kind, container and key that have receipts, the latest first."""
 
 
+def unheard(_message: str) -> None:
+    """What is said where nobody listens."""
+
+
 def nothing_known(_kind: str, _container: str, _key: str) -> Sequence[str]:
     """What is known where no receipts are kept."""
     return ()
@@ -38,7 +44,8 @@ class Surroundings:
 
     `stdin` and `stdout`: the process's streams, `stdout` as a file descriptor. `client`: makes the client of a cloud's
     service, by the service's name. `vault`: reads secrets. `known`: what has been delivered. `outputs`: device and inode of the files that the
-    run writes, which must not be read. `stop`: set when the process is to end; a source that waits for more gives none then.
+    run writes, which must not be read. `environ`: the process's environment. `notice`: is told, by any thread, in a sentence,
+    what is wrong and stops nothing. `stop`: set when the process is to end; a source that waits for more gives none then.
     """
 
     settings: Settings
@@ -49,11 +56,13 @@ class Surroundings:
     vault: Vault
     known: Known = field(default=nothing_known)
     outputs: Collection[tuple[int, int]] = ()
+    notice: Callable[[str], None] = unheard
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     stop: Event = field(default_factory=Event)
 
 
 class NoSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A sink without settings of its own."""
+    """A source or sink without settings of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +70,8 @@ class SinkKind:
     """A kind of sink. Its URL is its name, or its name, a colon and an address.
 
     `form`: how the URL is written. `settings`: its own. `open`: from the address and these settings makes what makes one
-    sink for each thread. `home`: the folder in which such a sink keeps receipts and rejects itself.
+    sink for each thread. `home`: the folder in which such a sink keeps receipts and rejects itself. `setup`: what prepares
+    the other side for records of these formats, if anything does.
     """
 
     form: str
@@ -69,6 +79,7 @@ class SinkKind:
     settings: type[msgspec.Struct] = NoSettings
     open: Callable[[str, Any, Surroundings], Callable[[], Sink]]
     home: Callable[[str, Settings], Path] | None = None
+    setup: Callable[[str, Any, Surroundings, Sequence[Any]], Setup] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,11 +87,13 @@ class SourceKind:
     """A kind of source.
 
     `claims`: whether a word of the command line is its own. `fallback`: it takes what no other kind claims, and words that
-    follow one another together. `open`: makes the source of one word, or of several for a fallback.
+    follow one another together. `settings`: its own. `open`: makes the source of one word, or of several for a fallback, and
+    of these settings.
     """
 
     form: str
     about: str
     claims: Callable[[str], bool]
-    open: Callable[[Sequence[str], Surroundings], Source]
+    settings: type[msgspec.Struct] = NoSettings
+    open: Callable[[Sequence[str], Any, Surroundings], Source]
     fallback: bool = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from tailrace.model import Batch, Flushed, Identity, Item, Refusal, Reject, Rendering, StoredFile
 from tailrace.receipts import Receipt
@@ -58,6 +58,14 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Let go of everything. May be called twice."""
+
+
+@runtime_checkable
+class Checkable(Protocol):
+    """A source, sink or state that can look whether it would work."""
+
+    def check(self) -> str:
+        """What was found to be in place, in a few words; nothing is moved. Raises TailraceError with the remedy."""
 
 
 class DeadLetters(Protocol):

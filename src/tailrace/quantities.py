@@ -74,7 +74,7 @@ class Secret:
 
     def __repr__(self) -> str:
         """As it is shown wherever it is shown."""
-        return "***"
+        return "***" if self.told else ""
 
 
 def _parsed(value: Any, units: Mapping[str, float], wanted: str) -> float:

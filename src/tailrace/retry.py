@@ -21,13 +21,15 @@ T = TypeVar("T")
 class Patience:
     """How to try again: the settings, and what tells the time.
 
-    `wait` pauses for so many seconds and tells whether to give up because the process is to stop.
+    `wait` pauses for so many seconds and tells whether to give up because the process is to stop. `retried` is told of
+    each call that is made again.
     """
 
     policy: Retry
     clock: Clock
     wait: Callable[[float], bool]
     chance: Callable[[], float] = random.random
+    retried: Callable[[], None] = lambda: None
 
     def trying(self, call: Callable[[], T]) -> T:
         """What the call returns. Raises its Retryable when the deadline would pass or the process is to stop."""
@@ -40,4 +42,5 @@ class Patience:
                 pause = self.chance() * limit if error.after is None else error.after
                 if self.clock.monotonic() + pause > deadline or self.wait(pause):
                     raise
+                self.retried()
             limit = min(limit * 2, self.policy.longest_pause)

@@ -19,7 +19,7 @@ from tailrace.errors import Gone, Retryable, SourceError
 from tailrace.framing import Corrupt, chunks
 from tailrace.homes import LEASE_S, Home, Job, Lane, Visit
 from tailrace.kernel.load import Parser
-from tailrace.model import Batch, Counts, Item, Reject
+from tailrace.model import Batch, Counts, Item, Reject, Totals
 from tailrace.receipts import Pending, Share
 
 T = TypeVar("T")
@@ -40,16 +40,27 @@ class Outcome:
     """What became of an item, and what was read of it now.
 
     `skipped`: every sink had it already. `held`: somebody else is at work on it. `stopped`: confirmed up to where the
-    stop came. `gone`: it does not exist any more. `reasons`: of rejects; `refused`: of what sinks will never take.
+    stop came. `gone`: it does not exist any more. `reasons`: of rejects. `totals`: what became of records, by sink; `refused`: by sink and reason.
     `content`: bytes read, decompressed.
     """
 
     status: Literal["delivered", "skipped", "held", "stopped", "gone"]
     counts: Counts = field(default_factory=Counts)
     reasons: Counter[str] = field(default_factory=Counter)
-    refused: Counter[str] = field(default_factory=Counter)
+    totals: dict[str, Totals] = field(default_factory=dict)
+    refused: Counter[tuple[str, str]] = field(default_factory=Counter)
     content: int = 0
     truncated: str = ""
+
+    def add(self, sink: str, share: Share) -> None:
+        """Take in what a sink has had."""
+        self.totals[sink] = self.totals.get(sink, Totals()) + share.totals
+        self.refused.update((sink, refusal.reason) for refusal in share.flushed.refusals)
+
+    def followed_by(self, later: Outcome) -> Outcome:
+        """Both readings as one: in the later one is nothing that was not in the first, but for what other sinks had of it."""
+        told = later if self.status == "skipped" or later.status != "delivered" else self
+        return replace(told, totals=self.totals | later.totals, refused=self.refused + later.refused)
 
 
 def deliver(item: Item, homes: Sequence[Home], job: Job, watch: Watch) -> Outcome:
@@ -68,8 +79,7 @@ def deliver(item: Item, homes: Sequence[Home], job: Job, watch: Watch) -> Outcom
         outcome = Outcome("skipped")
         for _offset, together in groupby(lanes, key=_offset_of):
             read = _Reading(item, list(together), visits, job, watch).run()
-            # In a later reading is nothing that was not in the first one.
-            outcome = read if outcome.status == "skipped" or read.status != "delivered" else outcome
+            outcome = outcome.followed_by(read)
         for lane in lanes:
             if lane.error:
                 raise lane.error
@@ -195,10 +205,11 @@ class _Reading:
             if flushed is not None:
                 lane.visit.refuse(lane.sink, flushed.refusals, self._start)
                 shares.append((lane, Share(lane.offered, flushed)))
-                self._outcome.refused.update(refusal.reason for refusal in flushed.refusals)
                 lane.offered = 0
         for visit in self._visits:
             self._job.patience.trying(visit.flush)
+        for lane, share in shares:
+            self._outcome.add(lane.sink.name, share)
         return shares
 
     def _open_lanes(self) -> list[Lane]:

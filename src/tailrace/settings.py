@@ -11,16 +11,21 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import reduce
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
+from tailrace.documentation import field_docs
 from tailrace.errors import UsageError
-from tailrace.quantities import Duration, Size
+from tailrace.quantities import Duration, Secret, Size
 
 PREFIX = "TAILRACE_"
 CONFIG = "tailrace.toml"
+TABLES = ("sources", "sinks")
+"""Settings that are tables by name."""
 _TYPES = {"int": "a whole number", "str": "text", "array": "a list of texts"}
 """How people call what TOML's values are."""
 S = TypeVar("S", bound=msgspec.Struct)
@@ -41,15 +46,35 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """The limit that the pause between two tries does not pass."""
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Lambda(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What concerns the Lambda handler only."""
+
+    continuation_queue: str = ""
+    """URL of the SQS queue through which an object that takes longer than one invocation is continued; it must call the same
+    function, and `state` must be dynamodb:TABLE."""
+    margin: Duration = Duration(30)
+    """So long before the end of an invocation its work stops, to be confirmed and continued; never more than a third of the time
+    there is. When two thirds of it are left, nothing is tried again."""
+    metrics_namespace: str = "Tailrace"
+    """Namespace of the metrics in CloudWatch; empty for none."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"from_": "from"}):
     """The settings of a run."""
 
-    sources: tuple[str, ...] = ()
-    """Where logs come from, for `tailrace run`: sources as they are written for `tailrace ship`, and queues of events."""
+    from_: tuple[str, ...] = ()
+    """Where logs come from, for `tailrace run`: a source as it is written for `tailrace ship`, a queue of events, or the name of
+    a [sources.NAME] table."""
     to: tuple[str, ...] = ()
     """Where records go: a sink as one word or URL, or the name of a [sinks.NAME] table; the local store if not given."""
     store: str = "tailrace-store"
     """Folder of the local store: records, receipts and dead letters."""
+    state: str = ""
+    """Where receipts are kept of what goes to other sinks than the local store: sqlite (in the folder of the store, as if not
+    given), dynamodb:TABLE (for several machines, and Lambda), or memory (gone with the process)."""
+    state_retention: Duration = Duration(0)
+    """So long after an object was delivered its receipt may be removed from dynamodb:TABLE, by the table's time to live; 0 keeps
+    it for ever."""
     dead_letters: str = ""
     """Where rejects go, and records that a sink will never take: a sink as one word or URL, or a [sinks.NAME]; if not given,
     the folder `dead` beside the receipts."""
@@ -69,6 +94,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """How many objects are carried at a time; one for each processor, up to four, if not given."""
     checkpoint: Size = Size(256 << 20)
     """After so many decompressed bytes of an object what was delivered is confirmed, so that it is never read again."""
+    listen: str = "127.0.0.1:9464"
+    """Where `tailrace run` tells whether it lives and is ready, and its metrics (Prometheus); empty for nowhere."""
+    listen_token: Secret = Secret("")
+    """Who asks for metrics must send this as a bearer token; needed where others than this machine can ask."""
     region: str = ""
     """Region of the cloud, where its configuration does not tell."""
     endpoint_url: str = ""
@@ -79,15 +108,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Which parser reads: the native kernel, its reference twin in Python, or the native one where it is installed."""
     retry: Retry = Retry()
     """What to do when a sink says: not now."""
+    awslambda: Lambda = Lambda()
+    """What concerns the Lambda handler only."""
+    sources: dict[str, dict[str, Any]] = {}
+    """Named sources: `url`, and the settings of that kind of source (see `tailrace settings`)."""
     sinks: dict[str, dict[str, Any]] = {}
     """Named sinks: `url`, and the settings of that kind of sink (see `tailrace settings`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolved:
-    """Settings, where each of those that were set comes from, and those that must belong to a sink.
+    """Settings, where each of those that were set comes from, and those that must belong to a source or sink.
 
-    `loose`: values of `--set` whose key is no setting of the run; the sink that takes it is not known yet.
+    `loose`: values of `--set` whose key is no setting of the run; the source or sink that takes it is not known yet.
     """
 
     settings: Settings
@@ -97,6 +130,31 @@ class Resolved:
     """Variables of the environment that look like settings but are none."""
 
 
+class Document(NamedTuple):
+    """Settings in TOML that are not in a file: where they come from, and their text."""
+
+    origin: str
+    text: str
+
+
+class Declared(NamedTuple):
+    """A setting: its key, the attributes that lead to it, its type, and the class that declares and documents it."""
+
+    key: str
+    path: tuple[str, ...]
+    type: Any
+    owner: type[msgspec.Struct]
+
+    def value_in(self, settings: msgspec.Struct) -> Any:
+        """Its value."""
+        return reduce(getattr, self.path, settings)
+
+    @property
+    def meaning(self) -> str:
+        """Its documentation, in one line."""
+        return field_docs(self.owner)[self.path[-1]].replace("\n", " ")
+
+
 @dataclass(frozen=True, slots=True)
 class _Value:
     value: Any
@@ -104,7 +162,10 @@ class _Value:
 
 
 def resolve(
-    flags: Mapping[str, Any], assignments: Sequence[str], environ: Mapping[str, str], config: Path | None = None
+    flags: Mapping[str, Any],
+    assignments: Sequence[str],
+    environ: Mapping[str, str],
+    config: Path | Document | None = None,
 ) -> Resolved:
     """The settings of a run. `flags` by key of the setting; `assignments` as given to `--set`.
 
@@ -128,7 +189,7 @@ def resolve(
 
 
 def struct_of(kind: type[S], values: Mapping[str, Any], origin: str) -> S:
-    """A sink's own settings. Raises UsageError that names the origin, the key, and the remedy."""
+    """The own settings of a source or sink. Raises UsageError that names the origin, the key, and the remedy."""
     return _built(kind, {key: _Value(value, origin) for key, value in values.items()})
 
 
@@ -139,18 +200,19 @@ def _config(environ: Mapping[str, str]) -> Path | None:
     return Path(CONFIG) if Path(CONFIG).is_file() else None
 
 
-def _from_file(path: Path | None) -> dict[str, _Value]:
-    if path is None:
+def _from_file(config: Path | Document | None) -> dict[str, _Value]:
+    if config is None:
         return {}
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        origin, text = config if isinstance(config, Document) else (str(config), config.read_text(encoding="utf-8"))
+        document = tomllib.loads(text)
     except OSError as error:
-        message = f"cannot read the settings in {path}: {error.strerror}"
+        message = f"cannot read the settings in {config}: {error.strerror}"
         raise UsageError(message) from error
     except ValueError as error:
-        message = f"{path} is no valid TOML: {error}"
+        message = f"{config.origin if isinstance(config, Document) else config} is no valid TOML: {error}"
         raise UsageError(message) from error
-    return {key: _Value(value, str(path)) for key, value in _flat(document)}
+    return {key: _Value(value, origin) for key, value in _flat(document)}
 
 
 def _flat(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -194,34 +256,36 @@ def _from_assignments(assignments: Sequence[str]) -> tuple[dict[str, _Value], di
 
 def _is_known(key: str) -> bool:
     match key.split("."):
-        case ["sinks", _, _]:
+        case [room, _, _] if room in TABLES:
             return True
-        case ["sinks", *_]:
+        case [room, *_] if room in TABLES:
             return False
     return key in keys_of(Settings)
 
 
 def keys_of(kind: type[msgspec.Struct]) -> list[str]:
     """The keys of settings, those of nested ones behind a dot."""
-    return [key for key, _type in _leaves(kind)]
+    return [each.key for each in declared(kind)]
 
 
-def _leaves(kind: type[msgspec.Struct], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def declared(kind: type[msgspec.Struct], prefix: str = "", path: tuple[str, ...] = ()) -> Iterator[Declared]:
+    """All that can be set, but for what named sources and sinks have."""
     for info in msgspec.structs.fields(kind):
+        key, here = f"{prefix}{info.encode_name}", (*path, info.name)
         if isinstance(info.type, type) and issubclass(info.type, msgspec.Struct):
-            yield from _leaves(info.type, f"{prefix}{info.name}.")
-        elif info.name != "sinks":
-            yield f"{prefix}{info.name}", info.type
+            yield from declared(info.type, f"{key}.", here)
+        elif info.name not in TABLES or kind is not Settings:
+            yield Declared(key, here, info.type, kind)
 
 
 def _built(kind: type[S], found: Mapping[str, _Value]) -> S:
     """The struct with these values, each converted by itself so that an error can tell where it came from."""
-    types = dict(_leaves(kind))
+    types = {each.key: each.type for each in declared(kind)}
     document: dict[str, Any] = {}
     for key, value in found.items():
         *path, name = key.split(".")
-        if path[:1] == ["sinks"] and kind is Settings:
-            converted = _of_named_sink(key, path, value)
+        if path and path[0] in TABLES and kind is Settings:
+            converted = _of_named(key, path, value)
         elif key not in types:
             raise UsageError(_unknown(key, value.origin, types))
         else:
@@ -233,10 +297,11 @@ def _built(kind: type[S], found: Mapping[str, _Value]) -> S:
     return msgspec.convert(document, kind, dec_hook=_as_is)
 
 
-def _of_named_sink(key: str, path: Sequence[str], value: _Value) -> Any:
+def _of_named(key: str, path: Sequence[str], value: _Value) -> Any:
     if len(path) == 2:  # noqa: PLR2004 - sinks.NAME
         return value.value
-    message = f'{value.origin}: {key} cannot be; write [sinks.NAME] with url = "..." and the sink\'s settings'
+    room = path[0]
+    message = f'{value.origin}: {key} cannot be; write [{room}.NAME] with url = "..." and the {room[:-1]}\'s settings'
     raise UsageError(message)
 
 
@@ -270,13 +335,26 @@ def _as_is(wanted: Any, given: Any) -> Any:
 
 def _told(error: msgspec.ValidationError, given: Any, wanted: Any) -> str:
     text = str(error)
-    if get_origin(wanted) is Literal:
-        return f"expected one of {', '.join(get_args(wanted))}, not {given!r}"
+    if choices := _choices(wanted):
+        return f"expected one of {', '.join(choices)}, not {given!r}"
     if text.startswith("Expected `int`, got "):
         return f"expected a whole number, not {given!r}"
     for name, words in _TYPES.items():
         text = text.replace(f"`{name}`", words)
     return text[:1].lower() + text[1:].replace("`", "")
+
+
+def _choices(wanted: Any) -> list[str]:
+    """The values that there are, where there are few."""
+    if wanted is bool:
+        return ["true", "false"]
+    if get_origin(wanted) is Literal:
+        return list(get_args(wanted))
+    return (
+        [value for each in get_args(wanted) for value in _choices(each)]
+        if get_origin(wanted) in (Union, UnionType)
+        else []
+    )
 
 
 def _unknown(key: str, origin: str, keys: Iterable[str]) -> str:

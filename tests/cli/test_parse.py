@@ -142,7 +142,7 @@ def test_what_was_readable_of_broken_data_is_delivered(run: Run, tmp_path: Path)
         (["--reference-time", "noon"], "expected a time such as"),
         (["--schema", "xml"], "'xml' is not one of 'aws', 'ecs', 'otel'"),
         (["--formt", "alb"], "No such option '--formt'"),
-        (["--set", "speed=11"], "--set speed: there is no such setting"),
+        (["--set", "speed=11"], "--set speed: neither the command nor a source it reads has such a setting"),
         (["--set", "speed"], "--set speed: write KEY=VALUE"),
         (["--set", "schema=xml"], "--set: schema: expected one of aws, ecs, otel, not 'xml'"),
         (["--config", "none.toml"], "cannot read the settings in none.toml: No such file or directory"),

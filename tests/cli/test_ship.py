@@ -115,10 +115,10 @@ def test_a_file_that_grew_is_continued(run: Run, tmp_path: Path) -> None:
     [
         ([], 2, "Missing argument 'SOURCE...'"),
         (["nothing"], 2, "there is no file nothing"),
-        (["a.log", "--to", "kafka:topic"], 2, "no sink is called 'kafka'; there are: stdout, store"),
+        (["a.log", "--to", "kafka:topic"], 2, "no sink is called 'kafka'; there are: cloudwatch, "),
         (["a.log", "--to", "stdout:x"], 2, "stdout takes no address"),
         (["a.log", "--to", "store:x", "--to", "store:./x"], 2, "are the same; give it once"),
-        (["a.log", "--set", "colour=red"], 2, "--set colour: neither the run nor a sink it delivers to"),
+        (["a.log", "--set", "colour=red"], 2, "--set colour: neither the run nor a source or sink of it"),
         (["a.log", "--set", "sinks.x.y.z=1"], 2, "there is no setting sinks.x.y.z"),
         (["a.log", "--workers", "none"], 2, "--workers: expected a whole number, not 'none'"),
         (["a.log", "--workers", "0"], 2, "--workers: expected a whole number >= 1"),

@@ -110,3 +110,11 @@ def test_nothing_heavy_is_imported_before_it_is_used() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_the_region_is_found_where_other_tools_of_aws_find_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_REGION", "eu-north-1")
+    assert client("logs").meta.endpoint_url == "https://logs.eu-north-1.amazonaws.com"
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-3")
+    assert client("logs").meta.region_name == "eu-west-3"
+    assert client("logs", region="eu-central-1").meta.region_name == "eu-central-1"

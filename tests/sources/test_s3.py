@@ -29,7 +29,7 @@ from breaking import (
 from making import StillClock
 from tailrace.errors import Gone, SourceError, UsageError
 from tailrace.framing import chunks
-from tailrace.sources._resuming import Remote, Resuming
+from tailrace.sources._resuming import Part, Remote, Resuming
 from tailrace.sources.s3 import S3
 
 
@@ -273,7 +273,7 @@ def test_the_stream_behaves_as_a_file(bucket: Bucket) -> None:
 def test_closing_and_going_elsewhere_let_go_of_the_connection(clock: StillClock) -> None:
     bodies = [io.BytesIO(NOISE), io.BytesIO(NOISE), io.BytesIO(NOISE)]
     left = iter(bodies)
-    stream = Resuming(Remote(len(NOISE), lambda _: next(left), lambda _: AssertionError()), clock)
+    stream = Resuming(Remote(len(NOISE), lambda _: Part(next(left), len(NOISE)), lambda _: AssertionError()), clock)
     stream.connect()
     stream.seek(10)
     assert [body.closed for body in bodies] == [True, False, False]

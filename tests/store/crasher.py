@@ -22,6 +22,8 @@ ITEMS = 120
 PARTS = 2
 LINES = 6
 DAYS = ("2026-09-23", "2026-09-24")
+SPAN = 1 << 20
+"""Where the second part begins, as if the first were so long."""
 
 
 def content(number: int, part: int) -> bytes:
@@ -46,12 +48,13 @@ def deliver(directory: Path) -> None:
             batches = parts(of, number)
             for part in range(kept.parts if kept else 0, PARTS):
                 sink.write(of, batches[part], part)
-                dead.write(of, batches[part].rejects, part)
+                moved = [replace(reject, offset=reject.offset + part * SPAN) for reject in batches[part].rejects]
+                dead.write(of, moved, part * SPAN)
                 files = sink.flush().files
                 dead.flush()
                 state = "complete" if part == PARTS - 1 else "partial"
                 account = receipt(of, sink.name, batches[: part + 1], finished=float(number))
-                store.state.commit(replace(account, state=state, parts=part + 1), files)
+                store.state.commit(replace(account, state=state, parts=part + 1, offset=(part + 1) * SPAN), files)
             store.state.release(of.identity, str(os.getpid()))
 
 

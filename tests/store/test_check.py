@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,8 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from making import StillClock, alb, batch, item, receipt
+from tailrace.deadletters import encode, encode_refusal
 from tailrace.errors import UsageError
-from tailrace.model import Totals
+from tailrace.model import Refusal, Reject, Totals
 from tailrace.receipts import Tail
 from tailrace.store.check import check
 from tailrace.store.maintenance import prune
@@ -30,7 +32,10 @@ def directory(tmp_path: Path, clock: StillClock) -> Path:
     with open_store(tmp_path, clock) as store:
         sink = store.sink()
         made = batch(alb(DAY) + b"junk\n" + alb("2026-09-24"))
+        dead = store.dead_letters()
         sink.write(item(), made, 0)
+        dead.write(item(), made.rejects, 0)
+        dead.flush()
         store.state.commit(receipt(item(), sink.name, [made]), sink.flush().files)
     return tmp_path
 
@@ -81,9 +86,73 @@ def test_every_damage_is_found(directory: Path, clock: StillClock, damage: Damag
     damage(directory)
     problems = check(directory, clock)
     assert problems
-    import re  # noqa: PLC0415
-
     assert any(re.search(problem, found) for found in problems), problems
+
+
+def letters_of(directory: Path) -> Path:
+    return next(directory.glob("dead/*.ndjson"))
+
+
+def append(data: bytes) -> Damage:
+    def run(directory: Path) -> None:
+        with letters_of(directory).open("ab") as file:
+            file.write(data)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("damage", "problem"),
+    [
+        (
+            lambda directory: letters_of(directory).unlink(),
+            "/logs/a.log: 1 rejects by its receipts, but 0 among the dead",
+        ),
+        (lambda directory: letters_of(directory).write_bytes(b""), "1 rejects by its receipts, but 0 among"),
+        (
+            append(encode(item().identity, Reject(0, 1, "no_match", b"x", 1, ""))),
+            "1 rejects by its receipts, but 2 among",
+        ),
+        (append(encode_refusal(item().identity, "store:gone", Refusal(0, "old", b"x"))), ""),
+        (append(encode(item().identity, Reject(1 << 20, 1, "no_match", b"x", 1, ""))), ""),
+        (append(b"{}\n"), "dead/.*-0.ndjson holds a line that is no dead letter: "),
+        (append(b"\xff\n"), "holds a line that is no dead letter: "),
+    ],
+)
+def test_letters_and_receipts_are_compared(directory: Path, clock: StillClock, damage: Damage, problem: str) -> None:
+    damage(directory)
+    problems = check(directory, clock)
+    assert len(problems) == bool(problem), problems
+    assert all(re.search(problem, found) for found in problems), problems
+    assert check(directory, clock, letters=False) == []
+
+
+def test_refusals_are_compared_sink_by_sink(tmp_path: Path, clock: StillClock) -> None:
+    made = batch(alb(DAY) + alb(DAY, 1))
+    with open_store(tmp_path, clock) as store:
+        for sink, dead in (("one", 1), ("two", 2), ("three", 0)):
+            account = replace(receipt(item(), sink, [made]), totals=Totals(2, 2 - dead, 0, dead))
+            store.state.commit(account, [])
+        letters = store.dead_letters()
+        letters.refuse(item(), "one", [Refusal(0, "too_old", b"x")], 0)
+        letters.refuse(item(), "two", [Refusal(0, "too_old", b"x"), Refusal(5, "too_old", b"x")], 0)
+        letters.flush()
+    assert check(tmp_path, clock) == []
+    for path in (tmp_path / "dead").iterdir():
+        path.unlink()
+    told = [problem.partition(";")[0] for problem in check(tmp_path, clock)]
+    assert told == [
+        f"/logs/a.log at {sink}: {dead} refused by its receipt, but 0 among the dead letters"
+        for sink, dead in (("one", 1), ("two", 2))
+    ]
+
+
+def test_letters_without_a_receipt_are_no_difference(tmp_path: Path, clock: StillClock) -> None:
+    with open_store(tmp_path, clock) as store:
+        letters = store.dead_letters()
+        letters.write(item(), batch(b"junk\n").rejects, 0)
+        letters.flush()
+    assert check(tmp_path, clock) == []
 
 
 def test_other_sinks_need_no_files(tmp_path: Path, clock: StillClock) -> None:

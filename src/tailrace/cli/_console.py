@@ -34,6 +34,7 @@ def surroundings(settings: Settings) -> Surroundings:
         client=client,
         vault=Vault(client, os.environ),
         outputs=regular(1),
+        notice=warn,
     )
 
 

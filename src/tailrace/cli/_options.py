@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import click
 
-from tailrace.documentation import field_docs
-from tailrace.settings import Resolved, Settings, resolve
+from tailrace.settings import Resolved, Settings, declared, resolve
 
 F = TypeVar("F", bound=Callable[..., Any])
 READING = ("format", "log_format", "captures", "schema", "timezone", "reference_time", "kernel")
 CLOUD = ("region", "endpoint_url", "profile")
-_SHOWN = {"to": "SINK", "store": "DIR", "workers": "N", "format": "NAME", "log_format": "STRING", "captures": "REQ,RESP",
-          "timezone": "ZONE", "reference_time": "TIME", "region": "NAME", "endpoint_url": "URL", "profile": "NAME"}  # fmt: skip
+_SHOWN = {"to": "SINK", "store": "DIR", "state": "WHERE", "workers": "N", "format": "NAME", "log_format": "STRING", "captures": "REQ,RESP",
+          "timezone": "ZONE", "reference_time": "TIME", "region": "NAME", "endpoint_url": "URL", "profile": "NAME",
+          "from": "SOURCE", "listen": "HOST:PORT"}  # fmt: skip
 
 
 def settings_options(*keys: str) -> Callable[[F], F]:
@@ -46,9 +46,9 @@ def resolved(flags: Mapping[str, Any], environ: Mapping[str, str] = os.environ) 
 
 
 def _option(key: str) -> Callable[[F], F]:
-    wanted = get_type_hints(Settings)[key]
+    (setting,) = (each for each in declared(Settings) if each.key == key)
+    wanted, text = setting.type, setting.meaning
     choices = get_args(wanted) if get_origin(wanted) is Literal else ()
-    text = field_docs(Settings)[key]
     return click.option(
         f"--{key.replace('_', '-')}",
         metavar=None if choices else _SHOWN[key],

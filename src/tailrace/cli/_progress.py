@@ -21,7 +21,7 @@ from rich.text import Text
 
 from tailrace.cli._cells import visible
 from tailrace.errors import TailraceError
-from tailrace.hosts.once import Display
+from tailrace.hosts.workers import Display
 from tailrace.model import Item
 from tailrace.ports import Source
 from tailrace.run import Outcome

@@ -16,12 +16,15 @@ from rich.table import Table
 from rich.text import Text
 
 from tailrace.cli._cells import visible
-from tailrace.cli._console import output
+from tailrace.cli._console import output, surroundings
 from tailrace.cli._summary import counted
 from tailrace.clock import SystemClock
-from tailrace.deadletters import described
 from tailrace.errors import EXIT_FAILED_CHECK, EXIT_OK
-from tailrace.receipts import Receipt
+from tailrace.hosts.states import SQLITE, dynamodb
+from tailrace.letters import described
+from tailrace.ports import State
+from tailrace.receipts import Receipt, imbalances
+from tailrace.settings import Settings
 from tailrace.state.sqlite import SqliteState
 from tailrace.store.check import check
 
@@ -29,9 +32,9 @@ _WIDE = 110
 """Columns of a window in which everything has room."""
 
 
-def list_all(store: str, limit: int, *, as_json: bool) -> int:
-    """Every receipt, the last ones last. Raises UsageError where there is no store."""
-    with closing(SqliteState.open(Path(store), read_only=True, clock=SystemClock())) as state:
+def list_all(settings: Settings, limit: int, *, as_json: bool) -> int:
+    """Every receipt, the last ones last. Raises UsageError where there are none."""
+    with closing(opened(settings)) as state:
         if as_json:
             for receipt in state.receipts():
                 click.echo(msgspec.json.encode(document(receipt)))
@@ -47,13 +50,22 @@ def list_all(store: str, limit: int, *, as_json: bool) -> int:
     return EXIT_OK
 
 
-def check_all(store: str, *, as_json: bool) -> int:
-    """Verify the accounts. Raises UsageError where there is no store."""
-    problems = check(Path(store), SystemClock())
-    with closing(SqliteState.open(Path(store), read_only=True, clock=SystemClock())) as state:
+def opened(settings: Settings) -> State:
+    """The state that the settings name, for reading only. Raises UsageError where there is none."""
+    if settings.state in ("", SQLITE):
+        return SqliteState.open(Path(settings.store), read_only=True, clock=SystemClock())
+    return dynamodb(settings, surroundings(settings), read_only=True)
+
+
+def check_all(settings: Settings, *, as_json: bool) -> int:
+    """Verify the accounts, and the files of a store. Raises UsageError where there are no receipts."""
+    own = settings.state in ("", SQLITE)
+    problems = check(Path(settings.store), SystemClock(), letters=not settings.dead_letters) if own else []
+    with closing(opened(settings)) as state:
         number, lines = 0, 0
         for receipt in state.receipts():
             number, lines = number + 1, lines + receipt.whole.counts.lines
+            problems += [] if own else [f"{receipt.item.name}: {problem}" for problem in imbalances(receipt)]
     if as_json:
         click.echo(msgspec.json.encode({"receipts": number, "lines": lines, "problems": list(map(visible, problems))}))
         return EXIT_FAILED_CHECK if problems else EXIT_OK

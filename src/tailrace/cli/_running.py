@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import msgspec
 from rich.text import Text
 
 from tailrace.cli import _summary
@@ -19,11 +22,12 @@ from tailrace.disk import writing
 from tailrace.errors import UsageError
 from tailrace.homes import Home, Job
 from tailrace.hosts import memory
-from tailrace.hosts.assembling import Depot, Target, opened_sources, targets
-from tailrace.hosts.once import Crew, Once, Summary
+from tailrace.hosts.assembling import Asked, Depot, Target, asked_for, asked_sources
+from tailrace.hosts.intake import OneByOne
 from tailrace.hosts.reading import parsers
+from tailrace.hosts.workers import Crew, Summary, Workers
 from tailrace.kinds import Surroundings
-from tailrace.ports import DeadLetters, Source
+from tailrace.ports import DeadLetters
 from tailrace.retry import Patience
 from tailrace.settings import Resolved, Settings
 from tailrace.sinks.stdout import StdoutSink
@@ -32,45 +36,44 @@ from tailrace.state.memory import MemoryState
 
 def parse(words: Sequence[str], resolved: Resolved, rejects: str | None, *, strict: bool) -> int:
     """Write records to standard output; the exit code."""
-    if resolved.loose:
-        message = f"--set {next(iter(resolved.loose))}: there is no such setting; see `tailrace settings`"
-        raise UsageError(message)
     settings = resolved.settings
     given = surroundings(settings)
     if not words and sys.stdin.isatty():
         raise UsageError("nothing to read: give files, folders or s3://BUCKET/PREFIX, or pipe a log in")
+    asked = asked_sources(resolved, words or ("-",))
     with _dead_letters(rejects, words) as (dead, *written):
         given = replace(given, outputs=regular(given.stdout, *written))
         home = Home(MemoryState(given.clock), dead, [StdoutSink(given.stdout, settings.schema)])
-        job = _job(settings, given, again=False)
-        summary = _run(words or ("-",), given, job, lambda: [home], workers=1)
+        job = job_of(settings, given, again=False)
+        summary = _run(asked, given, job, lambda: [home], workers=1)
     console = people()
     _summary.tell(console, summary, kept=False)
     console.print(_summary.line(summary), style="dim")
     return _summary.exit_code(summary, strict=strict)
 
 
-def ship(words: Sequence[str], resolved: Resolved, *, again: bool, strict: bool) -> int:
-    """Carry everything to the sinks; the exit code."""
+def ship(words: Sequence[str], resolved: Resolved, *, again: bool, strict: bool, **flags: Any) -> int:
+    """Carry everything to the sinks; the exit code. `flags`: settings of the sources."""
     settings = resolved.settings
-    asked = targets(resolved)
-    given = surroundings(settings)
-    job = _job(settings, given, again=again)
-    with closing(Depot(resolved, asked, given)) as depot:
-        summary = _run(words, replace(given, known=depot.known), job, depot.crew, workers=settings.workers)
+    asked = asked_for(resolved, words, **flags)
+    given = surroundings(msgspec.structs.replace(settings, from_=tuple(words)))
+    job = job_of(settings, given, again=again)
+    with closing(Depot(resolved, asked.sinks, given)) as depot:
+        summary = _run(asked, replace(given, known=depot.known), job, depot.crew, workers=settings.workers)
     console = people()
     _summary.tell(console, summary, kept=True)
     console.print(_summary.table(summary))
-    console.print(Text(visible(_places(asked, depot, summary))), style="dim")
+    console.print(Text(visible(_places(asked.sinks, depot, settings.dead_letters, summary))), style="dim")
     return _summary.exit_code(summary, strict=strict)
 
 
-def _places(asked: Sequence[Target], depot: Depot, summary: Summary) -> str:
-    """Where everything is."""
+def _places(asked: Sequence[Target], depot: Depot, letters: str, summary: Summary) -> str:
+    """Where everything is; `letters`: where dead ones go, if not beside the receipts."""
     folders = [_relative(folder) for folder in depot.folders]
-    rejects = f", rejects in {', '.join(f'{folder}/dead' for folder in folders)}"
-    told = rejects if summary.counts.rejects or summary.truncated else ""
-    return f"to {', '.join(target.asked for target in asked)}; receipts in {', '.join(folders)}{told}"
+    dead = f", dead letters in {letters or ', '.join(f'{folder}/dead' for folder in folders)}"
+    told = dead if summary.counts.rejects or summary.truncated or summary.refused else ""
+    receipts = depot.receipts_at or ", ".join(folders)
+    return f"to {', '.join(target.asked for target in asked)}; receipts in {receipts}{told}"
 
 
 def _relative(folder: Path) -> str:
@@ -78,7 +81,8 @@ def _relative(folder: Path) -> str:
     return str(folder.relative_to(here) if folder.is_relative_to(here) else folder)
 
 
-def _job(settings: Settings, given: Surroundings, *, again: bool) -> Job:
+def job_of(settings: Settings, given: Surroundings, *, again: bool) -> Job:
+    """What is the same for all items. Raises UsageError."""
     return Job(
         parser=parsers(settings, warn),
         patience=Patience(settings.retry, given.clock, given.stop.wait),
@@ -89,12 +93,11 @@ def _job(settings: Settings, given: Surroundings, *, again: bool) -> Job:
     )
 
 
-def _run(words: Sequence[str], given: Surroundings, job: Job, crew: Crew, *, workers: int) -> Summary:
-    listed: Callable[[], Sequence[Source]] = lambda: opened_sources(words, given)  # noqa: E731
-    sources = listed()
+def _run(asked: Asked, given: Surroundings, job: Job, crew: Crew, *, workers: int) -> Summary:
+    sources = asked.opened(given)
     memory.keep()
-    with display(people(), listed) as shown:
-        return Once(sources, crew, job, shown).run(workers)
+    with display(people(), partial(asked.opened, given)) as shown:
+        return Workers(OneByOne(sources), crew, job, shown).run(workers)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import click
@@ -11,9 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from tailrace.cli._console import output, warn
-from tailrace.documentation import field_docs
-from tailrace.registry import sinks
-from tailrace.settings import Resolved, Settings, keys_of
+from tailrace.kinds import SinkKind, SourceKind
+from tailrace.registry import sinks, sources
+from tailrace.settings import TABLES, Resolved, Settings, declared
 
 
 class Row(NamedTuple):
@@ -26,7 +26,7 @@ class Row(NamedTuple):
 
 
 def show(resolved: Resolved, *, as_json: bool) -> None:
-    """Every setting of the run and of the sinks."""
+    """Every setting of the run, and of the sources and sinks."""
     for name in resolved.ignored:
         warn(f"{name} is no setting and is ignored")
     found = [*rows(resolved), *named(resolved)]
@@ -38,35 +38,32 @@ def show(resolved: Resolved, *, as_json: bool) -> None:
     for row in found:
         table.add_row(*(Text(cell) for cell in row), style="" if row.origin != "default" else "dim")
     output().print(table)
-    output().print(_sinks())
+    for room, kinds in (("source", sources()), ("sink", sinks())):
+        output().print(_kinds(room, kinds.values()))
 
 
 def rows(resolved: Resolved) -> Iterator[Row]:
     """The settings of the run."""
-    for key in keys_of(Settings):
-        *path, name = key.split(".")
-        kind, value = Settings, resolved.settings
-        for part in path:
-            value = getattr(value, part)
-            kind = type(value)
-        yield Row(key, _text(getattr(value, name)), resolved.origins.get(key, "default"), field_docs(kind)[name])
+    for each in declared(Settings):
+        value = _text(each.value_in(resolved.settings))
+        yield Row(each.key, value, resolved.origins.get(each.key, "default"), each.meaning)
 
 
 def named(resolved: Resolved) -> Iterator[Row]:
-    """The settings of named sinks. What they are is not shown, for it may be secret."""
-    for name, options in resolved.settings.sinks.items():
-        for key in options:
-            origin = resolved.origins.get(f"sinks.{name}.{key}", "")
-            yield Row(f"sinks.{name}.{key}", "***", origin, "")
+    """The settings of named sources and sinks. What they are is not shown, for it may be secret."""
+    for room in TABLES:
+        for name, options in getattr(resolved.settings, room).items():
+            for key in options:
+                full = f"{room}.{name}.{key}"
+                yield Row(full, "***", resolved.origins.get(full, ""), "")
 
 
-def _sinks() -> Table:
-    table = Table("\nsink", "\nsetting", "\nmeaning", box=None, pad_edge=False)
-    for kind in sinks().values():
+def _kinds(room: str, kinds: Iterable[SourceKind | SinkKind]) -> Table:
+    table = Table(f"\n{room}", "\nsetting", "\nmeaning", box=None, pad_edge=False)
+    for kind in kinds:
         table.add_row(Text(kind.form), "", Text(kind.about))
-        docs: dict[str, str] = field_docs(kind.settings)
-        for key in keys_of(kind.settings):
-            table.add_row("", Text(key), Text(docs.get(key, "")))
+        for each in declared(kind.settings):
+            table.add_row("", Text(each.key), Text(each.meaning))
     return table
 
 

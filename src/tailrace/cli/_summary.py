@@ -12,7 +12,7 @@ from rich.text import Text
 
 from tailrace.cli._cells import visible
 from tailrace.errors import EXIT_FAILED_CHECK, EXIT_INTERRUPTED, EXIT_OK, EXIT_PARTIAL, EXIT_TERMINATED, EXIT_UNUSABLE
-from tailrace.hosts.once import Summary
+from tailrace.hosts.workers import Summary
 
 _SHOWN = 20
 """So many troubles of one kind are told one by one."""
@@ -32,13 +32,13 @@ def exit_code(summary: Summary, *, strict: bool) -> int:
 def troubles(summary: Summary, *, kept: bool) -> Iterator[str]:
     """Each thing that went wrong, in a sentence; `kept`: receipts tell the next run where to go on."""
     kinds = (
-        ("warning", [f"{name} {_why(cause)}" for name, cause in summary.truncated.items()]),
-        ("error", summary.errors),
+        ("warning", summary.broken, [f"{name} {_why(cause)}" for name, cause in summary.truncated.items()]),
+        ("error", summary.items["failed"], summary.errors),
     )
-    for kind, found in kinds:
+    for kind, number, found in kinds:
         yield from (f"{kind}: {text}" for text in islice(found, _SHOWN))
-        if len(found) > _SHOWN:
-            yield f"{kind}: … and {len(found) - _SHOWN} more"
+        if number > _SHOWN:
+            yield f"{kind}: … and {number - _SHOWN} more"
     if summary.items["held"]:
         yield f"error: {counted(summary.items['held'], 'object')} left to another process that is at work on them; run again"
     if summary.signal:
@@ -80,12 +80,13 @@ def _rows(summary: Summary) -> Iterator[tuple[str, str, str]]:
     items, counts = summary.items, summary.counts
     yield "objects", f"{items['delivered']:,}", _others(summary)
     several = counts.record_lines != counts.records
-    rejects = counts.rejects + len(summary.truncated)
+    rejects = counts.rejects + summary.broken
     for name, figure, note in (
         ("lines", counts.lines, _speed(summary)),
         ("records", counts.records, f"of {counts.record_lines:,} lines" if several else ""),
         ("rejects", rejects, _reasons(summary.reasons).strip(" ()")),
-        ("refused", summary.refused.total(), f"{_reasons(summary.refused).strip(' ()')}; kept among the dead letters"),
+        ("already", sum(each.already for each in summary.totals.values()), "were there before"),
+        ("refused", summary.refused.total(), _refused(summary.refused)),
         ("control", counts.control, "headers and test files"),
         ("blank", counts.blank, ""),
         ("invalid", counts.invalid, "fields that do not fit their type, kept in `invalid`"),
@@ -109,6 +110,11 @@ def _others(summary: Summary) -> str:
 def _reasons(reasons: Counter[str]) -> str:
     told = ", ".join(f"{reason} {number:,}" for reason, number in reasons.most_common())
     return f" ({told})" if told else ""
+
+
+def _refused(refused: Counter[tuple[str, str]]) -> str:
+    told = ", ".join(f"{reason} {number:,} by {sink}" for (sink, reason), number in refused.most_common())
+    return f"{told}; kept among the dead letters"
 
 
 def _speed(summary: Summary) -> str:

@@ -6,6 +6,7 @@ Endpoints and credentials are found as boto3 finds them: an argument, then `AWS_
 
 from __future__ import annotations
 
+import os
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -59,6 +60,8 @@ def client(
         raise MissingExtra(what, "aws") from error
     try:
         session = boto3.Session(profile_name=profile, region_name=region)
+        if not session.region_name:  # boto3 reads AWS_DEFAULT_REGION only, unlike AWS's other tools
+            session = boto3.Session(profile_name=profile, region_name=os.environ.get("AWS_REGION"))
         made = session.client(service, endpoint_url=endpoint_url, config=Config(**_COMMON))
         if endpoint_url or not _is_aws(made.meta.endpoint_url):
             return session.client(service, endpoint_url=endpoint_url, config=Config(**_COMMON, **_PRIVATE))

@@ -25,9 +25,14 @@ _SENTENCES: Final = {
     "AuthFailure": _REFUSED,
     "ExpiredToken": _REFUSED,
     "ExpiredTokenException": _REFUSED,
+    "IncompleteSignature": _REFUSED,
+    "IncompleteSignatureException": _REFUSED,
     "InvalidAccessKeyId": _REFUSED,
     "InvalidClientTokenId": _REFUSED,
+    "InvalidSignatureException": _REFUSED,
     "InvalidToken": _REFUSED,
+    "MissingAuthenticationToken": _REFUSED,
+    "MissingAuthenticationTokenException": _REFUSED,
     "SignatureDoesNotMatch": _REFUSED,
     "TokenRefreshRequired": _REFUSED,
     "UnrecognizedClientException": _REFUSED,
@@ -46,12 +51,12 @@ _SENTENCES: Final = {
 
 
 def raised() -> tuple[type[Exception], ...]:
-    """What calls of a client raise, and the reading of what they return."""
+    """What calls of a client raise, and the reading of what they return; UnicodeError for names that cannot be sent."""
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - an optional library
     from botocore.parsers import ResponseParserError  # noqa: PLC0415
     from urllib3.exceptions import HTTPError  # noqa: PLC0415 - comes with it
 
-    return (BotoCoreError, ClientError, ResponseParserError, HTTPError, OSError)
+    return (BotoCoreError, ClientError, ResponseParserError, HTTPError, OSError, UnicodeError)
 
 
 def code_of(error: Exception) -> str:
@@ -74,11 +79,26 @@ def unreachable(error: Exception) -> bool:
     return _SENTENCES.get(code_of(error)) == _UNREACHABLE
 
 
+def denied(error: Exception) -> bool:
+    """Whether the credentials are accepted, but may not do this."""
+    return _SENTENCES.get(code_of(error)) == _DENIED
+
+
 def fatal(error: Exception, what: str, client: Any) -> Fatal | None:
     """What to raise if an error will come again at every call: credentials, permission, no way there."""
     code = code_of(error)
     sentence = _SENTENCES.get(code)
     return Fatal(sentence.format(what=what, endpoint=endpoint_of(client), code=code)) if sentence else None
+
+
+def of_bucket(error: Exception, what: str, bucket: str, client: Any) -> Fatal | None:
+    """The same for a call of S3, of which the bucket may be the cause."""
+    code, endpoint = code_of(error), endpoint_of(client)
+    if code == "NoSuchBucket":
+        return Fatal(f"there is no bucket {bucket} at {endpoint}; check its name, the region and the endpoint")
+    if code in {"PermanentRedirect", "AuthorizationHeaderMalformed", "301"}:
+        return Fatal(f"the bucket {bucket} is in another region than {endpoint}; set AWS_REGION to it")
+    return fatal(error, what, client)
 
 
 def endpoint_of(client: Any) -> str:

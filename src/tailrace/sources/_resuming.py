@@ -16,11 +16,21 @@ _FIRST_PAUSE: Final = 0.5  # seconds; each further one is twice as long
 _SMALL_READ: Final = 8 << 10
 
 
+class Part(NamedTuple):
+    """A body with the bytes from an offset on, and the offset behind its last one."""
+
+    body: Any
+    end: int
+
+
 class Remote(NamedTuple):
-    """What lies far away: its size, how to get a body with its bytes from an offset, and what to raise in the end."""
+    """What lies far away: its size, how to get its bytes from an offset on, and what to raise in the end.
+
+    It may turn out to be larger than its size, never smaller.
+    """
 
     size: int
-    body_from: Callable[[int], Any]
+    part_from: Callable[[int], Part]
     given_up: Callable[[Exception | None], Exception]
 
 
@@ -33,13 +43,15 @@ class Resuming(io.RawIOBase):
         self._at = 0
         self._body: Any = None
         self._failures = 0
-        self._most = remote.size
+        self._size = remote.size
+        self._most: int | None = None
 
     def connect(self) -> None:
         """Make sure that there is a body to read. Raises what the remote gives up with."""
         while self._body is None:
             try:
-                self._body = self._remote.body_from(self._at)
+                self._body, end = self._remote.part_from(self._at)
+                self._size = max(self._size, end)
             except failures.raised() as error:
                 self._pause(error)
 
@@ -47,10 +59,10 @@ class Resuming(io.RawIOBase):
         """The next bytes, fewer than asked for perhaps; none at the end and only there."""
         if size < 0:
             return self.readall()
-        while self._at < self._remote.size and size:
+        while self._at < self._size and size:
             self.connect()
             try:
-                data: bytes = self._body.read(min(size, self._most))
+                data: bytes = self._body.read(min(size, self._most or size))
             except failures.raised() as error:
                 self._pause(error)
                 continue
@@ -75,7 +87,7 @@ class Resuming(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
         """Go to an offset; the next read connects there."""
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._remote.size}[whence]
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
         if base + offset != self._at:
             self._let_go()
             self._at = base + offset

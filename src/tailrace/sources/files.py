@@ -21,7 +21,7 @@ from uuid import uuid4
 
 from tailrace.clock import Clock, SystemClock
 from tailrace.errors import Gone, SourceError, UsageError
-from tailrace.kinds import Known, SourceKind, Surroundings, nothing_known
+from tailrace.kinds import Known, NoSettings, SourceKind, Surroundings, nothing_known
 from tailrace.model import Identity, Item
 from tailrace.sources._once import Once
 from tailrace.sources._walk import Found, Walk
@@ -173,7 +173,7 @@ def _is_folder(path: Path) -> bool:
     return False
 
 
-def _source(words: Sequence[str], given: Surroundings) -> Files:
+def _source(words: Sequence[str], _own: NoSettings, given: Surroundings) -> Files:
     for word in words:
         scheme, separator, _ = word.partition("://")
         if separator and not os.path.lexists(word):

@@ -9,7 +9,7 @@ from typing import BinaryIO
 from uuid import uuid4
 
 from tailrace.clock import Clock
-from tailrace.kinds import SourceKind, Surroundings
+from tailrace.kinds import NoSettings, SourceKind, Surroundings
 from tailrace.model import Identity, Item
 from tailrace.sources._once import Once
 
@@ -42,7 +42,7 @@ class Stdin:
         return self._stream
 
 
-def _source(_words: Sequence[str], given: Surroundings) -> Stdin:
+def _source(_words: Sequence[str], _own: NoSettings, given: Surroundings) -> Stdin:
     return Stdin(given.stdin, given.clock)
 
 

@@ -1,4 +1,7 @@
-"""Whether a store's accounts balance: every receipt by its equations, every file by the rows that are really in it."""
+"""Whether a store's accounts balance.
+
+Every receipt is checked by its equations, every file by the rows that are really in it, and dead letters by their number.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +14,18 @@ from tailrace.receipts import imbalances
 from tailrace.sinks.store import require_pyarrow
 from tailrace.state.catalog import Catalog
 from tailrace.state.sqlite import SqliteState
+from tailrace.store.letters import differences
 
 
-def check(directory: Path, clock: Clock) -> list[str]:
+def check(directory: Path, clock: Clock, *, letters: bool = True) -> list[str]:
     """Every problem found, in words; none if all is well. Raises UsageError where there is no store.
 
-    It may run while another process writes: each receipt and its files change in one transaction.
+    `letters`: dead letters are kept beside the receipts, and not in another place. It may run while another process writes: each receipt and its files change in one transaction.
     """
     state = SqliteState.open(directory, read_only=True, clock=clock)
     try:
-        return [*_accounts(state.catalog), *_files(directory, state.catalog)]
+        dead = differences(directory, state) if letters else ()
+        return [*_accounts(state.catalog), *_files(directory, state.catalog), *dead]
     finally:
         state.close()
 

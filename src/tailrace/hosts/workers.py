@@ -1,4 +1,4 @@
-"""One run over what there is: workers take items from the sources until there are none, or until they are stopped.
+"""The workers of a run: they take items in and carry them until there are none, or until they are stopped.
 
 The work is done in threads, so that the main thread can wait for signals. A signal lets every worker confirm what it
 has and end; a second one, or a source that keeps a worker waiting, ends the process at once, which loses nothing either.
@@ -11,20 +11,23 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from threading import Lock, Thread
 from types import FrameType
 from typing import Protocol
 
 from tailrace.errors import Retryable, SourceError
 from tailrace.homes import Home, Job
-from tailrace.model import Counts, Item
+from tailrace.hosts.intake import Intake
+from tailrace.model import Counts, Item, Totals
 from tailrace.ports import Source
 from tailrace.run import Outcome, deliver
 
 _POLL_S = 0.1
 _BLOCKED_S = 0.5
 """A worker whose source has not answered for so long after a signal is not waited for."""
+
+_KEPT = 1000
+"""So many errors are remembered: a service runs for years."""
 
 Crew = Callable[[], Sequence[Home]]
 """Makes what one worker needs for itself."""
@@ -51,11 +54,18 @@ class Summary:
     """How many items were delivered, skipped, held, stopped, gone, failed."""
     counts: Counts = field(default_factory=Counts)
     reasons: Counter[str] = field(default_factory=Counter)
-    refused: Counter[str] = field(default_factory=Counter)
+    totals: dict[str, Totals] = field(default_factory=dict)
+    """What became of the records, by sink."""
+    refused: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """What will never be taken, by sink and reason."""
     content: int = 0
     seconds: float = 0.0
+    broken: int = 0
+    """Items that could not be read to their end."""
     truncated: dict[str, str] = field(default_factory=dict)
+    """Why, of the first of them."""
     errors: list[str] = field(default_factory=list)
+    """Why items were given back, of the first of them."""
     signal: int = 0
     """The signal that stopped it."""
 
@@ -65,24 +75,28 @@ class Summary:
         self.counts.add(outcome.counts)
         self.reasons.update(outcome.reasons)
         self.refused.update(outcome.refused)
+        for sink, totals in outcome.totals.items():
+            self.totals[sink] = self.totals.get(sink, Totals()) + totals
         self.content += outcome.content
         if outcome.truncated:
-            self.truncated[item.identity.name] = outcome.truncated
+            self.broken += 1
+            if len(self.truncated) < _KEPT:
+                self.truncated[item.identity.name] = outcome.truncated
 
     def fail(self, error: Exception) -> None:
         """Take in why an item was given back."""
         self.items["failed"] += 1
-        self.errors.append(str(error))
+        if len(self.errors) < _KEPT:
+            self.errors.append(str(error))
 
 
-class Once:
-    """A run: `run()` once."""
+class Workers:
+    """Those of one run: `run()` once."""
 
-    def __init__(self, sources: Sequence[Source], crew: Crew, job: Job, display: Display) -> None:
-        self._sources, self._crew, self._job, self._display = sources, crew, job, display
+    def __init__(self, intake: Intake, crew: Crew, job: Job, display: Display) -> None:
+        self._intake, self._crew, self._job, self._display = intake, crew, job, display
         self._summary = Summary()
         self._lock = Lock()
-        self._items = _each_once(sources)
         self._failure: BaseException | None = None
 
     def run(self, workers: int) -> Summary:
@@ -93,8 +107,8 @@ class Once:
             for worker in team:
                 worker.start()
             self._wait(team)
-        for source in self._sources:
-            source.close()
+            self._job.stop.set()
+            self._intake.close()
         if self._failure:
             raise self._failure
         self._summary.seconds = self._job.clock.monotonic() - started
@@ -139,12 +153,17 @@ class Once:
     def _next(self, worker: _Worker) -> tuple[Source, Item] | None:
         worker.reading(now=True)
         try:
-            with self._lock:
-                return next(self._items, None)
+            return self._intake.next()
         finally:
             worker.reading(now=False)
 
     def _carry(self, source: Source, item: Item, homes: Sequence[Home], worker: _Worker) -> None:
+        try:
+            self._deliver(source, item, homes, worker)
+        finally:
+            self._intake.done(item)
+
+    def _deliver(self, source: Source, item: Item, homes: Sequence[Home], worker: _Worker) -> None:
         self._display.began(item)
         try:
             outcome = deliver(item, homes, self._job, _Both(worker, self._display))
@@ -175,19 +194,6 @@ class Once:
         with self._lock:
             self._failure = self._failure or error
         self._job.stop.set()
-
-
-def _each_once(sources: Sequence[Source]) -> Iterator[tuple[Source, Item]]:
-    """The items of all sources. Sources may overlap, and two workers must not deliver the same item."""
-    seen = set[bytes]()
-    for source in sources:
-        for item in source.items():
-            if len(sources) > 1:  # one source alone gives each item once
-                token = blake2b(item.identity.token, digest_size=16).digest()
-                if token in seen:
-                    continue
-                seen.add(token)
-            yield source, item
 
 
 class _Worker(Thread):

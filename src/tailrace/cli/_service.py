@@ -1,0 +1,84 @@
+"""Running the service for `tailrace run`, and looking whether it could run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+
+from rich.table import Table
+from rich.text import Text
+
+from tailrace.cli import _summary
+from tailrace.cli._cells import visible
+from tailrace.cli._console import output, people, surroundings
+from tailrace.cli._running import job_of
+from tailrace.errors import EXIT_FAILED_CHECK, EXIT_OK, TailraceError, UsageError
+from tailrace.hosts import memory
+from tailrace.hosts.assembling import Depot, asked_for
+from tailrace.hosts.checking import Finding, findings
+from tailrace.hosts.service import Service
+from tailrace.kinds import Surroundings
+from tailrace.settings import Resolved
+
+
+def serve(resolved: Resolved) -> int:
+    """Carry until the stop; the exit code."""
+    settings = resolved.settings
+    if not settings.from_:
+        raise UsageError('there is nothing to carry: name sources in the settings, from = ["sqs:NAME"], or by --from')
+    asked, given = asked_for(resolved, settings.from_), surroundings(settings)
+    job = job_of(settings, given, again=False)
+    memory.keep()
+    with closing(Depot(resolved, asked.sinks, given)) as depot:
+        service = Service(
+            sources=asked.opened(replace(given, known=depot.known, notice=lambda text: _say(f"warning: {text}"))),
+            crew=depot.crew,
+            job=job,
+            say=_say,
+            listen=settings.listen,
+            token=given.vault.read(settings.listen_token),
+        )
+        summary = service.run(settings.workers)
+    console = people()
+    console.print(_summary.table(summary))
+    return _summary.exit_code(summary, strict=False)
+
+
+def _say(message: str) -> None:
+    sys.stderr.write(f"{visible(message)}\n")
+
+
+def check(resolved: Resolved) -> int:
+    """Tell of each station whether it is in place; the exit code."""
+    given = surroundings(resolved.settings)
+    shown = Table(box=None, pad_edge=False, show_header=False)
+    bad = 0
+    for finding in _looked_at(resolved, given):
+        bad += not finding.good
+        mark = Text("✓", style="green") if finding.good else Text("✗", style="red")
+        shown.add_row(mark, Text(visible(finding.station)), Text(visible(finding.text)))
+    output().print(shown)
+    return EXIT_FAILED_CHECK if bad else EXIT_OK
+
+
+def _looked_at(resolved: Resolved, given: Surroundings) -> Iterator[Finding]:
+    job_of(resolved.settings, given, again=False)
+    asked = asked_for(resolved, resolved.settings.from_)
+    for origin in asked.sources:
+        try:
+            source = origin.opened(given)
+        except TailraceError as error:
+            yield Finding(origin.asked, good=False, text=str(error))
+        else:
+            with closing(source):
+                yield from findings([(origin.asked, source)])
+    for target in asked.sinks:
+        try:
+            sink = target.opened(given)()
+        except TailraceError as error:
+            yield Finding(target.asked, good=False, text=str(error))
+        else:
+            with closing(sink):
+                yield from findings([(target.asked, sink)])

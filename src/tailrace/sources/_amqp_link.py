@@ -1,0 +1,196 @@
+"""The connection to an AMQP 0-9-1 broker: a thread of its own does all that the connection does.
+
+The library's connection is no thread's but the one's that made it, and it must be looked after at all times, or the broker
+takes it for dead; workers may take hours over a message.
+https://pika.readthedocs.io/en/stable/modules/adapters/blocking.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from queue import Queue
+from threading import Event, Thread
+from typing import Any, Final
+
+from tailrace.errors import Fatal, MissingExtra, TailraceError
+
+_TURN_S: Final = 0.2
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
+_HEARTBEAT_S: Final = 60
+_CONNECT_S: Final = 10
+_NOT_FOUND, _REFUSED = 404, 403
+"""Reply codes of AMQP."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A message as it came: `link` counts the connections, because a tag means nothing on another one."""
+
+    link: int
+    tag: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where the queue is, and as whom to go there."""
+
+    url: str
+    host: str
+    port: int
+    tls: bool
+    vhost: str
+    queue: str
+    user: str
+    password: str
+
+
+class Link:
+    """Takes messages from a queue into `inbox`, never more than `prefetch` that are not done with. Connects again when broken."""
+
+    def __init__(self, place: Place, prefetch: int, say: Callable[[str], None]) -> None:
+        self._place, self._prefetch, self._say = place, prefetch, say
+        self.inbox = Queue[Delivery]()
+        self.failure: TailraceError | None = None
+        self._number = 0
+        self._connection: Any = None
+        self._channel: Any = None
+        self._over = Event()
+        self._thread = Thread(target=self._look_after, daemon=True)
+
+    def open(self) -> None:
+        """Connect, and begin to take. Raises Fatal and MissingExtra."""
+        self._connect()
+        self._thread.start()
+
+    def ack(self, delivery: Delivery) -> None:
+        """The message is done with."""
+        self._ask(delivery, lambda: self._channel.basic_ack(delivery.tag))
+
+    def give_back(self, delivery: Delivery, pause: float) -> None:
+        """The message shall come again, after a pause in seconds."""
+        back = partial(self._ask, delivery, lambda: self._channel.basic_nack(delivery.tag, requeue=True))
+        self._ask(delivery, lambda: self._connection.call_later(pause, back))
+
+    def bury(self, delivery: Delivery, queue: str, reason: str) -> None:
+        """Move the message to another queue, made if it is not there: stored first, then done with here."""
+        self._ask(delivery, partial(self._move, delivery, queue, reason))
+
+    def _ask(self, delivery: Delivery, call: Callable[[], object]) -> None:
+        """Have the thread do it, if the message came over the present connection; else the broker has it again already."""
+
+        def now() -> None:
+            if delivery.link == self._number:
+                call()
+
+        from pika.exceptions import AMQPError  # noqa: PLC0415 - an optional library
+
+        try:
+            self._connection.add_callback_threadsafe(now)
+        except AMQPError:
+            return  # broken: the broker gives it out again
+
+    def _move(self, delivery: Delivery, queue: str, reason: str) -> None:
+        from pika import BasicProperties  # noqa: PLC0415 - an optional library
+
+        channel = self._connection.channel()
+        channel.confirm_delivery()
+        channel.queue_declare(queue, durable=True)
+        properties = BasicProperties(delivery_mode=2, headers={"tailrace-reason": reason})
+        channel.basic_publish("", queue, delivery.body, properties, mandatory=True)
+        channel.close()
+        self._channel.basic_ack(delivery.tag)
+
+    def _connect(self) -> None:
+        try:
+            import pika  # noqa: PLC0415 - an optional library
+        except ImportError as error:
+            raise MissingExtra("a queue of AMQP", "amqp") from error
+        at = self._place
+        try:
+            self._connection = pika.BlockingConnection(_parameters(pika, at))
+            self._channel = self._connection.channel()
+            self._channel.queue_declare(at.queue, passive=True)
+            self._channel.basic_qos(prefetch_count=self._prefetch)
+            self._number += 1
+            self._channel.basic_consume(at.queue, self._taken)
+        except (pika.exceptions.AMQPError, OSError) as error:
+            raise _told(error, at) from error
+
+    def _taken(self, _channel: Any, method: Any, _properties: Any, body: bytes) -> None:
+        self.inbox.put(Delivery(self._number, method.delivery_tag, body))
+
+    def _look_after(self) -> None:
+        from pika.exceptions import AMQPError  # noqa: PLC0415 - an optional library
+
+        pause = _FIRST_PAUSE_S
+        while not self._over.is_set():
+            try:
+                self._connection.process_data_events(time_limit=_TURN_S)
+                pause = _FIRST_PAUSE_S
+            except (AMQPError, OSError):
+                pause = self._mend(pause)
+
+    def _mend(self, pause: float) -> float:
+        """Connect again; the next pause."""
+        self._say(f"warning: the connection to {self._place.url} broke; connecting again")
+        self._number += 1  # what came over it is the broker's again
+        while not self._over.wait(pause):
+            try:
+                self._connect()
+            except Fatal as error:
+                self._say(f"warning: {error}")
+                pause = min(pause * 2, _LONGEST_PAUSE_S)
+            else:
+                break
+        return pause
+
+    def waiting(self) -> int:
+        """How many messages wait in the queue."""
+        return int(self._channel.queue_declare(self._place.queue, passive=True).method.message_count)
+
+    def close(self) -> None:
+        """Give back what is not done with, and disconnect. May be called twice."""
+        self._over.set()
+        if self._thread.is_alive():
+            self._thread.join(_CONNECT_S)
+        if self._connection is not None and self._connection.is_open:
+            from pika.exceptions import AMQPError  # noqa: PLC0415 - an optional library
+
+            try:
+                self._connection.process_data_events(time_limit=0)  # what was asked for last
+                self._connection.close()
+            except (AMQPError, OSError):
+                return  # broken: it is all the broker's again
+
+
+def _parameters(pika: Any, at: Place) -> Any:
+    import ssl  # noqa: PLC0415 - only for amqps
+
+    options = pika.SSLOptions(ssl.create_default_context(), at.host) if at.tls else None
+    return pika.ConnectionParameters(
+        host=at.host,
+        port=at.port,
+        virtual_host=at.vhost,
+        credentials=pika.PlainCredentials(at.user, at.password),
+        ssl_options=options,
+        heartbeat=_HEARTBEAT_S,
+        socket_timeout=_CONNECT_S,
+        stack_timeout=_CONNECT_S,
+        blocked_connection_timeout=_HEARTBEAT_S,
+        connection_attempts=1,
+    )
+
+
+def _told(error: Exception, at: Place) -> Fatal:
+    """What to tell, without the library's words: they may hold what the broker said of the password."""
+    code, kind = getattr(error, "reply_code", 0), type(error).__name__
+    if code == _NOT_FOUND:
+        return Fatal(f"there is no queue {at.queue} at {at.url}; declare it and bind it to the exchange of the events")
+    if code == _REFUSED or "AccessDenied" in kind:
+        return Fatal(f"{at.user} may not read from {at.url}; give that user the permission, or set another username")
+    if "Authentication" in kind:
+        return Fatal(f"{at.url} does not accept the user {at.user}; check username and password")
+    return Fatal(f"{at.url} cannot be reached ({kind}); check host, port and network")

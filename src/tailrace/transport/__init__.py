@@ -1,0 +1,13 @@
+"""Connections to what is not a cloud's service: TCP, TLS, and HTTP/1.1 on them.
+
+`Connection` speaks HTTP, `Channel` carries bytes. Each is one connection for one thread. Proxies of the environment
+(`HTTPS_PROXY` and its like) are not used: what is named is what is called.
+"""
+
+from tailrace.transport.answers import Answer, retry_after
+from tailrace.transport.channel import Channel
+from tailrace.transport.endpoints import Endpoint, Tls, endpoint_of
+from tailrace.transport.failures import told
+from tailrace.transport.http import Connection
+
+__all__ = ["Answer", "Channel", "Connection", "Endpoint", "Tls", "endpoint_of", "retry_after", "told"]

@@ -1,0 +1,131 @@
+"""Real servers for tests. `tools/servers/install.sh` installs them.
+
+`tools/test.sh` starts them once and tells where they are by variables; without these a test starts its own.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+
+SCRIPTS = Path(__file__).parents[2] / "tools" / "servers"
+
+
+def absent(what: str) -> None:
+    """Skip the test for want of a server; where everything must be there, fail."""
+    message = f"{what} is not installed; tools/servers/install.sh installs it as root"
+    if os.environ.get("CI") == "true":
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+def free_port(*others: int) -> int:
+    """A port that nobody listens on, nor on those so much above it."""
+    for port in range(7000 + os.getpid() % 1000, 12_000, 7):
+        if all(_is_free(port + other) for other in (0, *others)):
+            return port
+    raise AssertionError("no free port")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+@contextmanager
+def _running(script: str, *arguments: str) -> Iterator[Path]:
+    """A server in a folder with a short path, for sockets are in it."""
+    folder = Path(tempfile.mkdtemp(dir="/tmp", prefix="tr-"))
+    try:
+        subprocess.run([SCRIPTS / script, "start", folder, *arguments], check=True, timeout=120)
+        yield folder
+    finally:
+        subprocess.run([SCRIPTS / script, "stop", folder], check=False, timeout=120)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class Ceph:
+    """Ceph's gateway, and a user of it."""
+
+    endpoint: str
+    key: str = "tailracekey"
+    secret: str = "tailracesecret"
+
+    def client(self, service: str) -> Any:
+        """A client of the gateway."""
+        return boto3.client(
+            service,
+            endpoint_url=self.endpoint,
+            region_name="default",
+            aws_access_key_id=self.key,
+            aws_secret_access_key=self.secret,
+            config=Config(s3={"addressing_style": "path"}, retries={"mode": "standard"}),
+        )
+
+
+@contextmanager
+def ceph() -> Iterator[Ceph]:
+    """Ceph's gateway. Skips without it."""
+    if told := os.environ.get("TAILRACE_TEST_RADOSGW"):
+        yield Ceph(told)
+        return
+    if not shutil.which("radosgw"):
+        absent("Ceph's radosgw")
+    port = free_port(100, 200)
+    with _running("radosgw.sh", str(port)) as folder:
+        made = Ceph(f"http://127.0.0.1:{port}")
+        subprocess.run(
+            [SCRIPTS / "radosgw.sh", "user", folder, "tailrace", made.key, made.secret], check=True, timeout=60
+        )
+        yield made
+
+
+@dataclass(frozen=True)
+class Rabbit:
+    """RabbitMQ, where everybody is guest."""
+
+    port: int
+    folder: Path
+
+    @property
+    def place(self) -> str:
+        """Host and port."""
+        return f"127.0.0.1:{self.port}"
+
+    def ctl(self, *arguments: str) -> str:
+        """What rabbitmqctl says."""
+        told = subprocess.run(
+            [SCRIPTS / "rabbitmq.sh", "ctl", self.folder, *arguments],
+            check=True,
+            timeout=60,
+            capture_output=True,
+            text=True,
+        )
+        return told.stdout
+
+
+@contextmanager
+def rabbit() -> Iterator[Rabbit]:
+    """RabbitMQ. Skips without it."""
+    if told := os.environ.get("TAILRACE_TEST_RABBITMQ"):
+        port, _, folder = told.partition(":")
+        yield Rabbit(int(port), Path(folder))
+        return
+    if not Path("/usr/lib/rabbitmq/bin/rabbitmq-server").exists():
+        absent("RabbitMQ")
+    port = free_port(1000, 20_000)
+    with _running("rabbitmq.sh", str(port)) as folder:
+        yield Rabbit(port, folder)
