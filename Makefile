@@ -1,6 +1,7 @@
 # Each target sets up what it needs and is quick when nothing has changed.
 #
 #   make demo        set up, carry the sample bucket into a store, check the receipts, ask it questions
+#   make demo-aws    bucket, events, queue, worker, CloudWatch Logs and a search server, on servers that it starts itself
 #   make test        set up, check the code, run the tests (under 15 minutes on two cores)
 #   make check       formatting, linting, types, layers, lengths
 #   make bench       speed beside peers; writes bench/RESULTS.md
@@ -16,7 +17,7 @@ KERNEL := $(VENV)/.kernel
 TOOLS := $(VENV)/.tools
 CRATE := $(wildcard kernel/src/*.rs kernel/src/*/*.rs) kernel/Cargo.toml kernel/Cargo.lock kernel/pyproject.toml
 
-.PHONY: demo test check bench test-long docs build setup clean
+.PHONY: demo demo-aws test check bench test-long docs build setup clean
 
 setup: $(READY) $(KERNEL)
 
@@ -37,6 +38,9 @@ $(TOOLS): pyproject.toml | $(READY)
 
 demo: setup
 	@tools/demo.sh $(BIN)
+
+demo-aws: setup $(TOOLS)
+	@$(BIN)/python tools/demo_aws.py
 
 check: setup $(TOOLS)
 	@tools/check.sh $(BIN)

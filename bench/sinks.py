@@ -137,18 +137,18 @@ def boto3_line(url: str, lines: int) -> Work:
     return work
 
 
-def parsed(lines: int) -> tuple[Any, list[Any], Any]:
-    """An item, its batches as the loop makes them, and a clock at which they are fresh."""
+def parsed(lines: int, rendering: Any = None) -> tuple[Any, list[Any], Any]:
+    """An item, its batches as the loop makes them for a sink of that rendering, and a clock at which they are fresh."""
     from tailrace.hosts.reading import parsers
     from tailrace.model import Identity, Item
     from tailrace.settings import Settings
 
     content = b"".join(_lines(lines))
     item = Item(Identity("s3", "bucket", KEY, "1"), io.BytesIO, None, 0.0)
-    parser = parsers(Settings(), lambda _: None)(item, 0, None)
+    parser = parsers(Settings(), lambda _: None)(item, 0, rendering)
     batches = [parser.feed(content[begin : begin + (64 << 10)]) for begin in range(0, len(content), 64 << 10)]
     batches = [batch for batch in (*batches, parser.finish()) if len(batch.records)]
-    latest = max(max(batch.records.raw().times) for batch in batches) / 1000
+    latest = 0.0 if rendering else max(max(batch.records.raw().times) for batch in batches) / 1000
     return item, batches, SimpleNamespace(now=lambda: latest, monotonic=lambda: latest)
 
 

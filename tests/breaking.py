@@ -38,6 +38,19 @@ Fault = Callable[[socket.socket, Answer], None]
 """Sends something else than the answer."""
 
 
+def unheard(fault: Fault) -> Fault:
+    """The same, and the server never hears of the request."""
+
+    def silent_fault(client: socket.socket, answer: Answer) -> None:
+        fault(client, answer)
+
+    _UNHEARD.add(silent_fault)
+    return silent_fault
+
+
+_UNHEARD: set[Fault] = set()
+
+
 def cut(count: int) -> Fault:
     """The connection is closed in the middle of the body."""
     return lambda client, answer: client.sendall(answer[0] + answer[1][:count])
@@ -92,7 +105,7 @@ def instead(status: int, code: str = "", body: str = "") -> Fault:
 
 @dataclass
 class Proxy:
-    """Passes requests on to a server; for reads of objects, does the next of its faults to the answer."""
+    """Passes requests on to a server; for reads and writes of objects, does the next of its faults to the answer."""
 
     server: tuple[str, int]
     faults: list[Fault | None] = field(default_factory=list)
@@ -134,13 +147,15 @@ class Proxy:
             if not data:
                 return
             received += data
-        line, *lines = received.split(b"\r\n\r\n")[0].decode().split("\r\n")
+        head, _, body = received.partition(b"\r\n\r\n")
+        line, *lines = head.decode().split("\r\n")
         headers = dict(each.split(": ", 1) for each in lines)
+        body = _body(client, headers, body)
         self.asked.append(Asked(line, headers))
-        answer = self._ask(line, headers)
         fault = None
         if self.everything or "list-type" not in line:
             fault = (self.faults.pop(0) if self.faults else None) or self.always
+        answer = (b"", b"") if fault in _UNHEARD else self._ask(line, headers, body)
         try:
             if fault:
                 fault(client, answer)
@@ -149,18 +164,30 @@ class Proxy:
         except OSError:
             pass  # the other side has gone
 
-    def _ask(self, line: str, headers: dict[str, str]) -> Answer:
+    def _ask(self, line: str, headers: dict[str, str], sent: bytes) -> Answer:
         method, path, _ = line.split(" ")
         connection = http.client.HTTPConnection(*self.server)
         if not self.ranges:
             headers.pop("Range", None)
-        connection.request(method, path, headers=headers)
+        connection.request(method, path, body=sent or None, headers=headers)
         response = connection.getresponse()
         body = response.read()
         connection.close()
         lines = [f"HTTP/1.1 {response.status} {response.reason}"]
         lines += [f"{name}: {value}" for name, value in response.getheaders() if name.lower() != "connection"]
         return "\r\n".join([*lines, "Connection: close", "", ""]).encode(), body
+
+
+def _body(client: socket.socket, headers: dict[str, str], begun: bytes) -> bytes:
+    """The body of a request, which a client may keep back until it is told to go on."""
+    if headers.pop("Expect", "").lower() == "100-continue" and not begun:
+        client.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+    parts = [begun]
+    missing = int(headers.get("Content-Length", 0)) - len(begun)
+    while missing > 0 and (data := client.recv(min(missing, 1 << 20))):
+        parts.append(data)
+        missing -= len(data)
+    return b"".join(parts)
 
 
 def client_of(endpoint: str, patience: float = 60, **credentials: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any
 
 import boto3
@@ -32,11 +32,24 @@ class _Silent(WSGIRequestHandler):
         pass
 
 
+def _one_by_one(application: Any) -> Any:
+    """The application, which does one thing of DynamoDB at a time: moto's transactions are not made for threads."""
+    lock = Lock()
+
+    def answer(environ: dict[str, Any], start: Any) -> Any:
+        if not environ.get("HTTP_X_AMZ_TARGET", "").startswith("DynamoDB"):
+            return application(environ, start)
+        with lock:
+            return application(environ, start)
+
+    return answer
+
+
 @contextmanager
 def cloud() -> Iterator[str]:
-    """A server of all services; its URL. It answers one request at a time: moto's transactions are not made for threads."""
-    application = DomainDispatcherApplication(create_backend_app)
-    server = make_server("127.0.0.1", 0, application, threaded=False, request_handler=_Silent)
+    """A server of all services; its URL."""
+    application = _one_by_one(DomainDispatcherApplication(create_backend_app))
+    server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=_Silent)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:

@@ -10,12 +10,16 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from hashlib import sha256
 from typing import Any
 
 import msgspec
 
 from tailrace.model import Identity, Refusal, Reject, record_id
+
+DEAD_LETTER = "dead_letter"
+"""The format of letters where they travel as records."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,3 +168,8 @@ def text_or_base64(name: str, data: bytes) -> dict[str, str]:
 
 def _bytes(text: str, base64: str) -> bytes:
     return b64decode(base64, validate=True) if base64 else text.encode()
+
+
+def fits(sink: str, wanted: str) -> bool:
+    """Whether a sink is meant: by its name, by the beginning of it, or by a pattern."""
+    return bool(sink) and (sink.startswith(wanted) or fnmatchcase(sink, wanted))

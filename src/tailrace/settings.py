@@ -46,6 +46,19 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """The limit that the pause between two tries does not pass."""
 
 
+class Lambda(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What concerns the Lambda handler only."""
+
+    continuation_queue: str = ""
+    """URL of the SQS queue through which an object that takes longer than one invocation is continued; it must call the same
+    function, and `state` must be dynamodb:TABLE."""
+    margin: Duration = Duration(30)
+    """So long before the end of an invocation its work stops, to be confirmed and continued; never more than a third of the time
+    there is. When two thirds of it are left, nothing is tried again."""
+    metrics_namespace: str = "Tailrace"
+    """Namespace of the metrics in CloudWatch; empty for none."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"from_": "from"}):
     """The settings of a run."""
 
@@ -95,6 +108,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Which parser reads: the native kernel, its reference twin in Python, or the native one where it is installed."""
     retry: Retry = Retry()
     """What to do when a sink says: not now."""
+    awslambda: Lambda = Lambda()
+    """What concerns the Lambda handler only."""
     sources: dict[str, dict[str, Any]] = {}
     """Named sources: `url`, and the settings of that kind of source (see `tailrace settings`)."""
     sinks: dict[str, dict[str, Any]] = {}
@@ -113,6 +128,13 @@ class Resolved:
     loose: Mapping[str, str] = field(default_factory=dict)
     ignored: Sequence[str] = ()
     """Variables of the environment that look like settings but are none."""
+
+
+class Document(NamedTuple):
+    """Settings in TOML that are not in a file: where they come from, and their text."""
+
+    origin: str
+    text: str
 
 
 class Declared(NamedTuple):
@@ -140,7 +162,10 @@ class _Value:
 
 
 def resolve(
-    flags: Mapping[str, Any], assignments: Sequence[str], environ: Mapping[str, str], config: Path | None = None
+    flags: Mapping[str, Any],
+    assignments: Sequence[str],
+    environ: Mapping[str, str],
+    config: Path | Document | None = None,
 ) -> Resolved:
     """The settings of a run. `flags` by key of the setting; `assignments` as given to `--set`.
 
@@ -175,23 +200,25 @@ def _config(environ: Mapping[str, str]) -> Path | None:
     return Path(CONFIG) if Path(CONFIG).is_file() else None
 
 
-def _from_file(path: Path | None) -> dict[str, _Value]:
-    if path is None:
+def _from_file(config: Path | Document | None) -> dict[str, _Value]:
+    if config is None:
         return {}
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        origin, text = config if isinstance(config, Document) else (str(config), config.read_text(encoding="utf-8"))
+        document = tomllib.loads(text)
     except OSError as error:
-        message = f"cannot read the settings in {path}: {error.strerror}"
+        message = f"cannot read the settings in {config}: {error.strerror}"
         raise UsageError(message) from error
     except ValueError as error:
-        message = f"{path} is no valid TOML: {error}"
+        message = f"{config.origin if isinstance(config, Document) else config} is no valid TOML: {error}"
         raise UsageError(message) from error
-    return {key: _Value(value, str(path)) for key, value in _flat(document)}
+    return {key: _Value(value, origin) for key, value in _flat(document)}
 
 
 def _flat(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in document.items():
-        if isinstance(value, dict):
+        of_sink = prefix.startswith("sinks.") and prefix.count(".") > 1
+        if isinstance(value, dict) and not of_sink:
             yield from _flat(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value

@@ -18,7 +18,7 @@ import sys
 
 class Refuse:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {"boto3", "botocore", "duckdb", "pyarrow", "tailrace_kernel", "zstandard"}:
+        if name.partition(".")[0] in {"boto3", "botocore", "duckdb", "h11", "pyarrow", "tailrace_kernel", "zstandard"}:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name.partition(".")[0])
 
 sys.meta_path.insert(0, Refuse())

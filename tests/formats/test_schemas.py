@@ -6,6 +6,7 @@ import pytest
 
 from parsing import Kernel, only, read
 from tailrace.kernel.layout import Columns
+from tailrace.kernel.names import EXTRA, FORMAT, INVALID, SCHEMAS, TIME_SOURCE, TRUNCATED, name_of
 from tailrace.registry import formats
 
 ROWS = [
@@ -91,3 +92,11 @@ def test_a_cut_line_and_a_borrowed_time_are_named_in_every_schema(kernel: Kernel
     assert aws["truncated"] is ecs["tailrace.truncated"] is otel["tailrace.truncated"] is True
     assert aws["time_source"] == ecs["tailrace.time_source"] == otel["tailrace.time_source"] == "syslog"
     assert (ecs["log.syslog.priority"], otel["syslog.hostname"]) == (134, "lb1")
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_no_field_is_also_an_object_of_fields(schema: str) -> None:
+    """Search servers read dots as objects in objects, and one index may hold every format."""
+    found = {name_of(column, schema) for known in formats().values() for column in known.columns}
+    found |= {table[schema] for table in (FORMAT, TIME_SOURCE, TRUNCATED, INVALID, EXTRA)}
+    assert {name for name in found if any(other.startswith(f"{name}.") for other in found)} == set()

@@ -22,6 +22,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple, Self
 
 Event = dict[str, Any]
+_AT_ONCE = struct.pack("ii", 1, 0)
+"""For SO_LINGER: a connection is reset when it is closed."""
 
 
 class Seen(NamedTuple):
@@ -271,7 +273,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.tell(0)
         self.close_connection = True
         self.wfile.flush()
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
         socket.socket.close(self.connection)
 
     def _authorized(self) -> bool:
@@ -365,10 +367,14 @@ class TcpInput:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def hang_up(self) -> None:
-        """End all connections."""
+    def hang_up(self, *, reset: bool = False) -> None:
+        """End all connections, and wait until they have."""
         for connection in list(self._open):
-            _shut(connection)
+            if reset:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RD)
+        self.wait_until(lambda: not self._open)
 
     def wait_until(self, reached: Callable[[], bool], seconds: float = 10) -> None:
         """Wait for events or connections; fails if they do not come."""
@@ -406,7 +412,7 @@ class TcpInput:
             pass
         finally:
             if line.reset:
-                stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
             stream.close()
             with self._changed:
                 self._open.discard(plain)

@@ -17,6 +17,7 @@ from tailrace.errors import Fatal, Retryable
 from tailrace.hosts.reading import plan_of
 from tailrace.kernel.plan import ItemPlan
 from tailrace.kernel.reference import Parser
+from tailrace.letters import decoded, of_refusal
 from tailrace.model import Batch, Item, record_id
 from tailrace.settings import Settings
 
@@ -121,7 +122,7 @@ class TestWriting:
         assert plain.startswith(b'{"create":{"_id":"')
 
     def test_requests_are_as_large_as_set_and_few(self, search: StrictBulk, to: To) -> None:
-        sink = to(INDEX, request_size="20KiB", gzip=False)
+        sink = to(INDEX, batch_bytes="20KiB", gzip=False)
         batches = [many(6, first) for first in range(0, 60, 6)]
         delivered(sink, item(), *batches)
         sizes = [len(asked.body) for asked in search.asked]
@@ -257,7 +258,7 @@ class TestWholeRequests:
 
     def test_a_request_that_is_too_large_is_split(self, search: StrictBulk, to: To) -> None:
         search.limit = 10_000
-        sink = to(INDEX, request_size="1MiB")
+        sink = to(INDEX, batch_bytes="1MiB")
         assert delivered(sink, item(), many(40)).refusals == []
         assert len(search.documents) == 40
         before = len(search.asked)
@@ -308,7 +309,7 @@ class TestWholeRequests:
 
 class TestContract:
     def test_a_write_that_asks_to_wait_has_not_taken_its_batch(self, search: StrictBulk, to: To) -> None:
-        sink = to(INDEX, request_size="1B")
+        sink = to(INDEX, batch_bytes="1B")
         sink.write(item(), many(2), 0)
         search.instead = [refused(429)]
         content = many_lines(4)
@@ -320,7 +321,7 @@ class TestContract:
 
     def test_what_was_abandoned_is_not_sent_nor_told_of(self, search: StrictBulk, to: To) -> None:
         search.judge = only(ids_of(LINES[0])[0], judge=UNFIT)
-        sink = to(INDEX, request_size="1B")
+        sink = to(INDEX, batch_bytes="1B")
         sink.write(item(), many(2), 0)
         sink.write(item(), batch(b""), 0)
         assert len(search.asked) > 0
@@ -331,7 +332,7 @@ class TestContract:
         assert (flushed.already, flushed.refusals, len(search.asked)) == (0, [], asked)
 
     def test_a_flush_goes_on_where_it_was(self, search: StrictBulk, to: To) -> None:
-        sink = to(INDEX, request_size="1B")
+        sink = to(INDEX, batch_bytes="1B")
         sink.write(item(), FIVE, 0)
         search.instead = [None, None, refused(503)]
         with pytest.raises(Retryable):
@@ -354,7 +355,7 @@ class TestIds:
         search.ids = False
         said: list[str] = []
         given = surroundings(notice=said.append)
-        sink = to(INDEX, given, request_size="1B")
+        sink = to(INDEX, given, batch_bytes="1B")
         flushed = delivered(sink, item(), FIVE, many(3))
         assert (flushed.already, flushed.refusals, len(search.documents)) == (0, [], 8)
         assert len(said) == 1
@@ -406,13 +407,14 @@ class TestDeadLetterIndex:
         search.instead = [None, refused(503)]
         flushed = delivered(sink, item(), FIVE)
         assert [refusal.reason for refusal in flushed.refusals] == ["mapping"], "the run keeps it as well"
-        document = search.documents["dead", ids_of(content)[2]]
-        assert document.pop("@timestamp") == "2026-09-21T14:13:20.000Z"
-        assert document == {
-            "tailrace.reason": "mapping", "tailrace.detail": "mapper_parsing_exception: source.port is no long",
-            "tailrace.sink": sink.name, "tailrace.item": "/logs/a.log", "tailrace.offset": len(LINES[0] + LINES[1]),
-            "event.original": LINES[2].decode().rstrip("\n"),
-        }  # fmt: skip
+        ((_, id_), document), *more = [(at, document) for at, document in search.documents.items() if at[0] == "dead"]
+        assert not more
+        assert (document.pop("@timestamp"), document.pop("event.dataset")) == (
+            "2026-09-21T14:13:20.000Z",
+            "dead_letter",
+        )
+        letter = of_refusal(item().identity, sink.name, flushed.refusals[0], item().modified)
+        assert (id_, decoded(json.dumps(document).encode())) == (letter.id, letter)
         assert len(search.ids_in(INDEX)) == 4
 
     def test_what_is_refused_there_too_stays_with_the_run(self, search: StrictBulk, to: To) -> None:

@@ -59,7 +59,7 @@ def test_every_record_has_exactly_one_outcome(
             if fate.final == "there":
                 search.documents["x", id_] = {}
     search.judge = lambda _index, id_, _document: _judged(by_url[id_][1]) if id_ else None
-    sink = workers(f"{search.url}/x", request_size=size)()
+    sink = workers(f"{search.url}/x", batch_bytes=size)()
     flushed = delivered(sink, of, *(batch(content, of, offset) for content, offset in made))
     sink.close()
     if not ids:

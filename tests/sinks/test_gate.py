@@ -82,7 +82,7 @@ def test_an_error_inside_leaves_no_one_inside() -> None:
 
 @pytest.mark.parametrize("most", [1, 2])
 def test_workers_share_it(search: StrictBulk, most: int) -> None:
-    made = workers(f"{search.url}/x", concurrency=most, request_size="1B")
+    made = workers(f"{search.url}/x", concurrency=most, batch_bytes="1B")
     search.instead = [refused(429), None, refused(503)]
     outcomes = [BUSY] * 3
     search.judge = lambda *_: outcomes.pop() if outcomes else None

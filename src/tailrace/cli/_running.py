@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from rich.text import Text
 
 from tailrace.cli import _summary
@@ -40,6 +41,10 @@ def parse(words: Sequence[str], resolved: Resolved, rejects: str | None, *, stri
     if not words and sys.stdin.isatty():
         raise UsageError("nothing to read: give files, folders or s3://BUCKET/PREFIX, or pipe a log in")
     asked = asked_sources(resolved, words or ("-",))
+    for origin in asked.sources:
+        if origin.kind.takes_away:
+            message = f"{origin.asked}: what is read there is gone; use `tailrace run` or `tailrace ship`, which keep receipts"
+            raise UsageError(message)
     with _dead_letters(rejects, words) as (dead, *written):
         given = replace(given, outputs=regular(given.stdout, *written))
         home = Home(MemoryState(given.clock), dead, [StdoutSink(given.stdout, settings.schema)])
@@ -55,7 +60,7 @@ def ship(words: Sequence[str], resolved: Resolved, *, again: bool, strict: bool,
     """Carry everything to the sinks; the exit code. `flags`: settings of the sources."""
     settings = resolved.settings
     asked = asked_for(resolved, words, **flags)
-    given = surroundings(settings)
+    given = surroundings(msgspec.structs.replace(settings, from_=tuple(words)))
     job = job_of(settings, given, again=again)
     with closing(Depot(resolved, asked.sinks, given)) as depot:
         summary = _run(asked, replace(given, known=depot.known), job, depot.crew, workers=settings.workers)

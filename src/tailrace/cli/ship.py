@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import click
 
 from tailrace.cli._options import CLOUD, READING, resolved, settings_options
+from tailrace.sinks._shapes import Shape
 
 
 @click.command("ship", short_help="Carry logs to the store or other sinks.")
 @click.argument("sources", metavar="SOURCE...", nargs=-1, required=True)
 @settings_options("to", "store", "state", "workers", *READING, *CLOUD)
+@click.option(
+    "--shape", type=click.Choice(get_args(Shape)), help="What a record looks like, for the sink that has this setting."
+)
 @click.option("--again", is_flag=True, help="Deliver also what has been delivered; in the store it is replaced.")
 @click.option("--strict", is_flag=True, help="Exit with 1 if anything was rejected.")
-def command(sources: tuple[str, ...], *, again: bool, strict: bool, **flags: Any) -> int:
+def command(sources: tuple[str, ...], *, shape: str | None, again: bool, strict: bool, **flags: Any) -> int:
     """Carry logs from sources to sinks, each object once, and keep receipts of it.
 
     SOURCE: files, folders, patterns, s3://BUCKET/PREFIX, or - for standard input. Without --to the local store takes the
@@ -23,4 +27,6 @@ def command(sources: tuple[str, ...], *, again: bool, strict: bool, **flags: Any
     """
     from tailrace.cli._running import ship  # noqa: PLC0415 - not needed for --help
 
+    if shape:
+        flags["assignments"] = (*flags["assignments"], f"shape={shape}")
     return ship(sources, resolved(flags), again=again, strict=strict)

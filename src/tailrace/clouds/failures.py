@@ -91,6 +91,16 @@ def fatal(error: Exception, what: str, client: Any) -> Fatal | None:
     return Fatal(sentence.format(what=what, endpoint=endpoint_of(client), code=code)) if sentence else None
 
 
+def of_bucket(error: Exception, what: str, bucket: str, client: Any) -> Fatal | None:
+    """The same for a call of S3, of which the bucket may be the cause."""
+    code, endpoint = code_of(error), endpoint_of(client)
+    if code == "NoSuchBucket":
+        return Fatal(f"there is no bucket {bucket} at {endpoint}; check its name, the region and the endpoint")
+    if code in {"PermanentRedirect", "AuthorizationHeaderMalformed", "301"}:
+        return Fatal(f"the bucket {bucket} is in another region than {endpoint}; set AWS_REGION to it")
+    return fatal(error, what, client)
+
+
 def endpoint_of(client: Any) -> str:
     """The URL that a client calls, without any secret in it."""
     parts = urlsplit(str(client.meta.endpoint_url))

@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from tailrace.clouds import failures
-from tailrace.errors import Fatal, Retryable, TailraceError, UsageError
+from tailrace.errors import Retryable, TailraceError, UsageError
 from tailrace.quantities import Secret
 
 _LONGEST: Final = 64 << 10
@@ -67,10 +67,14 @@ class Vault:
 def _of_file(told: str, name: str) -> str:
     try:
         with Path(name).open(encoding="utf-8") as file:
-            return file.read(_LONGEST).removesuffix("\n")
+            text = file.read(_LONGEST + 1)
     except (OSError, UnicodeDecodeError) as error:
         message = f"the secret {told} cannot be read: {getattr(error, 'strerror', None) or 'it is no text'}"
         raise UsageError(message) from error
+    if len(text) > _LONGEST:
+        message = f"the secret {told} cannot be read: it is longer than 64 KiB"
+        raise UsageError(message)
+    return text.removesuffix("\n")
 
 
 def _part(text: object, key: str, told: str) -> str:
@@ -81,9 +85,9 @@ def _part(text: object, key: str, told: str) -> str:
     if not key:
         return text
     try:
-        return str(msgspec.json.decode(text, type=dict[str, Any])[key])
+        return str(msgspec.convert(msgspec.json.decode(text, type=dict[str, Any])[key], str | int | float))
     except (msgspec.DecodeError, KeyError) as error:
-        message = f"the secret {told} is no JSON object with the key {key}"
+        message = f"the secret {told} is no JSON object with a text under the key {key}"
         raise UsageError(message) from error
 
 
@@ -91,5 +95,5 @@ def _refused(error: Exception, told: str, client: Any) -> TailraceError:
     code = failures.code_of(error)
     if code in {"ParameterNotFound", "ResourceNotFoundException", "ParamValidationError", "ValidationException"}:
         return UsageError(f"the secret {told} does not exist at {failures.endpoint_of(client)}")
-    lasting: Fatal | None = failures.fatal(error, f"the secret {told}", client)
+    lasting = None if failures.unreachable(error) else failures.fatal(error, f"the secret {told}", client)
     return lasting or Retryable(f"the secret {told} cannot be read now ({code})")

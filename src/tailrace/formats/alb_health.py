@@ -19,7 +19,7 @@ FIELDS: tuple[Field, ...] = (
         column("target_port", "int", "port of the target", names=("aws.elb.backend.port", "destination.port")),
     )),
     text("target_group_id", "name of the target group", "aws.elb.target_group.id"),
-    text("status", "PASS or FAIL"),
+    text("status", "PASS or FAIL", otel="aws.elb.health_check.status"),
     number("status_code", "status that the target sent", "http.response.status_code", "http.response.status_code"),
     text("reason_code", "why the check failed, such as TargetError", "aws.elb.error.reason", "aws.elb.error_reason"),
     text("elb", "the load balancer: app/NAME/ID", "aws.elb.name", "cloud.resource_id"),

@@ -113,6 +113,12 @@ class HttpSink:
         """Close the connection. May be called twice."""
         self._connection.close()
 
+    def check(self) -> str:
+        """Look whether the server is there. It gets no request, for Logstash makes an event of any. Raises TailraceError."""
+        self._login.headers()
+        self._connection.connect()
+        return f"{self._connection.where} takes connections"
+
     def _send_ready(self) -> None:
         ready = self._outbox.ready
         while ready:
@@ -147,6 +153,6 @@ class HttpSink:
             return Retryable(f"{where} does not take records now (HTTP {status})", retry_after(answer, self._now()))
         if status in _UNAUTHORIZED:
             return Fatal(
-                f"{where} does not let us in (HTTP {status}); check `user` and `password`, and what they may do"
+                f"{where} does not let us in (HTTP {status}); check `username` and `password`, and what they may do"
             )
         return Fatal(f"{where} is not what takes records (HTTP {status}); check the URL, and write where it leads to")

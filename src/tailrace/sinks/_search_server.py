@@ -16,6 +16,7 @@ from tailrace.quantities import Secret
 from tailrace.sinks._bulk_answer import failure, named
 from tailrace.transport import Answer, Connection, endpoint_of, retry_after
 
+_NOT_FOUND: Final = 404
 _UNAUTHORIZED: Final = (401, 403)
 _AGAIN: Final = frozenset({408, 425, 429})
 PUSHED_BACK: Final = frozenset({429, 503})
@@ -29,7 +30,7 @@ _NOTHING: Final = Secret("")
 class Credentials:
     """Who sends: at most one of a user with a password, an API key, and AWS's signature for a service."""
 
-    username: str = ""
+    user: str = ""
     password: Secret = _NOTHING
     api_key: Secret = _NOTHING
     aws: str = ""
@@ -68,16 +69,16 @@ class Authorization(Protocol):
 
 def authorization(own: Credentials, given: Surroundings) -> Authorization | None:
     """As the settings tell. Raises UsageError if they tell several."""
-    told = [name for name, there in (("username", own.username), ("api_key", own.api_key), ("aws", own.aws)) if there]
+    told = [name for name, there in (("user", own.user), ("api_key", own.api_key), ("aws", own.aws)) if there]
     if len(told) > 1:
         message = f"{' and '.join(told)} are given; a request can carry only one of them"
         raise UsageError(message)
-    if bool(own.password) != bool(own.username):
-        raise UsageError("username and password belong together; give both or neither")
+    if bool(own.password) != bool(own.user):
+        raise UsageError("user and password belong together; give both or neither")
     if own.aws:
         return _signed(own.aws, given)
-    if own.username:
-        return _by_header(own.password, given.vault, lambda secret: _basic(f"{own.username}:{secret}"))
+    if own.user:
+        return _by_header(own.password, given.vault, lambda secret: _basic(f"{own.user}:{secret}"))
     if own.api_key:
         return _by_header(own.api_key, given.vault, _api_key)
     return None
@@ -137,7 +138,7 @@ class SearchServer:
 
     def _unauthorized(self, status: int) -> str:
         if not self._authorized:
-            return f"{self.where} asks for credentials ({status}): set username and password, api_key, or aws"
+            return f"{self.where} asks for credentials ({status}): set user and password, api_key, or aws"
         return f"{self.where} does not accept the credentials, or they may not write there ({status}): check them and their rights"
 
     def again(self, answer: Answer) -> Retryable | None:
@@ -153,18 +154,20 @@ class SearchServer:
         told = f"{answer.status} {named(kind)}" if kind else str(answer.status)
         return Fatal(f"{self.where} does not do what a search server does ({told}): check the URL, and what is there")
 
-    def json(self, method: str, path: str, document: Any = None) -> tuple[int, Any]:
-        """Status and document of a small request; none for 404. Raises Retryable and Fatal."""
+    def json(self, method: str, path: str, document: Any = None) -> Any:
+        """What a small request is answered with; None for 404. Raises Retryable, and Fatal with the server's own words."""
         headers = {"Content-Type": "application/json"} if document is not None else {}
         answer = self.ask(method, path, headers, b"" if document is None else msgspec.json.encode(document))
         if again := self.again(answer):
             raise again
-        if answer.status == 404:  # noqa: PLR2004 - as HTTP defines it
-            return answer.status, None
+        if answer.status == _NOT_FOUND:
+            return None
         if not answer.ok:
-            raise self.fatal(answer)
+            kind, reason = failure(answer.body)
+            message = f"{self.where}: {method} {path.partition('?')[0]} is refused ({answer.status} {named(kind)}: {reason[:500]})"
+            raise Fatal(message)
         try:
-            return answer.status, msgspec.json.decode(answer.body)
+            return msgspec.json.decode(answer.body)
         except msgspec.DecodeError:
             raise self.fatal(answer) from None
 

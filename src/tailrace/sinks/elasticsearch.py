@@ -10,8 +10,9 @@ Refusals: `mapping` (a field does not fit the index), `too_large` (the record al
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import blake2b
 from typing import Annotated, Literal
 
@@ -19,15 +20,21 @@ import msgspec
 
 from tailrace.clock import Clock
 from tailrace.errors import UsageError
+from tailrace.kernel.layout import Format
 from tailrace.kinds import SinkKind, Surroundings
 from tailrace.model import Batch, Flushed, Item, Rendering
 from tailrace.quantities import Duration, Secret, Size
 from tailrace.sinks._bulk import Writing, letters
 from tailrace.sinks._gate import Gate
 from tailrace.sinks._index_name import IndexName
+from tailrace.sinks._index_template import fields_of, letter_fields
 from tailrace.sinks._outbox import Common, Manner, Outbox
 from tailrace.sinks._search_server import Credentials, SearchServer, authorization, place_of
+from tailrace.sinks._search_setup import TemplateSetup, Wanted
 from tailrace.transport import Connection, Tls
+
+_ANSWER = 16 << 20
+"""An answer may have so many bytes at least: it may tell of every record why it was refused."""
 
 
 class ElasticsearchSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -41,7 +48,7 @@ class ElasticsearchSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_un
     ids: bool | Literal["auto"] = "auto"
     """Whether records are created under their own ids, so that none is there twice; auto goes on without where the server refuses
     ids. A data stream's rollover begins anew: there only receipts prevent doubles."""
-    request_size: Size = Size(4 << 20)
+    batch_bytes: Size = Size(4 << 20)
     """Size of bulk requests, before compression; it is halved where the server says that it is too large."""
     gzip: bool = True
     """Whether requests are compressed."""
@@ -49,12 +56,12 @@ class ElasticsearchSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_un
     """How many requests may be under way at a time, of all workers; halved when the server has enough, and grown again."""
     dead_letter_index: str = ""
     """An index or data stream to which refused records go too, with the reason, beside the run's dead letters."""
-    username: str = ""
+    user: str = ""
     """User for basic authentication."""
     password: Secret = Secret("")
-    """Its password: itself, or where it is (`env:NAME`, `file:PATH`, `ssm:NAME`, `secretsmanager:ID#KEY`)."""
+    """The user's password, or where it is: env:NAME, file:PATH, ssm:NAME, secretsmanager:ID#KEY."""
     api_key: Secret = Secret("")
-    """API key of Elasticsearch, as `encoded` or as ID:KEY; itself, or where it is."""
+    """API key of Elasticsearch, as `encoded` or as ID:KEY, or where it is."""
     aws: Literal["no", "es", "aoss"] = "no"
     """Sign requests for AWS: es for domains of OpenSearch Service, aoss for OpenSearch Serverless."""
     ca: str = ""
@@ -162,10 +169,15 @@ def server_of(address: str, own: ElasticsearchSettings, given: Surroundings) -> 
     """Makes a connection to the server that an address names. Raises UsageError."""
     place = place_of(address)
     aws = "" if own.aws == "no" else own.aws
-    told = Credentials(username=own.username, password=own.password, api_key=own.api_key, aws=aws)
+    told = Credentials(user=own.user, password=own.password, api_key=own.api_key, aws=aws)
     authorized = authorization(told, given)
     tls = Tls(ca=own.ca, certificate=own.certificate, key=own.key, verify=own.verify)
-    return lambda: SearchServer(place, Connection(place.server, tls, own.timeout), authorized, given.clock)
+    limit = max(_ANSWER, 8 * own.batch_bytes)
+
+    def made() -> SearchServer:
+        return SearchServer(place, Connection(place.server, tls, own.timeout, limit=limit), authorized, given.clock)
+
+    return made
 
 
 def _opened(address: str, own: ElasticsearchSettings, given: Surroundings) -> Callable[[], ElasticsearchSink]:
@@ -176,7 +188,7 @@ def _opened(address: str, own: ElasticsearchSettings, given: Surroundings) -> Ca
     server = server_of(address, own, given)
     common = Common(
         gate=Gate(own.concurrency),
-        size=max(1, own.request_size),
+        size=max(1, own.batch_bytes),
         ids=own.ids is not False,
         must_have_ids=own.ids is True,
         notice=given.notice,
@@ -192,9 +204,20 @@ def _opened(address: str, own: ElasticsearchSettings, given: Surroundings) -> Ca
     return made
 
 
+def _setup(address: str, own: ElasticsearchSettings, given: Surroundings, formats: Sequence[Format]) -> TemplateSetup:
+    shape = Shape.of(place_of(address).index, own, given.settings.schema)
+    types = partial(fields_of, formats, shape.schema, stamped=shape.data_stream)
+    wanted = [Wanted(shape.index, shape.data_stream, types)]
+    if own.dead_letter_index:
+        index = IndexName.parse(own.dead_letter_index)
+        wanted.append(Wanted(index, index.is_data_stream, letter_fields))
+    return TemplateSetup(server_of(address, own, given)(), wanted, serverless=own.aws == "aoss")
+
+
 SINK = SinkKind(
     form="elasticsearch:http://HOST:9200/INDEX",
     about="Elasticsearch or OpenSearch: an index or data stream; its name may hold {format}, {date} and {load_balancer}",
     settings=ElasticsearchSettings,
     open=_opened,
+    setup=_setup,
 )

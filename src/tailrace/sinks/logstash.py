@@ -44,7 +44,7 @@ class LogstashSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """Application in every record of these shapes."""
     type: str = ""
     """Type (`type` in the shape `message`) in every record of these shapes."""
-    user: str = ""
+    username: str = ""
     """User for HTTP's basic authentication."""
     password: Secret = Secret("")
     """The user's password, or where it is: env:NAME, file:PATH, ssm:NAME, secretsmanager:ID#KEY."""
@@ -69,7 +69,9 @@ class LogstashSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     refuses without closing the connection."""
     resend: Size = Size(8 << 20)
     """TCP: after a broken connection what was sent since the last confirmation is sent again, at most so much: more than
-    the kernels of both sides hold."""
+    the server's kernel holds."""
+    confirm: bool = False
+    """TCP: whether the connection ends with each object, and counts only if the server ended it too, so that it has read everything."""
 
 
 def _opened(address: str, own: LogstashSettings, given: Surroundings) -> Callable[[], Sink]:
@@ -82,18 +84,20 @@ def _opened(address: str, own: LogstashSettings, given: Surroundings) -> Callabl
     name = f"logstash:{endpoint}{endpoint.path}#{_digest(own, form)}"
     if endpoint.scheme in ("http", "https"):
         return partial(_http, name, endpoint, own, given, written)
-    if own.user or endpoint.path.strip("/"):
+    if own.username or endpoint.path.strip("/"):
         message = f"{endpoint}: Logstash's tcp input knows neither users nor paths; leave them out"
         raise UsageError(message)
-    wire = Wire(endpoint=endpoint, context=_tls(own).context_for(endpoint), timeout=own.timeout, window=own.resend)
+    wire = Wire(
+        endpoint=endpoint, context=_tls(own).context_for(endpoint), timeout=own.timeout, window=own.resend, confirm=own.confirm
+    )  # fmt: skip
     return partial(TcpSink, name, wire, written, rendering_of(own.shape, form))
 
 
 def _http(name: str, endpoint: Endpoint, own: LogstashSettings, given: Surroundings, written: Written) -> Sink:
     connection = Connection(str(endpoint), _tls(own), own.timeout)
     manner = Manner(path=endpoint.path or "/", gzip=own.gzip, expect=own.expect)
-    login = Login(own.user, own.password, given.vault)
-    limits = Limits(records=own.batch_size, size=own.batch_bytes)
+    login = Login(own.username, own.password, given.vault)
+    limits = Limits(records=own.batch_size, size=max(own.batch_bytes - 1, 1))  # an array is a byte longer
     return HttpSink(name, connection, written, manner, login, limits, given.clock.now)
 
 

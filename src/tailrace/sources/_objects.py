@@ -162,14 +162,14 @@ class Objects:
         return self._final(error, wanted) or self._given_up(wanted, error)
 
 
+def is_folder(key: str, size: int) -> bool:
+    """Whether an object stands for a folder only, and holds no log."""
+    return size == 0 and key.endswith("/")
+
+
 def fatal(error: Exception, name: str, bucket: str, client: Any) -> Fatal | None:
     """What to raise if every call for a bucket will fail with this error."""
-    code, endpoint = failures.code_of(error), failures.endpoint_of(client)
-    if code == "NoSuchBucket":
-        return Fatal(f"there is no bucket {bucket} at {endpoint}; check its name, the region and the endpoint")
-    if code in _ELSEWHERE:
-        return Fatal(f"the bucket {bucket} is in another region than {endpoint}; set AWS_REGION to it")
-    return failures.fatal(error, name, client)
+    return failures.of_bucket(error, name, bucket, client)
 
 
 def _replaced(wanted: _Version) -> SourceError:

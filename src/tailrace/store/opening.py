@@ -21,6 +21,7 @@ from tailrace.errors import Fatal, UsageError
 from tailrace.receipts import FILE
 from tailrace.sinks.store import DATA, MEMORY, TEMPORARY, StoreSink, store_name
 from tailrace.state.sqlite import SqliteState
+from tailrace.store.journal import finish
 
 LOCK = "lock"
 SPILL = "spill-"
@@ -83,6 +84,7 @@ def open_store(directory: Path, clock: Clock) -> Store:
         raise
     store = Store(directory, state, lock)
     try:
+        finish(directory, state)
         state.settle(store_name(directory))
         state.clear_leases()  # nobody else can hold one
         with writing(directory):

@@ -59,7 +59,7 @@ class Exchange:
         try:
             while view and self._final is None:
                 view = view[self.channel.send(view) :]
-                if view:
+                if view and self.channel.hears():
                     self._hear(self.monotonic() + self.timeout)
         except ConnectionError as error:
             self._salvage(error)

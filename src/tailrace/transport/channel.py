@@ -23,12 +23,12 @@ _ENDED: Final = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
 class Channel:
     """One connection, for one thread. Methods raise OSError, and TimeoutError after the time limit without progress."""
 
-    def __init__(self, endpoint: Endpoint, context: ssl.SSLContext | None, timeout: float, *, buffer: int = 0) -> None:
-        """Connect. `buffer`: so much may wait in the kernel to be sent, if it is to be limited."""
+    def __init__(self, endpoint: Endpoint, context: ssl.SSLContext | None, timeout: float) -> None:
+        """Connect."""
         self._timeout = timeout
         self._socket = socket.create_connection((endpoint.host, endpoint.port), timeout)
         try:
-            self._configure(buffer)
+            self._configure()
             if context:
                 self._socket = context.wrap_socket(self._socket, server_hostname=endpoint.host)
             self._socket.setblocking(False)  # noqa: FBT003 - as the standard library has it
@@ -37,25 +37,35 @@ class Channel:
             raise
         self._poll = select.poll()
         self._poll.register(self._socket, select.POLLIN)
+        self._incoming = select.poll()
+        self._incoming.register(self._socket, select.POLLIN)
         self._early: bytes | None = None
 
-    def _configure(self, buffer: int) -> None:
+    def _configure(self) -> None:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for option, value in _KEEPALIVE:
             self._socket.setsockopt(socket.IPPROTO_TCP, option, value)
-        if buffer:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)
 
     def send(self, data: bytes | memoryview) -> int:
-        """Send, until everything is sent, or until the other side says something instead of reading; how much was sent."""
+        """Send, and tell how much was sent. Raises TimeoutError if nothing at all could be.
+
+        Less than everything is sent if the other side says something instead of reading, or reads no more for the time
+        limit; give the rest again then.
+        """
         view = memoryview(data)
         sent = 0
         while sent < len(view):
             try:
                 sent += self._socket.send(view[sent : sent + _PIECE])
             except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
-                if self._wait(select.POLLIN | select.POLLOUT, self._timeout) & select.POLLIN and self.hears():
+                try:
+                    self._wait(select.POLLIN | select.POLLOUT, self._timeout)
+                except TimeoutError:
+                    if sent:
+                        break
+                    raise
+                if self.hears():
                     break
             except _ENDED as error:
                 raise ConnectionResetError from error
@@ -90,29 +100,45 @@ class Channel:
             seconds -= pause
             pause = min(pause * 2, 0.05)
 
+    def admit(self, seconds: float) -> None:
+        """Wait until the server has looked at our certificate, which in TLS 1.3 it does when we have connected already.
+
+        It hangs up then, or sends a ticket; one that sends none is waited for in vain, and so only for so long.
+        """
+        stream = self._socket
+        if not isinstance(stream, ssl.SSLSocket) or stream.version() != "TLSv1.3":
+            return
+        with suppress(TimeoutError):
+            while not self.hears() and not (stream.session and stream.session.has_ticket):
+                self._wait(select.POLLIN, seconds)
+
+    def end(self) -> None:
+        """Say that nothing more is sent, once everything is. The other side may still speak."""
+        if isinstance(self._socket, ssl.SSLSocket):
+            with suppress(ssl.SSLWantReadError, ssl.SSLWantWriteError):  # its own end is read later
+                self._socket = self._socket.unwrap()
+        self._socket.shutdown(socket.SHUT_WR)
+
     def finish(self, seconds: float) -> None:
-        """End the connection so that the other side gets everything: say that it ends, wait for the answer, close."""
+        """End the connection so that the other side gets everything: wait for its end for so long, and close."""
         try:
             with suppress(OSError):
-                self._say_end()
+                self.end()
                 for _ in range(_FAREWELLS):
                     if not self.receive(seconds):
                         break
         finally:
             self.close()
 
-    def _say_end(self) -> None:
-        """Not before everything is sent."""
-        if isinstance(self._socket, ssl.SSLSocket):
-            with suppress(ssl.SSLWantReadError, ssl.SSLWantWriteError):  # its own end is read later
-                self._socket = self._socket.unwrap()
-        self._socket.shutdown(socket.SHUT_WR)
-
     def close(self) -> None:
         """Close the connection as it is. May be called twice."""
         self._socket.close()
 
     def _arrived(self) -> bytes | None:
+        # Asking first is cheaper than the exception of a read that would wait. TLS keeps nothing back: a read takes a whole
+        # record, and so at least what the kernel told of.
+        if not self._incoming.poll(0):
+            return None
         try:
             return self._socket.recv(_PIECE)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
@@ -120,10 +146,8 @@ class Channel:
         except _ENDED:
             return b""
 
-    def _wait(self, events: int, seconds: float) -> int:
-        """Wait for one of the events; which came."""
+    def _wait(self, events: int, seconds: float) -> None:
+        """Wait for one of the events."""
         self._poll.modify(self._socket, events)
-        found = self._poll.poll(max(seconds, 0) * 1000)
-        if not found:
+        if not self._poll.poll(max(seconds, 0) * 1000):
             raise TimeoutError
-        return found[0][1] | (select.POLLIN if found[0][1] & (select.POLLHUP | select.POLLERR) else 0)

@@ -76,6 +76,10 @@ class Connection:
             return self.request(method, target, headers, body)
         return answer
 
+    def connect(self) -> None:
+        """Connect, if that is not done. Raises Retryable or Fatal."""
+        self._exchange()
+
     def close(self) -> None:
         """Close the connection; the next request opens another one. May be called twice."""
         if self._channel:

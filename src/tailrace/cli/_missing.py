@@ -1,0 +1,106 @@
+"""Objects without a balanced receipt, for people and programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+import msgspec
+from rich.table import Table
+from rich.text import Text
+
+from tailrace.cli._cells import visible
+from tailrace.cli._console import output, surroundings
+from tailrace.cli._receipts import opened
+from tailrace.cli._summary import counted, size
+from tailrace.errors import EXIT_FAILED_CHECK, EXIT_OK, UsageError
+from tailrace.hosts.assembling import asked_for
+from tailrace.kinds import Surroundings
+from tailrace.letters import described
+from tailrace.model import Item
+from tailrace.quantities import Duration
+from tailrace.settings import Resolved, Settings
+from tailrace.store.missing import Missing, Period, Seen, missing
+
+
+def list_missing(place: str, settings: Settings, asked: dict[str, Any]) -> int:
+    """Tell what is missing; the exit code. Raises UsageError.
+
+    `asked`: `since` and `until` as texts, `sink`, `limit` and `as_json`.
+    """
+    if not place.startswith("s3://"):
+        message = f"--missing {place}: write s3://BUCKET or s3://BUCKET/PREFIX"
+        raise UsageError(message)
+    given, seen = surroundings(settings), Seen()
+    now = given.clock.now()
+    limits = {name: instant(f"--{name}", asked[name], now) for name in ("since", "until") if asked[name]}
+    with closing(opened(settings)) as state:
+        found = missing(_items(place, given), state, Period(**limits), asked["sink"] or "", seen)
+        number = _as_json(found) if asked["as_json"] else _as_table(found, asked["limit"])
+    told = f"{counted(number, 'object')} of {seen.objects:,} missing" if number else "none is missing"
+    click.echo(told if number else f"{counted(seen.objects, 'object')}: {told}", err=True)
+    return EXIT_FAILED_CHECK if number else EXIT_OK
+
+
+def _items(place: str, given: Surroundings) -> Iterator[Item]:
+    for source in asked_for(Resolved(settings=given.settings, origins={}), [place]).opened(given):
+        with closing(source):
+            yield from source.items()
+
+
+def _as_json(found: Iterator[Missing]) -> int:
+    number = 0
+    for each in found:
+        number += 1
+        item = each.item
+        told = {**described(item.identity), "size": item.size, "time": _time(each.time), "why": visible(each.why)}
+        click.echo(msgspec.json.encode(told))
+    return number
+
+
+def _as_table(found: Iterator[Missing], limit: int) -> int:
+    """The first ones as a table."""
+    first: list[Missing] = []
+    rest = 0
+    for each in found:
+        if limit and len(first) >= limit:
+            rest += 1
+        else:
+            first.append(each)
+    if not first:
+        return 0
+    table = Table(box=None, pad_edge=False)
+    table.add_column("time", no_wrap=True)
+    table.add_column("size", justify="right", no_wrap=True)
+    table.add_column("why", overflow="fold")
+    table.add_column("object", overflow="fold", ratio=1)
+    for each in first:
+        shown = (_time(each.time), size(each.item.size or 0), visible(each.why), visible(each.item.identity.name))
+        table.add_row(*map(Text, shown))
+    output().print(table)
+    if rest:
+        click.echo(f"the first {len(first):,}; --limit 0 shows all", err=True)
+    return len(first) + rest
+
+
+def instant(flag: str, text: str, now: float) -> float:
+    """A time as people tell it, or an age. Raises UsageError."""
+    try:
+        at = datetime.fromisoformat(text)
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        pass
+    try:
+        return now - Duration.parse(text)
+    except ValueError as error:
+        message = (
+            f"{flag} {text}: write a time such as 2026-11-21 or 2026-11-21T08:00:00Z, or an age such as 14d or 12h"
+        )
+        raise UsageError(message) from error
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

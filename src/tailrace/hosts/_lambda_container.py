@@ -1,0 +1,107 @@
+"""What a Lambda makes once and keeps from invocation to invocation: settings, clients, parsers, sinks."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from tailrace.clock import Clock, SystemClock
+from tailrace.clouds import Vault, client
+from tailrace.clouds.recursion import own_group
+from tailrace.errors import UsageError
+from tailrace.hosts import memory
+from tailrace.hosts._lambda_settings import lambda_settings
+from tailrace.hosts.assembling import asked_for, clients, target_of
+from tailrace.hosts.reading import parsers
+from tailrace.hosts.states import SQLITE, dynamodb
+from tailrace.kernel.load import Parser
+from tailrace.kinds import Surroundings
+from tailrace.model import Item, Rendering
+from tailrace.ports import Sink, State
+from tailrace.settings import Resolved, Settings
+from tailrace.sources._objects import Objects
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Container:
+    """What is there before an event comes.
+
+    `state`: None where no receipts are kept. `dead`: takes dead letters, if the settings name a sink for them. `own_group`:
+    the log group to which this function's own output goes.
+    """
+
+    settings: Settings
+    clock: Clock
+    parser: Callable[[Item, int, Rendering | None], Parser]
+    sinks: Sequence[Sink]
+    state: State | None
+    dead: Sink | None
+    objects: Callable[[], Objects]
+    client: Callable[[str], Any]
+    function: str
+    own_group: str
+
+
+def made(environ: Mapping[str, str], notice: Callable[[str], None]) -> Container:
+    """The container that the environment asks for; `notice` is told what is no failure. Raises UsageError, Fatal."""
+    memory.keep()
+    told = lambda_settings(environ, client)
+    for name in told.ignored:
+        notice(f"{name} is no setting; it is ignored")
+    settings, clock = told.settings, SystemClock()
+    shared = cache(clients(settings))
+    given = Surroundings(
+        settings=settings,
+        clock=clock,
+        stdin=io.BytesIO(),
+        stdout=1,
+        client=shared,
+        vault=Vault(shared, environ),
+        notice=notice,
+        environ=environ,
+    )
+    return Container(
+        settings=settings,
+        clock=clock,
+        parser=parsers(settings, notice),
+        sinks=_sinks(told, given),
+        state=_state(settings, given),
+        dead=_dead(settings, given),
+        objects=cache(lambda: Objects(shared("s3"), clock)),
+        client=shared,
+        function=environ.get("AWS_LAMBDA_FUNCTION_NAME", ""),
+        own_group=own_group(environ),
+    )
+
+
+def _sinks(resolved: Resolved, given: Surroundings) -> list[Sink]:
+    asked = asked_for(resolved, ()).sinks
+    for target in asked:
+        if target.kind.home:
+            message = f"to: {target.asked} is a folder on a disk, and a Lambda keeps none; name another sink"
+            raise UsageError(message)
+    made = [target.opened(given)() for target in asked]
+    if len({sink.name for sink in made}) < len(made):
+        message = f"two of the sinks {', '.join(target.asked for target in asked)} are the same; give it once"
+        raise UsageError(message)
+    return made
+
+
+def _state(settings: Settings, given: Surroundings) -> State | None:
+    if settings.state == SQLITE:
+        message = f"state: {SQLITE} needs a disk, and a Lambda keeps none; set it to dynamodb:TABLE"
+        raise UsageError(message)
+    return dynamodb(settings, given) if settings.state not in ("", "memory") else None
+
+
+def _dead(settings: Settings, given: Surroundings) -> Sink | None:
+    if not settings.dead_letters:
+        return None
+    target = target_of(settings.dead_letters, settings)
+    if target.kind.home:
+        message = f"dead_letters: {target.asked} is a folder on a disk, and a Lambda keeps none; name another sink"
+        raise UsageError(message)
+    return target.opened(given)()

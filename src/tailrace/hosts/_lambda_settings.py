@@ -1,0 +1,71 @@
+"""The settings of a Lambda: its environment, and TOML that lies in the package, in S3, or in a parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from tailrace.clouds import failures
+from tailrace.errors import Fatal, Retryable, TailraceError, UsageError
+from tailrace.settings import PREFIX, Document, Resolved, resolve
+
+_VARIABLE: Final = f"{PREFIX}CONFIG"
+_S3, _SSM = "s3://", "ssm:"
+_LONGEST: Final = 1 << 20
+"""Settings are not longer."""
+_ABSENT: Final = {
+    "NoSuchKey",
+    "NoSuchBucket",
+    "404",
+    "ParameterNotFound",
+    "ParamValidationError",
+    "ValidationException",
+}
+
+
+def lambda_settings(environ: Mapping[str, str], client: Callable[[str], Any]) -> Resolved:
+    """The settings that the environment tells, or where it says that they are: a path, `s3://BUCKET/KEY` or `ssm:NAME`.
+
+    Raises UsageError where they cannot be used, Fatal where they may not be read, Retryable where they cannot be now.
+    """
+    told = environ.get(_VARIABLE, "")
+    if told.startswith((_S3, _SSM)):
+        return resolve({}, (), environ, Document(told, _fetched(told, client)))
+    return resolve({}, (), environ)
+
+
+def _fetched(told: str, client: Callable[[str], Any]) -> str:
+    service = client("s3" if told.startswith(_S3) else "ssm")
+    try:
+        data = _object(told, service) if told.startswith(_S3) else _parameter(told, service)
+    except failures.raised() as error:
+        raise _refused(error, told, service) from error
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        message = f"{_VARIABLE}: {told} is no text"
+        raise UsageError(message) from error
+
+
+def _object(told: str, client: Any) -> bytes:
+    bucket, _, key = told.removeprefix(_S3).partition("/")
+    body = client.get_object(Bucket=bucket, Key=key)["Body"]
+    data: bytes = body.read(_LONGEST + 1)
+    body.close()
+    if len(data) > _LONGEST:
+        message = f"{_VARIABLE}: {told} is longer than settings are; name a file in TOML"
+        raise UsageError(message)
+    return data
+
+
+def _parameter(told: str, client: Any) -> bytes:
+    found = client.get_parameter(Name=told.removeprefix(_SSM), WithDecryption=True)
+    return str(found["Parameter"]["Value"]).encode()
+
+
+def _refused(error: Exception, told: str, client: Any) -> TailraceError:
+    code = failures.code_of(error)
+    if code in _ABSENT:
+        return UsageError(f"{_VARIABLE}: {told} does not exist at {failures.endpoint_of(client)}")
+    lasting: Fatal | None = failures.fatal(error, told, client)
+    return lasting or Retryable(f"{_VARIABLE}: {told} cannot be read now ({code})")

@@ -1,0 +1,109 @@
+"""Tailrace as a Lambda function: `tailrace.hosts.awslambda.handler`.
+
+An event may come from S3, SQS, SNS or EventBridge, or continue what an earlier invocation had no time for. Of a queue's messages
+those that are not delivered are told one by one, so its event source mapping needs ReportBatchItemFailures; for any other
+event an error is raised, so that Lambda tries it again and gives it to the function's dead-letter queue or destination.
+
+Nothing is told of single records: an invocation writes one line of JSON about itself, and its metrics.
+
+https://docs.aws.amazon.com/lambda/latest/dg/python-handler.html
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tailrace.errors import SourceError, TailraceError
+from tailrace.hosts._lambda_container import Container, made
+from tailrace.hosts._lambda_deadline import Deadline
+from tailrace.hosts._lambda_messages import Message, in_order, messages
+from tailrace.hosts._lambda_report import Report
+from tailrace.hosts._lambda_work import Invocation, Undelivered
+
+
+def handler(event: Mapping[str, Any], context: Any) -> dict[str, list[dict[str, str]]] | None:
+    """Deliver what an event tells of. Raises SourceError if that must come again; for SQS tells which messages must."""
+    container = _container()
+    began = container.clock.monotonic()
+    report = Report()
+    remaining = context.get_remaining_time_in_millis() / 1000
+    with Deadline(container.clock, remaining, float(container.settings.awslambda.margin)) as deadline:
+        invocation = Invocation(container, deadline, report, context.aws_request_id)
+        try:
+            return _answer(event, invocation)
+        finally:
+            seconds = round(container.clock.monotonic() - began, 3)
+            _tell(container, report, {"request": context.aws_request_id, "seconds": seconds})
+
+
+@cache
+def _container() -> Container:
+    """What is kept from invocation to invocation; it is made anew after a failure that may lie in it."""
+    return made(os.environ, _notice)
+
+
+def _answer(event: Mapping[str, Any], invocation: Invocation) -> dict[str, list[dict[str, str]]] | None:
+    failed: list[str] = []
+    ordered = in_order(event)
+    for message in messages(event):
+        error = "an earlier message failed" if failed and ordered else _failure(message, invocation)
+        if error and not message.id:
+            raise SourceError(error)
+        if error:
+            failed.append(message.id)
+    return {"batchItemFailures": [{"itemIdentifier": each} for each in failed]} if _is_queue(event) else None
+
+
+def _failure(message: Message, invocation: Invocation) -> str:
+    """Why a message was not delivered; empty if it was. Whatever goes wrong concerns this message only."""
+    try:
+        invocation.carry(message)
+    except Undelivered as error:
+        if error.lasting:
+            _container.cache_clear()
+        return str(error)
+    except TailraceError as error:
+        told = str(error)
+    except Exception as error:  # noqa: BLE001 - one message must not take others along
+        _container.cache_clear()
+        told = _unexpected(error)
+    else:
+        return ""
+    invocation.report.failed(told, item=False)
+    return told
+
+
+def _is_queue(event: Mapping[str, Any]) -> bool:
+    return bool(event.get("Records")) and event["Records"][0].get("eventSource") == "aws:sqs"
+
+
+def _unexpected(error: Exception) -> str:
+    """A defect: its kind and place. Its text is not told, for nobody knows what is in it."""
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    place = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else "an unknown place"
+    return f"an error that Tailrace does not know: {type(error).__name__} in {place}; please report it"
+
+
+def _tell(container: Container, report: Report, about: Mapping[str, Any]) -> None:
+    lines = [report.summary(about)]
+    if namespace := container.settings.awslambda.metrics_namespace:
+        lines += report.metrics(namespace, container.function, container.clock.now())
+    _say(b"".join(lines))
+
+
+def _notice(text: str) -> None:
+    _say(msgspec.json.encode({"tailrace": "warning", "message": text}) + b"\n")
+
+
+def _say(lines: bytes) -> None:
+    sys.stdout.write(lines.decode())
+    sys.stdout.flush()

@@ -1,0 +1,1 @@
+"""Sending dead letters again: what succeeds is removed, what fails stays, and the receipts follow."""

@@ -1,0 +1,110 @@
+"""The S3 sink against Ceph's gateway, which is strict where moto is not: signatures, sizes of parts, uploads that are no more.
+
+Runs where one is told by RGW_ENDPOINT, RGW_ACCESS_KEY and RGW_SECRET_KEY.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import pyarrow.parquet as pq
+import pytest
+from test_s3_faults import MIB, lines_of, lost, noise, persist
+
+from breaking import Fault, Proxy, client_of, cut, instead, unheard
+from making import StillClock, alb, batch, clb, item
+from shelves import Shelf
+from tailrace.errors import Fatal, Retryable
+
+ENDPOINT = os.environ.get("RGW_ENDPOINT", "")
+
+pytestmark = pytest.mark.skipif(not ENDPOINT, reason="no Ceph gateway is told by RGW_ENDPOINT")
+
+
+@pytest.fixture
+def gateway() -> Iterator[Proxy]:
+    place = urlsplit(ENDPOINT)
+    made = Proxy((str(place.hostname), place.port or 80))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def shelf(gateway: Proxy, clock: StillClock) -> Iterator[Shelf]:
+    keys = {"key": os.environ["RGW_ACCESS_KEY"], "secret": os.environ["RGW_SECRET_KEY"]}
+    through, direct = client_of(gateway.url, patience=20, **keys), client_of(ENDPOINT, **keys)
+    for client in (through, direct):
+        client.meta.config.request_checksum_calculation = "when_required"
+    made = Shelf(through, direct, clock, f"shelf-{uuid4().hex[:12]}")
+    yield made
+    for key in made.objects():
+        direct.delete_object(Bucket=made.name, Key=key)
+    direct.delete_bucket(Bucket=made.name)
+    through.close()
+    direct.close()
+
+
+@pytest.mark.parametrize("compression", ["gzip", "zstd", "none"])
+def test_ndjson_arrives(shelf: Shelf, compression: str) -> None:
+    made = batch(alb("2026-09-23") + alb("2026-09-24") + clb("2026-09-23"))
+    sink = shelf.sink(compression=compression)
+    sink.write(item(), made, 0)
+    assert shelf.objects() == []
+    sink.flush()
+    assert len(shelf.objects()) == 3
+    assert shelf.lines() == lines_of(made)
+
+
+def test_parquet_arrives(shelf: Shelf) -> None:
+    sink = shelf.sink(form="parquet")
+    sink.write(item(), batch(alb("2026-09-23") + alb("2026-09-24")), 0)
+    sink.flush()
+    rows = [pq.read_table(io.BytesIO(shelf.bytes_of(key))).num_rows for key in shelf.objects()]
+    assert rows == [1, 1]
+    sink.close()
+
+
+@pytest.mark.parametrize("number", range(5))
+@pytest.mark.parametrize("fault", [lost, unheard(lost), unheard(instead(503, "SlowDown")), cut(40)])
+def test_parts_arrive_once_whatever_call_fails(shelf: Shelf, gateway: Proxy, fault: Fault, number: int) -> None:
+    sink = shelf.sink(compression="none", part_size="5MiB")
+    batches = [noise(count, size=4 * MIB) for count in range(3)]
+    gateway.faults = [None] * number + [fault]
+    for each in batches:
+        persist(lambda each=each: sink.write(item(), each, 0))
+    assert shelf.objects() == []
+    persist(sink.flush)
+    assert shelf.lines() == lines_of(*batches)
+    assert len(shelf.objects()) == 1
+
+
+def test_an_upload_that_somebody_ended_is_told_and_what_is_abandoned_is_gone(shelf: Shelf) -> None:
+    sink = shelf.sink(compression="none", part_size="5MiB")
+    sink.write(item(), noise(1, size=6 * MIB), 0)
+    sink.write(item(), noise(2), 0)
+    (upload,) = shelf.direct.list_multipart_uploads(Bucket=shelf.name)["Uploads"]
+    shelf.direct.abort_multipart_upload(Bucket=shelf.name, Key=upload["Key"], UploadId=upload["UploadId"])
+    with pytest.raises(Retryable, match="was ended by somebody else"):
+        sink.flush()
+    sink.abandon()
+    sink.write(item(), noise(1, size=6 * MIB), 0)
+    sink.write(item(), noise(2), 0)
+    assert len(shelf.uploads()) == 1
+    sink.close()
+    assert (shelf.uploads(), shelf.objects()) == ([], [])
+
+
+def test_looking_and_what_will_not_pass(shelf: Shelf) -> None:
+    assert shelf.sink().check() == "objects can be put there"
+    shelf.through = client_of(ENDPOINT, key="nobody", secret="nothing")
+    with pytest.raises(Fatal, match="the credentials are not accepted"):
+        shelf.sink().check()
+    name, shelf.name = shelf.name, "not-there"
+    shelf.through = shelf.direct
+    with pytest.raises(Fatal, match="there is no bucket not-there"):
+        shelf.sink().check()
+    shelf.name = name
