@@ -70,7 +70,8 @@ class SinkKind:
     """A kind of sink. Its URL is its name, or its name, a colon and an address.
 
     `form`: how the URL is written. `settings`: its own. `open`: from the address and these settings makes what makes one
-    sink for each thread. `home`: the folder in which such a sink keeps receipts and rejects itself. `setup`: what prepares
+    sink for each thread. `home`: the folder in which such a sink keeps receipts and rejects itself. `fixed`: whether
+    with these settings its columns cannot be other ones. `setup`: what prepares
     the other side for records of these formats, if anything does.
     """
 
@@ -79,6 +80,7 @@ class SinkKind:
     settings: type[msgspec.Struct] = NoSettings
     open: Callable[[str, Any, Surroundings], Callable[[], Sink]]
     home: Callable[[str, Settings], Path] | None = None
+    fixed: Callable[[Any], bool] = field(default=lambda _own: False)
     setup: Callable[[str, Any, Surroundings, Sequence[Any]], Setup] | None = None
 
 

@@ -17,7 +17,8 @@ import msgspec
 
 from tailrace.kernel.layout import TIME
 from tailrace.kernel.names import FORMAT, ID, name_of
-from tailrace.model import Item, RawLines, Records, Refusal, record_id
+from tailrace.letters import DEAD_LETTER, fields, of_refusal
+from tailrace.model import Item, RawLines, Records, Refusal
 from tailrace.sinks._index_name import IndexName
 
 _ID_DIGITS: Final = 32
@@ -148,21 +149,13 @@ class Writing:
 
 
 def letters(index: str, sink: str, item: Item, refusals: Sequence[Refusal], now: float) -> Chunk:
-    """Refused records as documents that tell why, for an index of their own."""
-    target = index.encode()
+    """Refused records as dead letters, under their own ids, for an index of their own."""
+    about = {FORMAT["ecs"]: DEAD_LETTER, "@timestamp": _written(now).decode()}
     lines: list[bytes] = []
     for refusal in refusals:
-        action = _INDEXED % target + record_id(item.identity.token, refusal.offset).encode() + b'"}}'
-        letter = {
-            "@timestamp": _written(now).decode(),
-            "tailrace.reason": refusal.reason,
-            "tailrace.detail": refusal.detail,
-            "tailrace.sink": sink,
-            "tailrace.item": item.identity.name.encode("utf-8", "replace").decode(),
-            "tailrace.offset": refusal.offset,
-            "event.original": refusal.payload.decode("utf-8", "replace"),
-        }
-        lines += (action, msgspec.json.encode(letter))
+        letter = of_refusal(item.identity, sink, refusal, item.modified)
+        lines.append(_INDEXED % index.encode() + letter.id.encode() + b'"}}')
+        lines.append(msgspec.json.encode({**about, **fields(letter)}))
     return Chunk(b"\n".join([*lines, b""]), range(len(refusals)), _Given(refusals))
 
 
