@@ -68,6 +68,10 @@ class Files:
                     seen.add(item.identity.key)
                     yield item
 
+    def sizes(self) -> Iterator[int | None]:
+        """The size of each file."""
+        return (item.size for item in self.items())
+
     def ack(self, item: Item) -> None:
         """Nothing to do: the receipt tells that the file is delivered."""
 
