@@ -90,6 +90,12 @@ impl Span {
     }
 }
 
+/// What stands in an arena from a place on.
+#[must_use]
+pub fn kept(arena: &[u8], start: usize) -> Span {
+    Span { start: start as u32 | ARENA, len: (arena.len() - start) as u32 }
+}
+
 /// Put bytes into an arena.
 pub fn keep(arena: &mut Vec<u8>, bytes: &[u8]) -> Span {
     let start = arena.len();
@@ -259,6 +265,9 @@ impl Drop for Block {
     fn drop(&mut self) {
         pool::give_rows(std::mem::take(&mut self.rows));
         pool::give_spans(std::mem::take(&mut self.slots));
+        if self.base.is_some() {
+            pool::give_arena(std::mem::take(&mut self.arena));
+        }
         for segment in self.segments.drain(..) {
             pool::give_mask(segment.special.into_bytes());
         }

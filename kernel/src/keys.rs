@@ -97,7 +97,7 @@ impl Schema {
     #[must_use]
     pub fn named(plan: &Plan, schema: usize, naming: &Naming) -> Self {
         let names = &plan.names;
-        let named = |names: &[String]| key_of(naming.of(names, schema));
+        let key = |of: &[String]| key_of(naming.of(of, schema));
         let name = naming.of(&names.format, schema);
         let formats = plan.formats.iter().map(|format| FormatKeys::new(format, name, schema, naming));
         let mut formats: Vec<FormatKeys> = formats.collect();
@@ -111,10 +111,10 @@ impl Schema {
         Self {
             formats,
             id: format!("{}:\"", json(&names.id)).into_bytes(),
-            time_source: named(&names.time_source),
-            truncated: named(&names.truncated),
-            invalid: named(&names.invalid),
-            extra: named(&names.extra),
+            time_source: key(&names.time_source),
+            truncated: key(&names.truncated),
+            invalid: key(&names.invalid),
+            extra: key(&names.extra),
             tail: {
                 let pairs = naming.constants.iter().map(|(name, value)| format!(",{}:{value}", json(name)));
                 (pairs.collect::<String>() + "}\n").into_bytes()

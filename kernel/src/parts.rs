@@ -79,14 +79,12 @@ pub fn parts(field: &Field, text: &[u8]) -> Vec<Part> {
         Kind::Target => {
             let colon = memchr::memrchr(b':', text);
             let is_address = colon.is_some_and(|colon| {
-                let port = &text[colon + 1..];
-                address(&text[..colon]).is_some() && is_digits(port) && integer(port).is_some()
+                let number = &text[colon + 1..];
+                address(&text[..colon]).is_some() && is_digits(number) && integer(number).is_some()
             });
             std::iter::once(whole).chain(if is_address { endpoint(text, 1) } else { Vec::new() }).collect()
         }
-        Kind::Text => {
-            (0..field.columns.len()).map(|place| Part { place, escape: field.escape, ..whole }).collect()
-        }
+        Kind::Text => (0..field.columns.len()).map(|place| Part { place, escape: field.escape, ..whole }).collect(),
         Kind::Texts | Kind::Ints | Kind::Captures | Kind::Offers => {
             vec![Part { escape: field.escape, is_list: true, of_number: field.kind == Kind::Ints, ..whole }]
         }
@@ -103,9 +101,9 @@ fn endpoint(text: &[u8], place: usize) -> Vec<Part> {
     let (from, to) = address(host).unwrap_or((0, host.len()));
     let part = Part { place, from, to, escape: Escape::None, of_number: false, is_list: false };
     let ip = (host != NOTHING).then_some(part);
-    let port = host_end.map(|end| end + 1).filter(|&at| text[at..] != *NOTHING);
-    let port = port.map(|from| Part { place: place + 1, from, to: text.len(), of_number: true, ..part });
-    ip.into_iter().chain(port).collect()
+    let number = host_end.map(|end| end + 1).filter(|&at| text[at..] != *NOTHING);
+    let number = number.map(|from| Part { place: place + 1, from, to: text.len(), of_number: true, ..part });
+    ip.into_iter().chain(number).collect()
 }
 
 /// The bytes of some fields' text that are replaced, in order; of those within others, or equal ones, the first.
@@ -153,7 +151,11 @@ fn add(all: &mut Vec<Range>, part: Part, field: &Field, text: &[u8], (method, ke
         let by = match method {
             Method::Query => {
                 let values = query_values(item).into_iter();
-                all.extend(values.map(|(start, end)| Range { from: from + start, to: from + end, by: MASKED.to_vec() }));
+                all.extend(values.map(|(start, end)| Range {
+                    from: from + start,
+                    to: from + end,
+                    by: MASKED.to_vec(),
+                }));
                 continue;
             }
             Method::Network => network(item).unwrap_or_else(|| MASKED.to_vec()),
@@ -176,7 +178,14 @@ fn hash(text: &[u8], key: &[u8]) -> Vec<u8> {
 /// A part of a text with the ranges within it replaced.
 #[must_use]
 pub fn replaced(text: &[u8], from: usize, to: usize, ranges: &[Range]) -> Vec<u8> {
-    let (mut new, mut at) = (Vec::with_capacity(to - from), from);
+    let mut new = Vec::with_capacity(to - from);
+    replace(text, from, to, ranges, &mut new);
+    new
+}
+
+/// The same behind other bytes.
+pub fn replace(text: &[u8], from: usize, to: usize, ranges: &[Range], new: &mut Vec<u8>) {
+    let mut at = from;
     for range in ranges.iter().filter(|range| range.to <= to) {
         if range.from < at {
             continue;
@@ -186,7 +195,6 @@ pub fn replaced(text: &[u8], from: usize, to: usize, ranges: &[Range]) -> Vec<u8
         at = range.to;
     }
     new.extend_from_slice(&text[at..to]);
-    new
 }
 
 /// Where the values of a URL's query string stand; a parameter without `=` is a value.

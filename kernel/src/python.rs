@@ -81,6 +81,7 @@ struct Parser {
     schemas: Arc<[Arc<Schema>]>,
     ids: Arc<Ids>,
     rendering: Option<Asked>,
+    is_filtered: bool,
     reference: i64,
 }
 
@@ -100,14 +101,24 @@ impl Parser {
         let writing = match &rendering {
             Some((name, with_ids)) => {
                 let schema = &schemas[schema_number(name)?];
-                Some(Rendering::new(Arc::clone(schema), with_ids.then(|| Arc::clone(&ids))))
+                let filter = view.and_then(|view| view.view.filter.clone());
+                Some(Rendering::new(Arc::clone(schema), with_ids.then(|| Arc::clone(&ids))).filtered(filter))
             }
             None => None,
         };
+        let is_filtered = rendering.is_some() && view.is_some_and(|view| view.view.filter.is_some());
         let (kind, reference, offset) = item;
         let item = Item { kind, reference, offset };
         let item = parser::Parser::new(Arc::clone(&plan.plan), item, writing);
-        Ok(Self { item, plan: Arc::clone(&plan.plan), schemas: Arc::clone(schemas), ids, rendering, reference })
+        Ok(Self {
+            item,
+            plan: Arc::clone(&plan.plan),
+            schemas: Arc::clone(schemas),
+            ids,
+            rendering,
+            is_filtered,
+            reference,
+        })
     }
 
     fn feed<'py>(&mut self, py: Python<'py>, data: PyBackedBytes) -> PyResult<Told<'py>> {
@@ -146,9 +157,13 @@ impl Parser {
             Some(wanted) => Some((wanted.clone(), Py::new(py, Buffer::from(batch.text))?)),
             None => None,
         };
+        let mask = if self.is_filtered { Some(batch.mask) } else { None };
+        let passing = mask.as_ref().map(|mask| mask.iter().map(|&passes| usize::from(passes)).sum());
         let records = Records {
             block: Arc::new(batch.block),
-            count: counts.records as usize,
+            count: passing.unwrap_or(counts.records as usize),
+            mask,
+            filtered: batch.filtered,
             written,
             plan: Arc::clone(&self.plan),
             schemas: Arc::clone(&self.schemas),
@@ -169,6 +184,9 @@ fn hex(bytes: &[u8]) -> String {
 struct Records {
     block: Arc<Block>,
     count: usize,
+    /// If only those that pass were written: a byte for each of all, and how many were kept out.
+    mask: Option<Vec<u8>>,
+    filtered: usize,
     /// The text of records that were written at once, and how. Then they are nowhere else.
     written: Option<(Asked, Py<Buffer>)>,
     plan: Arc<spec::Plan>,
@@ -209,6 +227,11 @@ impl Records {
         Ok([view(text)?, view(ends)?, view(times)?, view(offsets)?])
     }
 
+    /// For records that were written through a view: a byte for each, and how many were kept out.
+    fn shown<'py>(&self, py: Python<'py>) -> Option<(Bound<'py, PyBytes>, usize)> {
+        self.mask.as_ref().map(|mask| (PyBytes::new(py, mask), self.filtered))
+    }
+
     /// The records that a view shows.
     fn select<'py>(&self, py: Python<'py>, view: &View) -> PyResult<Selection<'py>> {
         self.are_kept()?;
@@ -217,6 +240,8 @@ impl Records {
         let records = Self {
             block: Arc::new(selected.block),
             count,
+            mask: None,
+            filtered: 0,
             written: None,
             plan: Arc::clone(&self.plan),
             schemas: Arc::clone(&view.schemas),

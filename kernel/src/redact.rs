@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use crate::block::{Block, Line, Row, Span, TimeSource, keep};
+use crate::block::{Block, Line, Row, Span, TimeSource, keep, kept};
 use crate::cells::{Begun, fill};
 use crate::columns::{Cursor, is_tabbed, tabbed};
 use crate::keys::json;
 use crate::objects;
-use crate::parts::{Method, NOTHING, Range, parts, ranges, replaced};
-use crate::spec::{Columns, Escape, Field, Kind, Layout, Objects, Plan, Template, Zone};
+use crate::parts::{Method, NOTHING, Range, parts, ranges, replace, replaced};
+use crate::spec::{Columns, Element, Escape, Field, Kind, Layout, Objects, Plan, Template, Zone};
 use crate::straight::{self, Way};
 use crate::syslog::{self, Header};
 use crate::template::{self, Match};
@@ -26,6 +26,8 @@ struct OfFormat {
     methods: Vec<Option<Method>>,
     /// What a syslog header tells, as fields.
     header: Vec<Field>,
+    /// For each layout by position the numbers of its fields some of whose columns are redacted.
+    touched: Vec<Vec<usize>>,
 }
 
 /// Where fields stand in a record's text; without any: what is not known.
@@ -58,6 +60,9 @@ pub struct Redactor<'p> {
     utc: Zone,
     /// What a field's text stands for before it is redacted.
     before: Block,
+    /// Where the fields of a line stand.
+    cut: Vec<(usize, usize)>,
+    edits: Vec<Range>,
 }
 
 impl Redaction {
@@ -65,9 +70,17 @@ impl Redaction {
     #[must_use]
     pub fn new(plan: &Plan, methods: &[(String, Method)], key: Vec<u8>) -> Option<Self> {
         let methods: HashMap<&str, Method> = methods.iter().map(|(name, method)| (name.as_str(), *method)).collect();
-        let formats = plan.formats.iter().map(|known| OfFormat {
-            methods: known.columns.iter().map(|column| methods.get(column.names[0].as_str()).copied()).collect(),
-            header: known.syslog.iter().flatten().enumerate().map(|(place, &column)| of_header(place, column)).collect(),
+        let formats = plan.formats.iter().map(|known| {
+            let of_columns = known.columns.iter().map(|column| methods.get(column.names[0].as_str()).copied());
+            let of_columns: Vec<_> = of_columns.collect();
+            let is_touched = |field: &Field| field.columns.iter().any(|&column| of_columns[column].is_some());
+            let touched = known.layouts.iter().map(|layout| {
+                let numbered = layout.fields().enumerate().filter(|(_, field)| is_touched(field));
+                numbered.map(|(number, _)| number).collect()
+            });
+            let header = known.syslog.iter().flatten().enumerate();
+            let header = header.map(|(place, &column)| of_header(place, column)).collect();
+            OfFormat { touched: touched.collect(), header, methods: of_columns }
         });
         (!methods.is_empty()).then(|| Self { formats: formats.collect(), key })
     }
@@ -103,6 +116,8 @@ impl<'p> Redactor<'p> {
             found: Match::default(),
             utc: Zone::utc(),
             before: Block::default(),
+            cut: Vec::new(),
+            edits: Vec::new(),
         }
     }
 
@@ -111,27 +126,67 @@ impl<'p> Redactor<'p> {
         let known = &self.plan.formats[row.layout.format];
         let layout = self.plan.layout(row.layout);
         let line = base.line(row);
+        self.edits.clear();
         let (places, zone) = match layout {
-            Layout::Columns(layout) => (in_columns(line, layout), None),
+            Layout::Columns(layout) => return self.add_by_position(row, line, layout, base, block),
             Layout::Template(layout) => (self.in_template(row, line, layout), Some(&self.plan.zone)),
-            Layout::Objects(layout) => {
-                (self.in_object(row, line, layout), known.syslog.map(|_| &self.plan.zone))
-            }
+            Layout::Objects(layout) => (self.in_object(row, line, layout), known.syslog.map(|_| &self.plan.zone)),
         };
         let slots = layout.slots(known.columns.len());
         let begun = Begun::new(block, slots);
-        let mut edits = Vec::new();
         for place in &places {
             if let Some(edit) = self.place(place, (row, line), zone, begun, block) {
-                edits.push(edit);
+                self.edits.push(edit);
             }
         }
         if row.time_source == TimeSource::Syslog {
             block.slots[begun.slots] = base.slots(row, slots)[0];
         }
-        edits.sort_by_key(|edit| edit.from);
+        self.edits.sort_by_key(|edit| edit.from);
+        self.end(row, line, begun, block);
+    }
+
+    /// Add a record whose fields are told by position: no two of them fill the same column, so that those in which nothing
+    /// is redacted have the values that they had.
+    fn add_by_position(&mut self, row: &Row, line: Line<'_>, layout: &Columns, base: &Block, block: &mut Block) {
+        let of_format = &self.redaction.formats[row.layout.format];
+        let begun = Begun::with(block, base.slots(row, layout.steps.slots));
+        let (fields, mut cut) = (layout.fields.len(), std::mem::take(&mut self.cut));
+        let open = cut_line(line, layout, &mut cut);
+        let mut refilled = Vec::new();
+        if let Some(field) = layout.fields.get(cut.len()).filter(|_| open.is_some()) {
+            refilled.push(field.columns[0]);
+        }
+        for &number in &of_format.touched[row.layout.layout] {
+            let (Some(&(from, to)), Some(field)) = (cut.get(number), layout.fields.get(number)) else { continue };
+            let text = &line.bytes[from..to];
+            let changes = ranges(&[field], text, |column| of_format.methods[column], &self.redaction.key);
+            if changes.is_empty() {
+                continue;
+            }
+            field.slots.iter().for_each(|slot| block.slots[begun.slots + slot] = Span::ABSENT);
+            refilled.extend_from_slice(&field.columns);
+            self.around(field, text, &changes, None, begun, block);
+            let at = from - line.start;
+            let moved = changes.into_iter().map(|range| Range { from: at + range.from, to: at + range.to, ..range });
+            self.edits.extend(moved);
+        }
+        let unknown = cut.iter().skip(fields).copied().chain(open.map(|at| (at, line.end)));
+        let unknown =
+            unknown.map(|(from, to)| Range { from: from - line.start, to: to - line.start, by: NOTHING.to_vec() });
+        self.edits.extend(unknown);
+        let invalid = base.invalid[row.invalid.0..row.invalid.1].iter();
+        block.invalid.extend(invalid.filter(|(column, _)| !refilled.contains(column)));
+        self.cut = cut;
+        self.end(row, line, begun, block);
+    }
+
+    /// Add the row, now that its values are there.
+    fn end(&mut self, row: &Row, line: Line<'_>, begun: Begun, block: &mut Block) {
         let text = line.text();
-        let text = keep(&mut block.arena, &replaced(text, 0, text.len(), &edits));
+        let arena = block.arena.len();
+        replace(text, 0, text.len(), &self.edits, &mut block.arena);
+        let text = kept(&block.arena, arena);
         block.invalid[begun.invalid..].sort_by_key(|&(column, _)| column);
         block.rows.push(Row {
             text,
@@ -207,8 +262,12 @@ impl<'p> Redactor<'p> {
                 let mut copied = |span: Span| cells.keep(&before.arena[span.start()..span.end()]);
                 let value = Some(before.slots[slot]).filter(|span| span.is_present()).map(&mut copied);
                 let invalid = invalid.map(&mut copied);
-                value.into_iter().for_each(|span| cells.put(slot, span));
-                invalid.into_iter().for_each(|span| cells.refuse(column, span));
+                if let Some(span) = value {
+                    cells.put(slot, span);
+                }
+                if let Some(span) = invalid {
+                    cells.refuse(column, span);
+                }
                 continue;
             }
             let new = replaced(text, part.from, part.to, changes);
@@ -239,10 +298,10 @@ impl<'p> Redactor<'p> {
             if !self.matches(&line.text()[at..], layout, row.truncated) {
                 continue;
             }
-            let fields = layout.elements.iter().flat_map(|element| element.fields());
-            let known = fields.zip(&self.found.texts).filter_map(|(field, place)| {
-                place.map(|(from, to)| Place::of(field, at + from, at + to))
-            });
+            let fields = layout.elements.iter().flat_map(Element::fields);
+            let known = fields
+                .zip(&self.found.texts)
+                .filter_map(|(field, place)| place.map(|(from, to)| Place::of(field, at + from, at + to)));
             let unknown = self.found.extra.iter().map(|&(from, to)| Place::unknown(at + from, at + to));
             let mut places: Vec<Place<'p>> = known.chain(unknown).collect();
             let (behind, end) = (places.iter().map(|place| place.to).max().unwrap_or(at), line.text().len());
@@ -295,24 +354,16 @@ impl<'p> Redactor<'p> {
     }
 }
 
-/// The fields of a line by position.
-fn in_columns<'p>(line: Line<'_>, layout: &'p Columns) -> Vec<Place<'p>> {
-    let mut places = Vec::with_capacity(layout.fields.len());
-    let mut add = |from: usize, to: usize| {
-        let (from, to) = (from - line.start, to - line.start);
-        let place = layout.fields.get(places.len()).map(|field| Place::of(field, from, to));
-        places.push(place.unwrap_or_else(|| Place::unknown(from, to)));
-    };
+/// Where the fields of a line stand; gives the place of the quote that opens a field which nothing closes.
+fn cut_line(line: Line<'_>, layout: &Columns, cut: &mut Vec<(usize, usize)>) -> Option<usize> {
+    cut.clear();
     if is_tabbed(line) {
-        tabbed(line).for_each(|(from, to)| add(from, to));
-        return places;
+        cut.extend(tabbed(line));
+        return None;
     }
     let mut cursor = Cursor::new(line, layout);
-    while let Some((from, to)) = cursor.next(layout.fields.get(cursor.count).is_some_and(|field| field.bare)) {
-        add(from, to);
+    while let Some(place) = cursor.next(layout.fields.get(cursor.count).is_some_and(|field| field.bare)) {
+        cut.push(place);
     }
-    if let Some(open) = cursor.open_at {
-        places.push(Place::unknown(open - line.start, line.end - line.start));
-    }
-    places
+    cursor.open_at
 }

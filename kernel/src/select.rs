@@ -9,6 +9,7 @@ use crate::block::{Block, Row};
 use crate::filter::{Filter, Groups, Verdict};
 use crate::keys::{Naming, Schema};
 use crate::parts::Method;
+use crate::pool;
 use crate::redact::{Redaction, Redactor};
 use crate::spec::Plan;
 
@@ -27,7 +28,8 @@ struct Told {
 
 /// How records are seen.
 pub struct View {
-    filter: Option<Filter>,
+    /// Which pass, if not all.
+    pub filter: Option<Arc<Filter>>,
     redaction: Option<Redaction>,
     /// The keys of each schema.
     pub schemas: Vec<Arc<Schema>>,
@@ -53,7 +55,8 @@ impl View {
         let filters = !(told.formats.is_empty() && told.include.is_empty() && told.exclude.is_empty());
         let filter = filters
             .then(|| Filter::new(plan, &told.formats, (&told.include, &told.exclude), told.counted))
-            .transpose()?;
+            .transpose()?
+            .map(Arc::new);
         let redaction = Redaction::new(plan, &told.redact, told.key);
         let naming = Naming { rename: told.rename, constants: told.constants };
         let schemas = (0..plan.names.format.len()).map(|number| Arc::new(Schema::named(plan, number, &naming)));
@@ -66,7 +69,8 @@ impl View {
         let mut redactor = self.redaction.as_ref().map(|redaction| Redactor::new(plan, redaction, reference));
         let mut selected = Selected { block: Block::default(), mask: Vec::new(), filtered: 0 };
         let block = &mut selected.block;
-        block.arena.clone_from(&base.arena);
+        block.arena = pool::arena();
+        block.arena.extend_from_slice(&base.arena);
         block.extra.clone_from(&base.extra);
         block.invalid.clone_from(&base.invalid);
         for row in &base.rows {

@@ -40,9 +40,9 @@ class Parser:
     def __init__(self, plan: Plan, item: ItemPlan) -> None:
         told = (item.kind, item.reference_us, item.offset)
         self._compiled = compiled = _compiled(plan)
-        # Records that are to be looked at first cannot be written while they are read.
+        # Records that are to be redacted cannot be written while they are read.
         wanted = item.rendering
-        at_once = wanted is not None and not (wanted.view.filters or wanted.view.redact)
+        at_once = wanted is not None and not wanted.view.redact
         rendering = (wanted.schema, wanted.ids) if wanted and at_once else None
         self._rendered = wanted.view if wanted and at_once and wanted.view != _EVERYTHING else None
         view = compiled.view(self._rendered) if self._rendered else None
@@ -76,12 +76,17 @@ class Records:
 
     def __len__(self) -> int:
         """How many records."""
-        return len(self._records)
+        shown = self._records.shown() if self._rendered else None
+        return len(shown[0]) if shown else len(self._records)
 
     def select(self, view: View) -> Records:
         """What a view shows of the records as a parser gave them."""
         if view == (self._rendered or _EVERYTHING):
-            return self if not self._rendered else Records(self._records, self._compiled)
+            if not self._rendered:
+                return self
+            selected = Records(self._records, self._compiled)
+            selected._mask, selected.filtered = self._records.shown() or (None, 0)
+            return selected
         shown, mask, filtered = self._records.select(self._compiled.view(view))
         selected = Records(shown, self._compiled)
         selected._mask, selected.filtered = mask, filtered

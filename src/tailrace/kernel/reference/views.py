@@ -105,7 +105,8 @@ def _type_of(known: Format, field: str) -> str:
 
 @lru_cache(maxsize=64)
 def _pattern(text: str) -> re.Pattern[bytes]:
-    return re.compile(text.encode("ascii"))
+    # The end of the text is written otherwise before Python 3.14; a backslash itself is written as a number.
+    return re.compile(text.replace(r"\z", r"\Z").encode("ascii"))
 
 
 def _matches(item: Item, pattern: str) -> bool:
