@@ -20,7 +20,7 @@ from tailrace.errors import SourceError
 from tailrace.kernel.layout import TIME
 from tailrace.kernel.names import FORMAT, ID, name_of
 from tailrace.letters import DEAD_LETTER, Letter, fields, of_refusal, of_reject
-from tailrace.model import ArrowStream, Batch, Counts, Item, RawLines, Refusal, Reject
+from tailrace.model import ArrowStream, Batch, Counts, Item, RawLines, Refusal, Reject, View
 from tailrace.ports import Sink
 
 T = TypeVar("T")
@@ -106,6 +106,9 @@ def _batch(letters: Sequence[Letter], now: float) -> Batch:
 class LetterRecords:
     """Letters as records: what a sink may ask of a batch."""
 
+    filtered = 0
+    """No letter is kept out."""
+
     def __init__(self, letters: Sequence[Letter], now: float) -> None:
         self._letters = letters
         self._now = now
@@ -114,6 +117,17 @@ class LetterRecords:
     def __len__(self) -> int:
         """How many letters."""
         return len(self._letters)
+
+    def select(self, view: View) -> LetterRecords:
+        """All of them: a letter is no record of a format, and is told whole."""
+        if view != View():
+            raise ValueError("dead letters are not seen through a view")
+        return self
+
+    @property
+    def mask(self) -> bytes:
+        """None is kept out."""
+        return bytes([1]) * len(self)
 
     def ndjson(self, schema: str = "aws", *, ids: bool = False) -> bytes:
         """One JSON object a line; the names of time and format are the schema's, all others the letter's own."""

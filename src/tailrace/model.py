@@ -343,13 +343,17 @@ class Flushed:
     """What became of the records written since the last flush; those not told of here were accepted.
 
     `files`: made durable, to be named by the receipt. `already`: so many were there before. `refusals`: never to be
-    taken. `unconfirmed`: the other side does not confirm what it takes.
+    taken. `unconfirmed`: the other side does not confirm what it takes. `filtered`, `elsewhere`: so many were not for this
+    sink, by its conditions or its formats. `counted`: so many its conditions would have kept out.
     """
 
     files: Sequence[StoredFile] = ()
     already: int = 0
     refusals: Sequence[Refusal] = ()
     unconfirmed: bool = False
+    filtered: int = 0
+    elsewhere: int = 0
+    counted: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,6 +162,11 @@ class Objects:
         return self._final(error, wanted) or self._given_up(wanted, error)
 
 
+def is_folder(key: str, size: int) -> bool:
+    """Whether an object stands for a folder only, and holds no log."""
+    return size == 0 and key.endswith("/")
+
+
 def fatal(error: Exception, name: str, bucket: str, client: Any) -> Fatal | None:
     """What to raise if every call for a bucket will fail with this error."""
     return failures.of_bucket(error, name, bucket, client)

@@ -177,7 +177,9 @@ def _source(words: Sequence[str], _own: NoSettings, given: Surroundings) -> File
     for word in words:
         scheme, separator, _ = word.partition("://")
         if separator and not os.path.lexists(word):
-            message = f"{word}: no source is written {scheme}://…; sources are files, folders, patterns, - and s3://…"
+            message = (
+                f"{word}: no source is written {scheme}://…; sources are files, folders, patterns, -, s3://… and sqs:…"
+            )
             raise UsageError(message)
         if _is_one_of(Path(word), given.outputs):
             message = f"{word} is written by this run, so it cannot be read; write to another file"

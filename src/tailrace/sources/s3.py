@@ -14,7 +14,7 @@ from tailrace.clouds import failures
 from tailrace.errors import Fatal, TailraceError, UsageError
 from tailrace.kinds import NoSettings, SourceKind, Surroundings
 from tailrace.model import Item
-from tailrace.sources._objects import SCHEME, Objects, fatal
+from tailrace.sources._objects import SCHEME, Objects, fatal, is_folder
 
 
 class S3:
@@ -31,7 +31,7 @@ class S3:
         found = False
         for entry in self._listing():
             key, size = entry["Key"], entry["Size"]
-            if size == 0 and key.endswith("/"):
+            if is_folder(key, size):
                 continue
             found = True
             yield self._objects.listed(self._bucket, key, size, entry)

@@ -12,6 +12,7 @@ import json
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -41,7 +42,7 @@ class Remote:
     bucket: str
     key: str
     etag: str
-    headers: dict[str, str]
+    headers: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
