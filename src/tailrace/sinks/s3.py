@@ -232,4 +232,5 @@ SINK = SinkKind(
     about="objects of a bucket: NDJSON or Parquet, in partitions",
     settings=Options,
     open=_opened,
+    fixed=lambda own: own.form == "parquet",
 )
