@@ -33,7 +33,9 @@ def serve(resolved: Resolved) -> int:
     memory.keep()
     with closing(Depot(resolved, asked.sinks, given)) as depot:
         service = Service(
-            sources=asked.opened(replace(given, known=depot.known, notice=lambda text: _say(f"warning: {text}"))),
+            sources=asked.opened(
+                replace(given, known=depot.known, notice=lambda text: _say(f"warning: {text}"), stays=True)
+            ),
             crew=depot.crew,
             job=job,
             say=_say,
