@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 import time
@@ -21,7 +22,7 @@ import pytest
 from cloud import REGION, client_of, cloud
 from making import alb
 from services.lambda_package import packed
-from services.lambda_runtime import FunctionError, Runtime, runtime
+from services.lambda_runtime import GROUP, FunctionError, Runtime, runtime
 from services.strict_logs import KEY as KEY_ID
 from services.strict_logs import SECRET, StrictLogs, lost, throttled
 from tailrace.clock import SystemClock
@@ -227,6 +228,29 @@ def test_every_envelope_leads_to_the_object(aws: Aws, make: Make) -> None:
     assert {receipt.state for receipt in receipts} == {"gone"}
     assert {receipt.item.container for receipt in receipts} == {"example-lb-logs"}
     assert KEY in {receipt.item.key for receipt in receipts}
+
+
+@pytest.mark.parametrize("name", ["cloudwatch_logs_subscription", "kinesis_cloudwatch_logs"])
+def test_what_a_subscription_filter_sends_is_carried(plain: Function, name: str) -> None:
+    event = json.loads((EVENTS / f"documented_{name}.json").read_text(encoding="utf-8"))
+    told = json.loads((EVENTS / "documented_cloudwatch_logs_subscription_decoded.json").read_text(encoding="utf-8"))
+    plain(event)
+    found = [json.loads(line) for line in plain.poured]
+    assert {each["message"] for each in told["logEvents"]} == {each["message"] for each in found}
+    assert {each["logGroup"] for each in found} == {told["logGroup"]}
+
+
+def test_its_own_log_group_is_not_carried_and_that_is_told_once(plain: Function) -> None:
+    told = {"messageType": "DATA_MESSAGE", "logGroup": GROUP, "logStream": "s", "owner": "1", "logEvents": [
+        {"id": "1", "timestamp": 1795176000000, "message": "what it said itself"}
+    ]}  # fmt: skip
+    data = base64.b64encode(gzip.compress(json.dumps(told).encode())).decode()
+    for _ in range(3):
+        assert plain({"awslogs": {"data": data}}) is None
+    assert not plain.poured
+    assert plain.summary["objects"] == {"own": 1}
+    (warning,) = plain.run.lines("warning")
+    assert "is the log group of this function itself" in warning["message"]
 
 
 def test_of_a_batch_only_what_failed_comes_again(aws: Aws, plain: Function) -> None:
