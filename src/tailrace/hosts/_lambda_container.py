@@ -12,7 +12,6 @@ from tailrace.clock import Clock, SystemClock
 from tailrace.clouds import Vault, client
 from tailrace.clouds.recursion import own_group
 from tailrace.errors import UsageError
-from tailrace.hosts import memory
 from tailrace.hosts._lambda_settings import lambda_settings
 from tailrace.hosts.assembling import asked_for, clients, target_of
 from tailrace.hosts.reading import parsers
@@ -47,7 +46,6 @@ class Container:
 
 def made(environ: Mapping[str, str], notice: Callable[[str], None]) -> Container:
     """The container that the environment asks for; `notice` is told what is no failure. Raises UsageError, Fatal."""
-    memory.keep()
     told = lambda_settings(environ, client)
     for name in told.ignored:
         notice(f"{name} is no setting; it is ignored")
