@@ -14,7 +14,7 @@ from making import StillClock
 from tailrace.deadletters import DeadFolder
 from tailrace.errors import Fatal, Retryable
 from tailrace.homes import Home, Job
-from tailrace.hosts.assembling import opened_sources
+from tailrace.hosts.assembling import asked_for
 from tailrace.hosts.reading import parsers
 from tailrace.kinds import Surroundings
 from tailrace.letters import Letter, decoded
@@ -28,7 +28,7 @@ from tailrace.replay.rereading import Rereading
 from tailrace.replay.sending import Sending
 from tailrace.retry import Patience
 from tailrace.run import deliver
-from tailrace.settings import Retry, Settings
+from tailrace.settings import Resolved, Retry, Settings
 from tailrace.state.memory import MemoryState
 from tailrace.store import journal
 from tailrace.store.letters import differences
@@ -143,7 +143,11 @@ class World:
         )
         try:
             words = places or (str(self.folder / "dead"),)
-            pages = [item for source in opened_sources(words, given) for item in source.items()]
+            pages = (
+                item
+                for source in asked_for(Resolved(settings=AUTO, origins={}), words).opened(given)
+                for item in source.items()
+            )
             Replay(desk, done).run(pages)
         finally:
             again.close()

@@ -14,6 +14,7 @@ from tailrace.kinds import SinkKind, SourceKind
 from tailrace.registry import formats, sinks, sources
 from tailrace.settings import Settings, declared
 from tailrace.store.requests import documentation
+from tailrace.transforms import Transforms
 
 WRITTEN = "<!-- Written by `make docs` from the code; do not edit. -->\n"
 
@@ -74,6 +75,9 @@ def _settings() -> Iterator[str]:
         ' `[sinks.NAME]` with `url = "…"`, which is then used as `--to NAME`.\n'
     )
     yield from _kinds(sinks().values())
+    yield "\n## Every sink\n"
+    yield "What a sink is to see of records; set like its own settings. [Transforms](transforms.md) tells more.\n"
+    yield from _table(("setting", "meaning"), ((f"`{each.key}`", each.meaning) for each in declared(Transforms)))
 
 
 def _kinds(kinds: Collection[SourceKind | SinkKind]) -> Iterator[str]:

@@ -3,6 +3,8 @@
 //! A record's line lies in a segment: the chunk that was fed, or a copy of what stood across two chunks or was joined
 //! from several lines. Values that the bytes do not hold as they are to be written (a converted time) lie in the arena.
 
+use std::sync::Arc;
+
 use crate::fast::{Bits, Cut, Mask, WINDOW};
 use crate::pool;
 use crate::spec::{Escape, LayoutAt};
@@ -86,6 +88,12 @@ impl Span {
     pub fn part(self, from: usize, to: usize) -> Self {
         Self { start: self.start + from as u32, len: (to - from) as u32 }
     }
+}
+
+/// What stands in an arena from a place on.
+#[must_use]
+pub fn kept(arena: &[u8], start: usize) -> Span {
+    Span { start: start as u32 | ARENA, len: (arena.len() - start) as u32 }
 }
 
 /// Put bytes into an arena.
@@ -189,6 +197,8 @@ impl<'a> View<'a> {
 
 /// The records of one batch.
 pub struct Block {
+    /// The block from which these records were selected: then its segments are theirs.
+    pub base: Option<Arc<Block>>,
     /// The bytes they lie in.
     pub segments: Vec<Segment>,
     /// Values that are written otherwise than they stand in the bytes.
@@ -206,6 +216,7 @@ pub struct Block {
 impl Default for Block {
     fn default() -> Self {
         Self {
+            base: None,
             segments: Vec::new(),
             arena: Vec::new(),
             rows: pool::rows(),
@@ -221,8 +232,16 @@ impl Block {
     #[inline]
     #[must_use]
     pub fn view(&self, row: &Row) -> View<'_> {
-        let segment = &self.segments[row.segment as usize];
+        let segments = self.base.as_ref().map_or(&self.segments, |base| &base.segments);
+        let segment = &segments[row.segment as usize];
         View { bytes: (*segment.bytes).as_ref(), special: segment.special.bits(), arena: &self.arena }
+    }
+
+    /// The line of a record that was not redacted.
+    #[must_use]
+    pub fn line(&self, row: &Row) -> Line<'_> {
+        let View { bytes, special, .. } = self.view(row);
+        Line { bytes, start: row.text.start(), end: row.text.end(), cut: None, special }
     }
 
     /// Forget the only record that there is.
@@ -246,6 +265,9 @@ impl Drop for Block {
     fn drop(&mut self) {
         pool::give_rows(std::mem::take(&mut self.rows));
         pool::give_spans(std::mem::take(&mut self.slots));
+        if self.base.is_some() {
+            pool::give_arena(std::mem::take(&mut self.arena));
+        }
         for segment in self.segments.drain(..) {
             pool::give_mask(segment.special.into_bytes());
         }

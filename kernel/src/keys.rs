@@ -1,5 +1,7 @@
 //! What stands around the values of records in NDJSON: keys, quotes and brackets, found once for a plan and a schema.
 
+use std::collections::HashMap;
+
 use crate::direct::Direct;
 use crate::fast::Key;
 use crate::spec::{Column, Format, Layout, Plan, Role, Writing, writings};
@@ -12,6 +14,24 @@ pub struct Schema {
     pub(crate) truncated: Vec<u8>,
     pub(crate) invalid: Vec<u8>,
     pub(crate) extra: Vec<u8>,
+    /// What stands at the end of each object: constants, the bracket and the newline.
+    pub(crate) tail: Vec<u8>,
+}
+
+/// Names that were given instead of others, and pairs that every object has.
+#[derive(Default)]
+pub struct Naming {
+    /// By the name that it has in the first schema what a field is called in all.
+    pub rename: HashMap<String, String>,
+    /// Names and values, in JSON.
+    pub constants: Vec<(String, String)>,
+}
+
+impl Naming {
+    /// The name of a field that is called so in the first schema, and in the one that is asked for.
+    fn of<'a>(&'a self, names: &'a [String], schema: usize) -> &'a str {
+        self.rename.get(&names[0]).unwrap_or(&names[schema])
+    }
 }
 
 pub(crate) struct FormatKeys {
@@ -70,8 +90,16 @@ impl Schema {
     /// The keys of the schema of that number.
     #[must_use]
     pub fn new(plan: &Plan, schema: usize) -> Self {
+        Self::named(plan, schema, &Naming::default())
+    }
+
+    /// The same with other names.
+    #[must_use]
+    pub fn named(plan: &Plan, schema: usize, naming: &Naming) -> Self {
         let names = &plan.names;
-        let formats = plan.formats.iter().map(|format| FormatKeys::new(format, &names.format[schema], schema));
+        let key = |of: &[String]| key_of(naming.of(of, schema));
+        let name = naming.of(&names.format, schema);
+        let formats = plan.formats.iter().map(|format| FormatKeys::new(format, name, schema, naming));
         let mut formats: Vec<FormatKeys> = formats.collect();
         let layouts = formats.iter_mut().flat_map(|format| &mut format.layouts);
         let mut numbers = 0..;
@@ -83,16 +111,20 @@ impl Schema {
         Self {
             formats,
             id: format!("{}:\"", json(&names.id)).into_bytes(),
-            time_source: key_of(&names.time_source[schema]),
-            truncated: key_of(&names.truncated[schema]),
-            invalid: key_of(&names.invalid[schema]),
-            extra: key_of(&names.extra[schema]),
+            time_source: key(&names.time_source),
+            truncated: key(&names.truncated),
+            invalid: key(&names.invalid),
+            extra: key(&names.extra),
+            tail: {
+                let pairs = naming.constants.iter().map(|(name, value)| format!(",{}:{value}", json(name)));
+                (pairs.collect::<String>() + "}\n").into_bytes()
+            },
         }
     }
 }
 
 impl FormatKeys {
-    fn new(format: &Format, name: &str, schema: usize) -> Self {
+    fn new(format: &Format, name: &str, schema: usize, naming: &Naming) -> Self {
         let head = format!("{{{}:{}", json(name), json(&format.name)).into_bytes();
         let layouts = format.layouts.iter().map(|layout| {
             let (writings, separators) = writings(format, layout);
@@ -100,7 +132,8 @@ impl FormatKeys {
                 writings.into_iter().zip(&format.columns).enumerate().filter_map(|(number, (writing, column))| {
                     let slot = layout.slot_of(number)?;
                     let field = layout.fields().position(|field| field.columns.contains(&number)).unwrap_or(0);
-                    Some(Pair::new((slot, field as u32), writing, (column, &separators), schema))
+                    let name = naming.of(&column.names, schema);
+                    Some(Pair::new((slot, field as u32), writing, (column, name, &separators), schema))
                 });
             let (keys, pairs): (Vec<Key>, Vec<Pair>) = pairs.unzip();
             let plain = keys.iter().zip(&pairs).filter(|(_, pair)| pair.what != What::Raw).map(|(key, _)| key.clone());
@@ -113,7 +146,9 @@ impl FormatKeys {
             };
             LayoutKeys { plain: plain.collect(), keys, pairs, always, separators, slots, direct }
         });
-        let width = format.columns.iter().map(|column| column.names[schema].len() + 8).sum::<usize>() + head.len();
+        let names = format.columns.iter().map(|column| json(naming.of(&column.names, schema)).len() + 6);
+        let constants = naming.constants.iter().map(|(name, value)| json(name).len() + value.len() + 2);
+        let width = names.chain(constants).sum::<usize>() + head.len();
         let short_head = Key::new(&head, b"", 0, (0, false));
         Self { head, short_head, layouts: layouts.collect(), width }
     }
@@ -132,10 +167,10 @@ impl Pair {
     fn new(
         (slot, field): (usize, u32),
         writing: Writing,
-        (column, separators): (&Column, &[String]),
+        (column, name, separators): (&Column, &str, &[String]),
         schema: usize,
     ) -> (Key, Self) {
-        let name = key_of(&column.names[schema]);
+        let name = key_of(name);
         let prefix = if schema == 0 { String::new() } else { column.drop_prefix.clone() };
         let what = match writing.role {
             Role::Text if !prefix.is_empty() => What::Other,

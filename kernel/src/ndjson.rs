@@ -139,7 +139,11 @@ impl<C: Cpu> Writer<'_, C> {
     /// End the object.
     #[inline(always)]
     pub(crate) fn end(&mut self) {
-        self.out.two(*b"}\n");
+        let tail = &self.form.schema.tail;
+        match tail.len() {
+            2 => self.out.two(*b"}\n"),
+            _ => self.out.slice(tail),
+        }
     }
 
     /// The values of a record whose fields were told by position, and which of them need more than copying.

@@ -28,11 +28,25 @@ pub type Object<'a> = Vec<(Cow<'a, [u8]>, Value<'a>)>;
 /// The keys and values of a flat object, or None.
 #[must_use]
 pub fn read(line: &[u8]) -> Option<Object<'_>> {
+    let mut object: Object<'_> = Vec::new();
+    for (key, value, _) in pairs(line)? {
+        object.retain(|(known, _)| *known != key);
+        object.push((key, value));
+    }
+    Some(object)
+}
+
+/// A key, its value, and where the value stands.
+pub type Pair<'a> = (Cow<'a, [u8]>, Value<'a>, (usize, usize));
+
+/// All pairs of a flat object in order, those whose key comes again too, or None.
+#[must_use]
+pub fn pairs(line: &[u8]) -> Option<Vec<Pair<'_>>> {
     std::str::from_utf8(line).ok()?;
     let mut reader = Reader { line, at: 0 };
     reader.skip();
     reader.take(b'{')?;
-    let mut object: Object<'_> = Vec::new();
+    let mut object = Vec::new();
     reader.skip();
     if reader.take(b'}').is_some() {
         return reader.at_end().then_some(object);
@@ -42,10 +56,10 @@ pub fn read(line: &[u8]) -> Option<Object<'_>> {
         reader.skip();
         reader.take(b':')?;
         reader.skip();
+        let begin = reader.at;
         let value = reader.value()?;
+        object.push((key, value, (begin, reader.at)));
         reader.skip();
-        object.retain(|(known, _)| *known != key);
-        object.push((key, value));
         if reader.take(b'}').is_some() {
             return reader.at_end().then_some(object);
         }

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::block::{Block, Bytes, Line, Row, Segment, View};
 use crate::fast::{self, Cpu, End, Hot, Mask, Out, Scalar, Scanner};
+use crate::filter::{Filter, Verdict};
 use crate::ids::Ids;
 use crate::keys::Schema;
 use crate::memo::Memo;
@@ -68,12 +69,24 @@ pub struct Batch {
     pub block: Block,
     /// The text of the records that are written at once: memory, and how much of it is the text.
     pub text: (Vec<u8>, usize),
+    /// If only records that pass are written: a byte for each of all, whether it is.
+    pub mask: Vec<u8>,
+    /// How many of all are kept out by conditions, or would be.
+    pub filtered: usize,
     /// The rejects between them.
     pub rejects: Vec<Reject>,
     /// The account of both.
     pub counts: Counts,
     /// Up to where in the item everything is in this batch or an earlier one.
     pub end: u64,
+}
+
+impl Batch {
+    /// Note what becomes of a record.
+    fn note(&mut self, verdict: Verdict) {
+        self.mask.push(verdict.passes.into());
+        self.filtered += usize::from(verdict.is_filtered);
+    }
 }
 
 /// A record whose quote is still open.
@@ -96,18 +109,28 @@ pub struct Rendering {
     schema: Arc<Schema>,
     ids: Option<Arc<Ids>>,
     memo: Memo,
+    filter: Option<Arc<Filter>>,
+    /// The filter asks for more than fields as they stand in their line.
+    needs_closer_look: bool,
 }
 
 impl Rendering {
     /// Records written with these names; with `ids` each begins with its id.
     #[must_use]
     pub fn new(schema: Arc<Schema>, ids: Option<Arc<Ids>>) -> Self {
-        Self { schema, ids, memo: Memo::default() }
+        Self { schema, ids, memo: Memo::default(), filter: None, needs_closer_look: false }
+    }
+
+    /// Only records that pass.
+    #[must_use]
+    pub fn filtered(self, filter: Option<Arc<Filter>>) -> Self {
+        let needs_closer_look = filter.as_ref().is_some_and(|filter| !filter.is_direct());
+        Self { filter, needs_closer_look, ..self }
     }
 
     #[inline(always)]
     fn writer<'a, C: Cpu>(&'a mut self, cpu: C, plan: &'a Plan, out: &'a mut Out) -> Writer<'a, C> {
-        let Self { schema, ids, memo } = self;
+        let Self { schema, ids, memo, .. } = self;
         Writer { cpu, form: Form { plan, schema, ids: ids.as_deref() }, out, memo }
     }
 }
@@ -314,14 +337,29 @@ impl<'a> Work<'a> {
         if line.start == line.end || may_be_control || line.bytes[line.end - 1] == b'\r' || self.parser.open.is_some() {
             return false;
         }
-        let mut writer = rendering.writer(cpu, &self.parser.plan, &mut self.out);
-        match self.reader.write(line, self.parser.offset, &mut writer) {
-            Some(format) => {
-                self.count(format, 1);
-                true
-            }
-            None => false,
+        if rendering.needs_closer_look {
+            return false;
         }
+        let filter = rendering.filter.clone();
+        let begun = self.out.len();
+        let mut writer = rendering.writer(cpu, &self.parser.plan, &mut self.out);
+        let Some(format) = self.reader.write(line, self.parser.offset, &mut writer) else { return false };
+        if let Some(filter) = filter {
+            self.judge(&filter, line, format, begun);
+        }
+        self.count(format, 1);
+        true
+    }
+
+    /// Keep what was written of a line only if its record passes.
+    #[inline(never)]
+    fn judge(&mut self, filter: &Filter, line: &Line<'_>, format: usize, begun: usize) {
+        let at = LayoutAt { format, layout: 0 };
+        let verdict = filter.direct_verdict(at, View::of(*line, &[]), self.reader.fields(line));
+        if !verdict.passes {
+            self.out.truncate(begun);
+        }
+        self.batch.note(verdict);
     }
 
     /// Account for the line that ends with `piece`, and began in earlier bytes.
@@ -476,6 +514,14 @@ impl<'a> Work<'a> {
         counts.cut += u64::from(row.truncated);
         let block = &mut self.batch.block;
         let Some(rendering) = &mut self.parser.rendering else { return block.rows.push(row) };
+        if let Some(filter) = &rendering.filter {
+            let verdict = filter.verdict(&row, View::of(line, &block.arena), block);
+            self.batch.note(verdict);
+            if !verdict.passes {
+                return self.batch.block.forget();
+            }
+        }
+        let block = &mut self.batch.block;
         rendering.writer(cpu, &self.parser.plan, &mut self.out).record(&row, View::of(line, &block.arena), block);
         block.forget();
     }

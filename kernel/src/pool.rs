@@ -12,6 +12,7 @@ const LARGEST: usize = 8 << 20;
 static MASKS: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
 static TEXTS: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
 static SPANS: Mutex<Vec<Vec<Span>>> = Mutex::new(Vec::new());
+static ARENAS: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
 static ROWS: Mutex<Vec<Vec<Row>>> = Mutex::new(Vec::new());
 
 /// Memory for a mask, with bytes of no meaning in it.
@@ -36,6 +37,18 @@ pub fn spans() -> Vec<Span> {
 #[must_use]
 pub fn rows() -> Vec<Row> {
     take(&ROWS)
+}
+
+/// An empty arena that has been large.
+#[must_use]
+pub fn arena() -> Vec<u8> {
+    take(&ARENAS)
+}
+
+/// Give back an arena.
+pub fn give_arena(mut bytes: Vec<u8>) {
+    bytes.clear();
+    give(&ARENAS, bytes);
 }
 
 /// Give back the memory of a mask.

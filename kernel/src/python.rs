@@ -17,7 +17,7 @@ use crate::ids::Ids;
 use crate::keys::Schema;
 use crate::ndjson::Form;
 use crate::parser::{self, Batch, Item, Rendering};
-use crate::{arrow, ndjson, pool, spec, times};
+use crate::{arrow, ndjson, pool, select, spec, times};
 
 /// The schemas by name, in the order in which the plan gives names.
 const SCHEMAS: [&str; 3] = ["aws", "ecs", "otel"];
@@ -41,6 +41,26 @@ impl Plan {
     }
 }
 
+/// What is seen of the records of a plan.
+#[pyclass(frozen, module = "tailrace_kernel")]
+struct View {
+    view: select::View,
+    schemas: Arc<[Arc<Schema>]>,
+}
+
+#[pymethods]
+impl View {
+    #[new]
+    fn new(plan: &Plan, json: &[u8]) -> PyResult<Self> {
+        let view = select::View::from_json(&plan.plan, json).map_err(PyValueError::new_err)?;
+        let schemas = view.schemas.iter().map(Arc::clone).collect();
+        Ok(Self { view, schemas })
+    }
+}
+
+/// Records, a byte for each of those that they were selected from, and how many were kept out.
+type Selection<'py> = (Records, Bound<'py, PyBytes>, usize);
+
 /// The name of a schema, and whether records begin with their ids.
 type Asked = (String, bool);
 
@@ -61,24 +81,44 @@ struct Parser {
     schemas: Arc<[Arc<Schema>]>,
     ids: Arc<Ids>,
     rendering: Option<Asked>,
+    is_filtered: bool,
+    reference: i64,
 }
 
 #[pymethods]
 impl Parser {
     #[new]
-    fn new(plan: &Plan, item: (String, i64, u64), identity: &[u8], rendering: Option<Asked>) -> PyResult<Self> {
+    #[pyo3(signature = (plan, item, identity, rendering, view = None))]
+    fn new(
+        plan: &Plan,
+        item: (String, i64, u64),
+        identity: &[u8],
+        rendering: Option<Asked>,
+        view: Option<&View>,
+    ) -> PyResult<Self> {
+        let schemas = view.map_or(&plan.schemas, |view| &view.schemas);
         let ids = Arc::new(Ids::new(identity));
         let writing = match &rendering {
             Some((name, with_ids)) => {
-                let schema = &plan.schemas[schema_number(name)?];
-                Some(Rendering::new(Arc::clone(schema), with_ids.then(|| Arc::clone(&ids))))
+                let schema = &schemas[schema_number(name)?];
+                let filter = view.and_then(|view| view.view.filter.clone());
+                Some(Rendering::new(Arc::clone(schema), with_ids.then(|| Arc::clone(&ids))).filtered(filter))
             }
             None => None,
         };
+        let is_filtered = rendering.is_some() && view.is_some_and(|view| view.view.filter.is_some());
         let (kind, reference, offset) = item;
         let item = Item { kind, reference, offset };
         let item = parser::Parser::new(Arc::clone(&plan.plan), item, writing);
-        Ok(Self { item, plan: Arc::clone(&plan.plan), schemas: Arc::clone(&plan.schemas), ids, rendering })
+        Ok(Self {
+            item,
+            plan: Arc::clone(&plan.plan),
+            schemas: Arc::clone(schemas),
+            ids,
+            rendering,
+            is_filtered,
+            reference,
+        })
     }
 
     fn feed<'py>(&mut self, py: Python<'py>, data: PyBackedBytes) -> PyResult<Told<'py>> {
@@ -117,13 +157,18 @@ impl Parser {
             Some(wanted) => Some((wanted.clone(), Py::new(py, Buffer::from(batch.text))?)),
             None => None,
         };
+        let mask = if self.is_filtered { Some(batch.mask) } else { None };
+        let passing = mask.as_ref().map(|mask| mask.iter().map(|&passes| usize::from(passes)).sum());
         let records = Records {
             block: Arc::new(batch.block),
-            count: counts.records as usize,
+            count: passing.unwrap_or(counts.records as usize),
+            mask,
+            filtered: batch.filtered,
             written,
             plan: Arc::clone(&self.plan),
             schemas: Arc::clone(&self.schemas),
             ids: Arc::clone(&self.ids),
+            reference: self.reference,
         };
         Ok((records, rejects.collect(), figures, batch.end))
     }
@@ -139,11 +184,16 @@ fn hex(bytes: &[u8]) -> String {
 struct Records {
     block: Arc<Block>,
     count: usize,
+    /// If only those that pass were written: a byte for each of all, and how many were kept out.
+    mask: Option<Vec<u8>>,
+    filtered: usize,
     /// The text of records that were written at once, and how. Then they are nowhere else.
     written: Option<(Asked, Py<Buffer>)>,
     plan: Arc<spec::Plan>,
     schemas: Arc<[Arc<Schema>]>,
     ids: Arc<Ids>,
+    /// A time shortly after the last line of their item.
+    reference: i64,
 }
 
 #[pymethods]
@@ -175,6 +225,30 @@ impl Records {
             Buffer::view(py, (bytes, len))
         };
         Ok([view(text)?, view(ends)?, view(times)?, view(offsets)?])
+    }
+
+    /// For records that were written through a view: a byte for each, and how many were kept out.
+    fn shown<'py>(&self, py: Python<'py>) -> Option<(Bound<'py, PyBytes>, usize)> {
+        self.mask.as_ref().map(|mask| (PyBytes::new(py, mask), self.filtered))
+    }
+
+    /// The records that a view shows.
+    fn select<'py>(&self, py: Python<'py>, view: &View) -> PyResult<Selection<'py>> {
+        self.are_kept()?;
+        let selected = py.detach(|| view.view.select(&self.block, &self.plan, self.reference));
+        let count = selected.block.rows.len();
+        let records = Self {
+            block: Arc::new(selected.block),
+            count,
+            mask: None,
+            filtered: 0,
+            written: None,
+            plan: Arc::clone(&self.plan),
+            schemas: Arc::clone(&view.schemas),
+            ids: Arc::clone(&self.ids),
+            reference: self.reference,
+        };
+        Ok((records, PyBytes::new(py, &selected.mask), selected.filtered))
     }
 
     fn partitions(&self) -> PyResult<Vec<(&str, Option<String>, usize)>> {
@@ -398,5 +472,6 @@ fn tailrace_kernel(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("NO_TIME", NO_TIME)?;
     module.add_class::<Plan>()?;
     module.add_class::<Parser>()?;
+    module.add_class::<View>()?;
     module.add_class::<Records>()
 }

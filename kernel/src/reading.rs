@@ -149,6 +149,12 @@ impl<'p> Reader<'p> {
         writer.at_once(line, first, (&mut self.days, spans), offset).then_some(first.format)
     }
 
+    /// Where the fields stand of a line that was written at once.
+    #[must_use]
+    pub fn fields(&self, line: &Line<'_>) -> &[Span] {
+        &self.slots[..line.cut.map_or(0, |cut| cut.fields).min(MOST_SLOTS)]
+    }
+
     /// What a line is read as first.
     #[inline(always)]
     fn first(&self, line: &Line<'_>) -> Option<First<'p>> {

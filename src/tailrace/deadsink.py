@@ -20,7 +20,7 @@ from tailrace.errors import SourceError
 from tailrace.kernel.layout import TIME
 from tailrace.kernel.names import FORMAT, ID, name_of
 from tailrace.letters import DEAD_LETTER, Letter, fields, of_refusal, of_reject
-from tailrace.model import ArrowStream, Batch, Counts, Item, RawLines, Refusal, Reject
+from tailrace.model import ArrowStream, Batch, Counts, Item, RawLines, Refusal, Reject, View
 from tailrace.ports import Sink
 
 T = TypeVar("T")
@@ -104,16 +104,34 @@ def _batch(letters: Sequence[Letter], now: float) -> Batch:
 
 
 class LetterRecords:
-    """Letters as records: what a sink may ask of a batch."""
+    """Letters as records: what a sink may ask of a batch.
 
-    def __init__(self, letters: Sequence[Letter], now: float) -> None:
+    Of a view only its constants concern them: no filter may keep a letter out, and its fields are none of a format.
+    """
+
+    def __init__(self, letters: Sequence[Letter], now: float, view: View | None = None) -> None:
         self._letters = letters
         self._now = now
         self._time = datetime.fromtimestamp(now, UTC)
+        self._constants = {name: msgspec.Raw(value.encode()) for name, value in (view.constants if view else ())}
 
     def __len__(self) -> int:
         """How many letters."""
         return len(self._letters)
+
+    def select(self, view: View) -> LetterRecords:
+        """All of them."""
+        return LetterRecords(self._letters, self._now, view)
+
+    @property
+    def mask(self) -> bytes:
+        """None is kept out."""
+        return bytes([1]) * len(self._letters)
+
+    @property
+    def filtered(self) -> int:
+        """None is kept out."""
+        return 0
 
     def ndjson(self, schema: str = "aws", *, ids: bool = False) -> bytes:
         """One JSON object a line; the names of time and format are the schema's, all others the letter's own."""
@@ -122,7 +140,7 @@ class LetterRecords:
     def _object(self, letter: Letter, schema: str, *, ids: bool) -> bytes:
         time = self._time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         about = {FORMAT[schema]: DEAD_LETTER, name_of(TIME, schema): time}
-        return msgspec.json.encode({**({ID: letter.id} if ids else {}), **about, **fields(letter)})
+        return msgspec.json.encode({**({ID: letter.id} if ids else {}), **about, **fields(letter), **self._constants})
 
     def raw(self) -> RawLines:
         """The letters as JSON, at the time of their delivery."""

@@ -152,13 +152,13 @@ def _text(document: Mapping[str, Any], *path: str) -> str:
 def _decoded(text: bytes | str) -> object:
     try:
         return msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeError) as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise NotUnderstood("a message that is no JSON; it is left where it is") from error
 
 
 def _unknown(message: object) -> str:
     looks = (
-        f"with {', '.join(sorted(map(str, message))[:8]) or 'nothing'}"
+        f"with {', '.join(sorted(str(name)[:40] for name in message)[:8]) or 'nothing'}"
         if isinstance(message, Mapping)
         else "of another kind"
     )

@@ -72,7 +72,8 @@ class SinkKind:
     """A kind of sink. Its URL is its name, or its name, a colon and an address.
 
     `form`: how the URL is written. `settings`: its own. `open`: from the address and these settings makes what makes one
-    sink for each thread. `home`: the folder in which such a sink keeps receipts and rejects itself. `setup`: what prepares
+    sink for each thread. `home`: the folder in which such a sink keeps receipts and rejects itself. `fixed`: whether
+    with these settings its columns cannot be other ones. `setup`: what prepares
     the other side for records of these formats, if anything does.
     """
 
@@ -81,6 +82,7 @@ class SinkKind:
     settings: type[msgspec.Struct] = NoSettings
     open: Callable[[str, Any, Surroundings], Callable[[], Sink]]
     home: Callable[[str, Settings], Path] | None = None
+    fixed: Callable[[Any], bool] = field(default=lambda _own: False)
     setup: Callable[[str, Any, Surroundings, Sequence[Any]], Setup] | None = None
 
 
@@ -90,7 +92,7 @@ class SourceKind:
 
     `claims`: whether a word of the command line is its own. `fallback`: it takes what no other kind claims, and words that
     follow one another together. `settings`: its own. `open`: makes the source of one word, or of several for a fallback, and
-    of these settings.
+    of these settings. `takes_away`: what is acknowledged is gone from there, so receipts or sinks must have it.
     """
 
     form: str
@@ -99,3 +101,4 @@ class SourceKind:
     settings: type[msgspec.Struct] = NoSettings
     open: Callable[[Sequence[str], Any, Surroundings], Source]
     fallback: bool = False
+    takes_away: bool = False

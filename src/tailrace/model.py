@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any, BinaryIO, Literal, Protocol, runtime_checkable
 
@@ -81,18 +81,98 @@ class Records(Protocol):
         """Format, day (UTC, ISO 8601; None without a time) and number of records, for each pair that occurs."""
 
     def columns(self, format_name: str, day: str | None) -> ArrowStream:
-        """The records of one format and day as Arrow columns: `_id`, the format's columns, and what it did not know."""
+        """The records of one format and day as Arrow columns: `_id`, the format's columns, and what it did not know.
+
+        Columns keep their names, and there are no constants among them.
+        """
+
+    def select(self, view: View) -> Records:
+        """What a view shows of the records as a parser gave them; all of them for `View()`, at no cost."""
+
+    @property
+    def mask(self) -> bytes:
+        """A byte for each record that was selected from: 1 if it is among these, else 0."""
+
+    @property
+    def filtered(self) -> int:
+        """How many records of the view's formats its conditions keep out, or would if they were not only counted."""
+
+
+Operator = Literal["present", "absent", "=", "!=", "<", "<=", ">", ">=", "~", "!~"]
+"""`!=` and `!~` hold where `=` and `~` do not, so for a field without a value too; of a list one item is enough."""
+
+Method = Literal["remove", "mask", "hash", "network", "query"]
+"""What is shown instead of a field:
+
+- `remove`: nothing
+- `mask`: `***`; nothing instead of a number
+- `hash`: 32 hex digits of keyed BLAKE2b
+- `network`: of an IP address its /24 (IPv4) or /48 (IPv6), `***` instead of anything else
+- `query`: a URL with `***` for each value of its query string
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What a record's field is compared with.
+
+    `value`: for fields that hold numbers a decimal number, for times µs since 1970, else a text; for `~` a regular
+    expression that means the same to Python's `re` and to Rust's `regex`, over bytes.
+    """
+
+    field: str
+    operator: Operator
+    value: str = ""
+
+
+Conditions = tuple[tuple[Condition, ...], ...]
+"""Groups of conditions: they hold if all conditions of one group hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a sink sees of records. Fields have their names of the schema `aws`.
+
+    `formats`: only records of these, if there are any. `include`: only what these hold of, if there are any. `exclude`: not
+    what these hold of. `counted`: include and exclude keep nothing out, `Records.filtered` tells what they would.
+    `rename`: field and name in every schema. `redact`: field and method; the hash needs `key`, up to 64 bytes. With any of
+    it, texts that belong to no field (`extra`, what an open quote holds, the rest of a cut line) are not shown either.
+    `constants`: names and values, in JSON, that stand at the end of each object.
+    """
+
+    formats: tuple[str, ...] = ()
+    include: Conditions = ()
+    exclude: Conditions = ()
+    counted: bool = False
+    rename: tuple[tuple[str, str], ...] = ()
+    redact: tuple[tuple[str, Method], ...] = ()
+    key: bytes = field(default=b"", repr=False)
+    constants: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """8 hex digits that change with whatever changes bytes; none for a view that changes nothing."""
+        conditions = () if self.counted else (self.include, self.exclude)
+        told = (self.formats, conditions, self.rename, self.redact, self.constants)
+        changes = any(self.formats) or any(map(bool, conditions)) or any(map(bool, told[2:]))
+        return blake2b(repr(told).encode(), digest_size=4, key=self.key).hexdigest() if changes else ""
+
+    @property
+    def filters(self) -> bool:
+        """Whether it may keep records out, or counts them."""
+        return bool(self.formats or self.include or self.exclude)
 
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
-    """NDJSON as `Records.ndjson` gives it with these arguments.
+    """NDJSON as `Records.select(view)` gives it by `ndjson` with these arguments.
 
     Whoever tells a parser beforehand that nothing else will be asked for gets it faster.
     """
 
     schema: str = "aws"
     ids: bool = False
+    view: View = View()
 
 
 NO_TIME = -(1 << 63)
@@ -263,13 +343,17 @@ class Flushed:
     """What became of the records written since the last flush; those not told of here were accepted.
 
     `files`: made durable, to be named by the receipt. `already`: so many were there before. `refusals`: never to be
-    taken. `unconfirmed`: the other side does not confirm what it takes.
+    taken. `unconfirmed`: the other side does not confirm what it takes. `filtered`, `elsewhere`: so many were not for this
+    sink, by its conditions or its formats. `counted`: so many its conditions would have kept out.
     """
 
     files: Sequence[StoredFile] = ()
     already: int = 0
     refusals: Sequence[Refusal] = ()
     unconfirmed: bool = False
+    filtered: int = 0
+    elsewhere: int = 0
+    counted: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,18 +110,17 @@ def base_of(item: Item, sink: str, last: Receipt | None, now: float) -> Receipt 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What a sink has had of some records: how many were offered to it, what became of them, and what passed it by."""
+    """What a sink has had of some records: how many were offered to it, and what became of them."""
 
     offered: int
     flushed: Flushed
-    filtered: int = 0
-    nowhere: int = 0
 
     @property
     def totals(self) -> Totals:
-        """The account of the records that were offered."""
-        already, dead = self.flushed.already, len(self.flushed.refusals)
-        return Totals(routed=self.offered, accepted=self.offered - already - dead, already=already, dead=dead)
+        """The account of the records that were for this sink."""
+        told = self.flushed
+        routed, dead = self.offered - told.filtered - told.elsewhere, len(told.refusals)
+        return Totals(routed=routed, accepted=routed - told.already - dead, already=told.already, dead=dead)
 
 
 @dataclass(slots=True)
@@ -141,8 +140,8 @@ class Pending:
             parts=base.parts + 1,
             counts=base.counts + self.counts,
             totals=base.totals + share.totals,
-            filtered=base.filtered + share.filtered,
-            nowhere=base.nowhere + share.nowhere,
+            filtered=base.filtered + share.flushed.filtered,
+            nowhere=base.nowhere + share.flushed.elsewhere,
             dead_rejects=base.dead_rejects + self.counts.rejects + bool(self.truncated),
             truncated=self.truncated,
             unconfirmed=base.unconfirmed or share.flushed.unconfirmed,
@@ -161,8 +160,8 @@ class Pending:
             tail=Tail(
                 counts=self.counts,
                 totals=share.totals,
-                filtered=share.filtered,
-                nowhere=share.nowhere,
+                filtered=share.flushed.filtered,
+                nowhere=share.flushed.elsewhere,
                 dead_rejects=self.counts.rejects,
                 files=tuple(file.path for file in share.flushed.files),
             ),

@@ -40,7 +40,8 @@ class Outcome:
     """What became of an item, and what was read of it now.
 
     `skipped`: every sink had it already. `held`: somebody else is at work on it. `stopped`: confirmed up to where the
-    stop came. `gone`: it does not exist any more. `reasons`: of rejects. `totals`: what became of records, by sink; `refused`: by sink and reason.
+    stop came. `gone`: it does not exist any more. `reasons`: of rejects. `totals`: what became of records, by sink; `refused`: by sink and reason; `passed`: what was not
+    for a sink, by sink and why.
     `content`: bytes read, decompressed.
     """
 
@@ -49,18 +50,27 @@ class Outcome:
     reasons: Counter[str] = field(default_factory=Counter)
     totals: dict[str, Totals] = field(default_factory=dict)
     refused: Counter[tuple[str, str]] = field(default_factory=Counter)
+    passed: Counter[tuple[str, str]] = field(default_factory=Counter)
     content: int = 0
     truncated: str = ""
 
     def add(self, sink: str, share: Share) -> None:
         """Take in what a sink has had."""
         self.totals[sink] = self.totals.get(sink, Totals()) + share.totals
-        self.refused.update((sink, refusal.reason) for refusal in share.flushed.refusals)
+        told = share.flushed
+        self.refused.update((sink, refusal.reason) for refusal in told.refusals)
+        why = {"filtered": told.filtered, "of other formats": told.elsewhere, "would be filtered": told.counted}
+        self.passed.update({(sink, name): number for name, number in why.items() if number})
 
     def followed_by(self, later: Outcome) -> Outcome:
         """Both readings as one: in the later one is nothing that was not in the first, but for what other sinks had of it."""
         told = later if self.status == "skipped" or later.status != "delivered" else self
-        return replace(told, totals=self.totals | later.totals, refused=self.refused + later.refused)
+        return replace(
+            told,
+            totals=self.totals | later.totals,
+            refused=self.refused + later.refused,
+            passed=self.passed + later.passed,
+        )
 
 
 def deliver(item: Item, homes: Sequence[Home], job: Job, watch: Watch) -> Outcome:

@@ -217,7 +217,8 @@ def _from_file(config: Path | Document | None) -> dict[str, _Value]:
 
 def _flat(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in document.items():
-        if isinstance(value, dict):
+        of_sink = prefix.startswith("sinks.") and prefix.count(".") > 1
+        if isinstance(value, dict) and not of_sink:
             yield from _flat(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value

@@ -147,7 +147,8 @@ def test_what_was_readable_of_broken_data_is_delivered(run: Run, tmp_path: Path)
         (["--set", "schema=xml"], "--set: schema: expected one of aws, ecs, otel, not 'xml'"),
         (["--config", "none.toml"], "cannot read the settings in none.toml: No such file or directory"),
         (["--rejects", "none/rejects"], "cannot write to none/rejects: No such file or directory"),
-        (["sqs://queue"], "sqs://queue: no source is written sqs://"),
+        (["sqs:queue"], "sqs:queue: what is read there is gone; use `tailrace run`"),
+        (["gs://bucket"], "gs://bucket: no source is written gs://"),
         (["s3://"], "s3:// is no place in S3; write s3://bucket or s3://bucket/prefix"),
     ],
 )

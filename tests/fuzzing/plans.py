@@ -8,6 +8,7 @@ from tailrace.formats.haproxy_eucalyptus_tcp import RECIPE as TCP_RECIPE
 from tailrace.kernel.layout import Format
 from tailrace.kernel.plan import ItemPlan, Plan
 from tailrace.kernel.zones import zone
+from tailrace.model import Condition, View
 from tailrace.registry import formats
 
 Way = tuple[Plan, ItemPlan]
@@ -27,6 +28,18 @@ LOG_FORMATS = (
     "%[src] %% %f",
     "%{+Q}hr %HM %HP%HQ\t%ST %{+Q}hsl %{+Q,+E}r %{+E}HU",
 )
+
+
+VIEWS = (
+    View(),
+    View(exclude=((Condition("user_agent", "~", "a.b"),),), rename=(("client_ip", 'an "ip"'),), constants=(("n", "1"),)),
+    View(include=((Condition("elb_status_code", ">=", "300"), Condition("client_ip", "present")), (Condition("status_code", "!=", "200"),))),
+    View(redact=(("client_ip", "network"), ("request_url", "query"), ("user_agent", "hash"), ("syslog_host", "mask")), key=b"k"),
+    View(redact=(("client_ip", "remove"), ("request", "query"), ("captured_request_headers", "hash"), ("elb", "mask"))),
+    View(redact=(("target", "hash"), ("target_ip", "mask"), ("user_agent_raw", "mask"), ("request_method", "remove"),
+                 ("captured_request_cookie", "mask"), ("target_status_code_list", "mask"), ("client_port", "mask"))),
+)  # fmt: skip
+"""What is seen of the records, by the number in an input's flags."""
 
 
 def log_format(text: str) -> Format:

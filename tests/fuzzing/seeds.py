@@ -43,7 +43,7 @@ def seeds(known: list[Way]) -> Iterator[bytes]:
         named = [way for way, (plan, _) in enumerate(known) if plan.explicit and plan.formats[0].name == kind]
         everything = [way for way, (plan, _) in enumerate(known) if not plan.explicit]
         for way in (*named[:1], everything[number % len(everything)]):
-            yield bytes([way, (0, 7, 0, 200)[number % 4], (number % 16 == 0) + number % 4 * 2]) + text
+            yield bytes([way, (0, 7, 0, 200)[number % 4], (number % 16 == 0) + number % 4 * 2 + number % 6 * 8]) + text
     for way, (plan, _) in enumerate(known):
         if plan.formats[0].name == "haproxy_custom":
             for text in (

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from itertools import pairwise
 
-from fuzzing.plans import Way, ways
+from fuzzing.plans import VIEWS, Way, ways
 from tailrace.kernel import reference
 from tailrace.kernel.names import SCHEMAS
 from tailrace.model import Batch
@@ -21,13 +21,15 @@ WHOLE = 128
 
 
 def batches(known: list[Way], given: bytes) -> list[Batch]:
-    """All batches that the twin makes of an input."""
+    """All batches that the twin makes of an input, as a view shows them."""
     (plan, item), step, flags = known[given[0] % len(known)], given[1], given[2]
     data = given[3:]
     step = (step if step < WHOLE else (step - WHOLE + 1) * 16) or max(len(data), 1)
     parser = reference.Parser(plan, item)
     told = [parser.feed(data[at : at + step]) for at in range(0, len(data), step)]
-    return [*told, parser.finish(truncated=bool(flags & 1))]
+    view = VIEWS[(flags >> 3) % len(VIEWS)]
+    all_told = [*told, parser.finish(truncated=bool(flags & 1))]
+    return [replace(batch, records=batch.records.select(view)) for batch in all_told]
 
 
 def told(batch: Batch) -> Iterator[bytes]:

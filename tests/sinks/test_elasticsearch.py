@@ -17,7 +17,8 @@ from tailrace.errors import Fatal, Retryable
 from tailrace.hosts.reading import plan_of
 from tailrace.kernel.plan import ItemPlan
 from tailrace.kernel.reference import Parser
-from tailrace.model import Batch, Item, record_id
+from tailrace.letters import decoded, of_refusal
+from tailrace.model import Batch, Item, View, record_id
 from tailrace.settings import Settings
 
 LINES = [alb("2026-09-23", number) for number in range(5)]
@@ -103,6 +104,26 @@ class TestWriting:
             "x-my-shop-haproxy_custom-undated",
         ]  # fmt: skip
         assert search.asked[0].path.startswith("/_bulk")
+
+    @pytest.mark.parametrize("view", [
+        View(rename=(("time", "when"), ("format", "kind"))), View(rename=(("time", "@timestamp"),)),
+        View(constants=(("@timestamp", '"2026-01-01T00:00:00Z"'),), rename=(("time", "when"),)),
+        View(redact=(("client_ip", "mask"),), constants=(("environment", '"test"'),)), View(exclude=()),
+    ])  # fmt: skip
+    @pytest.mark.parametrize("schema", ["aws", "ecs"])
+    def test_fields_may_be_called_otherwise_and_there_may_be_more(
+        self, search: StrictBulk, to: To, view: View, schema: str
+    ) -> None:
+        mixed = batch(LINES[0] + clb("2026-10-14"))
+        shown = replace(mixed, records=mixed.records.select(view))
+        sink = to("logs-{format}-{date}", schema=schema)
+        assert delivered(sink, item(), shown).refusals == []
+        expected = [json.loads(line) for line in shown.records.ndjson(schema).splitlines()]
+        found = {index: document for (index, _), document in search.documents.items()}
+        assert sorted(found) == ["logs-alb-2026-09-23", "logs-clb-2026-10-14"]
+        for document, told in zip((found["logs-alb-2026-09-23"], found["logs-clb-2026-10-14"]), expected, strict=True):
+            assert document == {"@timestamp": document["@timestamp"], **told}
+            assert document["@timestamp"][:4] == "2026"
 
     def test_a_batch_of_one_day_is_named_alike_for_all(self, search: StrictBulk, to: To) -> None:
         delivered(to("x-{date}-{load_balancer}"), item("a.log"), FIVE)
@@ -406,13 +427,14 @@ class TestDeadLetterIndex:
         search.instead = [None, refused(503)]
         flushed = delivered(sink, item(), FIVE)
         assert [refusal.reason for refusal in flushed.refusals] == ["mapping"], "the run keeps it as well"
-        document = search.documents["dead", ids_of(content)[2]]
-        assert document.pop("@timestamp") == "2026-09-21T14:13:20.000Z"
-        assert document == {
-            "tailrace.reason": "mapping", "tailrace.detail": "mapper_parsing_exception: source.port is no long",
-            "tailrace.sink": sink.name, "tailrace.item": "/logs/a.log", "tailrace.offset": len(LINES[0] + LINES[1]),
-            "event.original": LINES[2].decode().rstrip("\n"),
-        }  # fmt: skip
+        ((_, id_), document), *more = [(at, document) for at, document in search.documents.items() if at[0] == "dead"]
+        assert not more
+        assert (document.pop("@timestamp"), document.pop("event.dataset")) == (
+            "2026-09-21T14:13:20.000Z",
+            "dead_letter",
+        )
+        letter = of_refusal(item().identity, sink.name, flushed.refusals[0], item().modified)
+        assert (id_, decoded(json.dumps(document).encode())) == (letter.id, letter)
         assert len(search.ids_in(INDEX)) == 4
 
     def test_what_is_refused_there_too_stays_with_the_run(self, search: StrictBulk, to: To) -> None:

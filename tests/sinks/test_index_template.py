@@ -170,7 +170,8 @@ class TestSetup:
     def test_the_index_of_dead_letters_gets_one_too(self, search: StrictBulk, templates: dict[str, Any]) -> None:
         assert len(self.done(self.setup_of(search, "x", dead_letter_index="dead"))) == 2
         properties = templates["tailrace-dead"]["template"]["mappings"]["properties"]
-        assert properties["event"]["properties"]["original"]["type"] == "wildcard"
+        assert properties["payload"]["type"] == "wildcard"
+        assert properties["item"]["properties"]["key"]["type"] == "keyword"
 
     def test_a_serverless_collection_is_not_asked_for_its_version(
         self, search: StrictBulk, templates: dict[str, Any]

@@ -135,11 +135,11 @@ def test_what_does_not_fit_is_refused_and_the_rest_is_taken(server: OpenSearch, 
     assert [refusal.detail for refusal in flushed.refusals] == ["mapper_parsing_exception: request_url is no long"] * 2
     assert [refusal.payload + b"\n" for refusal in flushed.refusals] == [alb("2026-09-23", 1), alb("2026-09-23", 2)]
     letters = server.documents(f"{index}-dead")
-    assert {letter["event.original"].encode() + b"\n" for letter in letters.values()} == {
+    assert {letter["payload"].encode() + b"\n" for letter in letters.values()} == {
         alb("2026-09-23", 1),
         alb("2026-09-23", 2),
     }
-    assert {letter["tailrace.reason"] for letter in letters.values()} == {"mapping"}
+    assert {letter["reason"] for letter in letters.values()} == {"mapping"}
 
 
 def test_texts_beyond_any_index_are_refused_without_a_template_and_taken_with_it(

@@ -139,7 +139,9 @@ def test_shipped_again_only_what_has_come_late_is_new(group: LogGroup) -> None:
     }
     assert not messages_of(delivered(opened(group, content="lines", receipts=receipts), receipts))
     parts = [lines(item) for item in opened(group, content="lines", receipts=receipts).items()]
-    assert sorted(parts) == [["late", "later"], ["one", "two"]], "they are given as they were, for one may be delivered in part"
+    assert sorted(parts) == [["late", "later"], ["one", "two"]], (
+        "they are given as they were, for one may be delivered in part"
+    )
     group.put(5, "latest", 300)
     assert messages_of(delivered(opened(group, content="lines", receipts=receipts), receipts)) == {"latest": 1}
 
@@ -377,8 +379,8 @@ def test_a_token_that_comes_again_does_not_go_round(group: LogGroup) -> None:
     ("word", "own", "message"),
     [
         ("cloudwatch:", {}, "write cloudwatch:GROUP"),
-        (f"cloudwatch:{GROUP}", {"since": "yesterday"}, "since: expected a time such as"),
-        (f"cloudwatch:{GROUP}", {"until": "2026-13-01"}, "until: expected a time such as"),
+        (f"cloudwatch:{GROUP}", {"since": "yesterday"}, "since yesterday: write a time such as"),
+        (f"cloudwatch:{GROUP}", {"until": "2026-13-01"}, "until 2026-13-01: write a time such as"),
         (f"cloudwatch:{GROUP}", {"window": "10ms"}, "window: at least 1s"),
     ],
 )

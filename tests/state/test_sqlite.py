@@ -273,13 +273,17 @@ def test_a_state_that_knows_it_is_alone_forgets_the_leases_of_the_dead(state: Sq
 def test_the_receipts_of_a_moved_store_follow_it(state: SqliteState) -> None:
     state.settle("store:/old")
     state.commit(receipt(item(), "store:/old"), [])
+    state.commit(receipt(item(), "store:/old+0123abcd"), [])
+    state.commit(receipt(item(), "store:/older"), [])
     state.commit(receipt(item(), "stdout"), [])
     state.settle("store:/new")
+    moved = {"store:/new", "store:/new+0123abcd", "store:/older", "stdout"}
+    assert state.receipts_of(item().identity).keys() == moved
     assert state.receipts_of(item().identity).get("store:/old") is None
     assert state.receipts_of(item().identity).get("store:/new") == receipt(item(), "store:/new")
     assert state.receipts_of(item().identity).get("stdout") == receipt(item(), "stdout")
     state.settle("store:/new")
-    assert len(list(state.receipts())) == 2
+    assert len(list(state.receipts())) == 4
 
 
 def test_a_listing_that_is_given_up_halfway_holds_nothing_back(state: SqliteState) -> None:

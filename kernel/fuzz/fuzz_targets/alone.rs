@@ -3,10 +3,11 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use tailrace_kernel_fuzz::{Input, check};
+use tailrace_kernel_fuzz::{Input, check, check_seen};
 
 fuzz_target!(|bytes: &[u8]| {
     if let Some(input) = Input::new(bytes) {
         check(&input, &input.batches());
+        check_seen(&input);
     }
 });

@@ -46,7 +46,7 @@ impl Twin {
 fuzz_target!(|bytes: &[u8]| {
     static TWIN: OnceLock<Mutex<Twin>> = OnceLock::new();
     let Some(input) = Input::new(bytes) else { return };
-    let ours = told(input.way, &input.batches());
+    let ours = told(&input, &input.seen());
     let mut twin = TWIN.get_or_init(|| Mutex::new(Twin::start())).lock().expect("no panic before");
     let theirs = twin.ask(bytes).expect("the twin answers");
     if ours != theirs {

@@ -1,7 +1,7 @@
 //! What the fuzz targets share: plans, inputs, and all that the kernel tells of an input.
 //!
 //! The first three bytes of an input choose the plan, the size of the pieces in which the kernel gets the rest, whether
-//! the data break off, and what the kernel alone is to write. `tests/fuzzing/twin.py` reads inputs in the same way.
+//! the data break off, what the kernel alone is to write, and how the records are seen. `tests/fuzzing/twin.py` reads inputs in the same way.
 
 use std::fmt::Write;
 use std::sync::{Arc, OnceLock};
@@ -13,6 +13,7 @@ use tailrace_kernel::ids::Ids;
 use tailrace_kernel::keys::Schema;
 use tailrace_kernel::ndjson::{self, Form};
 use tailrace_kernel::parser::{Batch, Counts, Item, Parser, Rendering};
+use tailrace_kernel::select::View;
 use tailrace_kernel::spec::Plan;
 use tailrace_kernel::{arrow, pool, times};
 
@@ -26,6 +27,7 @@ pub struct Way {
     /// The formats and settings.
     pub plan: Arc<Plan>,
     schemas: Vec<Arc<Schema>>,
+    views: Vec<View>,
     kind: String,
     reference: i64,
     offset: u64,
@@ -35,6 +37,7 @@ impl Way {
     fn from_value(value: &Value) -> Self {
         let plan = Plan::from_json(value["plan"].to_string().as_bytes()).expect("a plan");
         Self {
+            views: views(&value["views"], &plan),
             schemas: (0..3).map(|number| Arc::new(Schema::new(&plan, number))).collect(),
             plan: Arc::new(plan),
             kind: value["kind"].as_str().expect("a name").to_owned(),
@@ -46,13 +49,22 @@ impl Way {
     /// The records in a schema; with their ids in the first.
     #[must_use]
     pub fn ndjson(&self, block: &Block, schema: usize) -> Vec<u8> {
+        self.ndjson_with(block, schema, &self.schemas)
+    }
+
+    fn ndjson_with(&self, block: &Block, schema: usize, schemas: &[Arc<Schema>]) -> Vec<u8> {
         let ids = (schema == 0).then(|| Ids::new(IDENTITY));
-        let form = Form { plan: &self.plan, schema: &self.schemas[schema], ids: ids.as_ref() };
+        let form = Form { plan: &self.plan, schema: &schemas[schema], ids: ids.as_ref() };
         let (bytes, len) = ndjson::write(block, form);
         let text = bytes[..len].to_vec();
         pool::give_text(bytes);
         text
     }
+}
+
+fn views(value: &Value, plan: &Plan) -> Vec<View> {
+    let views = value.as_array().expect("a list").iter();
+    views.map(|view| View::from_json(plan, view.to_string().as_bytes()).expect("a view")).collect()
 }
 
 fn ways() -> &'static [Way] {
@@ -75,6 +87,8 @@ pub struct Input<'a> {
     pub truncated: bool,
     /// The schema in which records are looked at, or none: then they are looked at as columns.
     pub schema: Option<usize>,
+    /// How the records are seen.
+    pub view: &'static View,
     /// The bytes of the item.
     pub data: &'a [u8],
 }
@@ -85,8 +99,10 @@ impl<'a> Input<'a> {
     pub fn new(bytes: &'a [u8]) -> Option<Self> {
         let (&[plan, step, flags], data) = bytes.split_first_chunk()?;
         let (ways, step) = (ways(), usize::from(step));
+        let way = &ways[usize::from(plan) % ways.len()];
         Some(Self {
-            way: &ways[usize::from(plan) % ways.len()],
+            way,
+            view: &way.views[usize::from(flags >> 3) % way.views.len()],
             step: if step < 128 { step } else { (step - 127) * 16 },
             truncated: flags & 1 == 1,
             schema: [Some(0), Some(1), Some(2), None][usize::from(flags >> 1 & 3)],
@@ -98,6 +114,17 @@ impl<'a> Input<'a> {
     #[must_use]
     pub fn batches(&self) -> Vec<Batch> {
         self.batches_as(None)
+    }
+
+    /// The same as the view shows them.
+    #[must_use]
+    pub fn seen(&self) -> Vec<Batch> {
+        let seen = |mut batch: Batch| {
+            let block = Arc::new(std::mem::take(&mut batch.block));
+            batch.block = self.view.select(&block, &self.way.plan, self.way.reference).block;
+            batch
+        };
+        self.batches().into_iter().map(seen).collect()
     }
 
     /// The same; with a schema, their records are written at once.
@@ -182,6 +209,16 @@ fn check_objects(way: &Way, batch: &Batch, schema: usize) {
     }
 }
 
+/// What a view shows are objects and columns too.
+pub fn check_seen(input: &Input<'_>) {
+    for batch in input.seen().iter().filter(|batch| !batch.block.rows.is_empty()) {
+        match input.schema {
+            Some(schema) => check_objects(input.way, batch, schema),
+            None => check_columns(input.way, batch),
+        }
+    }
+}
+
 /// Every record is a row of one partition.
 fn check_columns(way: &Way, batch: &Batch) {
     let ids = Ids::new(IDENTITY);
@@ -213,7 +250,8 @@ fn check_places(input: &Input<'_>, batch: &Batch) {
 
 /// Everything that was told, as text that the reference twin can write as well.
 #[must_use]
-pub fn told(way: &Way, batches: &[Batch]) -> Vec<u8> {
+pub fn told(input: &Input<'_>, batches: &[Batch]) -> Vec<u8> {
+    let way = input.way;
     let mut out = Vec::new();
     for batch in batches {
         let mut head = format!("batch {:?} {}\n", figures(&batch.counts), batch.end);
@@ -234,7 +272,8 @@ pub fn told(way: &Way, batches: &[Batch]) -> Vec<u8> {
             head.push('\n');
         }
         out.extend_from_slice(head.as_bytes());
-        (0..3).for_each(|schema| out.extend(way.ndjson(&batch.block, schema)));
+        let schemas = &input.view.schemas;
+        (0..3).for_each(|schema| out.extend(way.ndjson_with(&batch.block, schema, schemas)));
     }
     out
 }

@@ -34,7 +34,7 @@ _WIDE = 110
 
 def list_all(settings: Settings, limit: int, *, as_json: bool) -> int:
     """Every receipt, the last ones last. Raises UsageError where there are none."""
-    with closing(_opened(settings)) as state:
+    with closing(opened(settings)) as state:
         if as_json:
             for receipt in state.receipts():
                 click.echo(msgspec.json.encode(document(receipt)))
@@ -50,7 +50,8 @@ def list_all(settings: Settings, limit: int, *, as_json: bool) -> int:
     return EXIT_OK
 
 
-def _opened(settings: Settings) -> State:
+def opened(settings: Settings) -> State:
+    """The state that the settings name, for reading only. Raises UsageError where there is none."""
     if settings.state in ("", SQLITE):
         return SqliteState.open(Path(settings.store), read_only=True, clock=SystemClock())
     return dynamodb(settings, surroundings(settings), read_only=True)
@@ -60,7 +61,7 @@ def check_all(settings: Settings, *, as_json: bool) -> int:
     """Verify the accounts, and the files of a store. Raises UsageError where there are no receipts."""
     own = settings.state in ("", SQLITE)
     problems = check(Path(settings.store), SystemClock(), letters=not settings.dead_letters) if own else []
-    with closing(_opened(settings)) as state:
+    with closing(opened(settings)) as state:
         number, lines = 0, 0
         for receipt in state.receipts():
             number, lines = number + 1, lines + receipt.whole.counts.lines

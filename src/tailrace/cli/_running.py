@@ -41,6 +41,10 @@ def parse(words: Sequence[str], resolved: Resolved, rejects: str | None, *, stri
     if not words and sys.stdin.isatty():
         raise UsageError("nothing to read: give files, folders or s3://BUCKET/PREFIX, or pipe a log in")
     asked = asked_sources(resolved, words or ("-",))
+    for origin in asked.sources:
+        if origin.kind.takes_away:
+            message = f"{origin.asked}: what is read there is gone; use `tailrace run` or `tailrace ship`, which keep receipts"
+            raise UsageError(message)
     with _dead_letters(rejects, words) as (dead, *written):
         given = replace(given, outputs=regular(given.stdout, *written))
         home = Home(MemoryState(given.clock), dead, [StdoutSink(given.stdout, settings.schema)])

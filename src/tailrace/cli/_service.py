@@ -16,7 +16,7 @@ from tailrace.cli._console import output, people, surroundings
 from tailrace.cli._running import job_of
 from tailrace.errors import EXIT_FAILED_CHECK, EXIT_OK, TailraceError, UsageError
 from tailrace.hosts import memory
-from tailrace.hosts.assembling import Depot, asked_for
+from tailrace.hosts.assembling import Depot, asked_for, target_of
 from tailrace.hosts.checking import Finding, findings
 from tailrace.hosts.service import Service
 from tailrace.kinds import Surroundings
@@ -76,7 +76,9 @@ def _looked_at(resolved: Resolved, given: Surroundings) -> Iterator[Finding]:
         else:
             with closing(source):
                 yield from findings([(origin.asked, source)])
-    for target in asked.sinks:
+    letters = resolved.settings.dead_letters
+    dead = target_of(letters, resolved.settings) if letters else None
+    for target in (*asked.sinks, *((dead,) if dead and not dead.kind.home else ())):
         try:
             sink = target.opened(given)()
         except TailraceError as error:

@@ -14,6 +14,7 @@ from tailrace.cli._console import output, warn
 from tailrace.kinds import SinkKind, SourceKind
 from tailrace.registry import sinks, sources
 from tailrace.settings import TABLES, Resolved, Settings, declared
+from tailrace.transforms import Transforms
 
 
 class Row(NamedTuple):
@@ -63,6 +64,10 @@ def _kinds(room: str, kinds: Iterable[SourceKind | SinkKind]) -> Table:
     for kind in kinds:
         table.add_row(Text(kind.form), "", Text(kind.about))
         for each in declared(kind.settings):
+            table.add_row("", Text(each.key), Text(each.meaning))
+    if room == "sink":
+        table.add_row(Text("every sink"), "", Text("what it is to see of records"))
+        for each in declared(Transforms):
             table.add_row("", Text(each.key), Text(each.meaning))
     return table
 

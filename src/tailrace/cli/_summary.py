@@ -86,7 +86,8 @@ def _rows(summary: Summary) -> Iterator[tuple[str, str, str]]:
         ("records", counts.records, f"of {counts.record_lines:,} lines" if several else ""),
         ("rejects", rejects, _reasons(summary.reasons).strip(" ()")),
         ("already", sum(each.already for each in summary.totals.values()), "were there before"),
-        ("refused", summary.refused.total(), _refused(summary.refused)),
+        ("refused", summary.refused.total(), f"{_by_sink(summary.refused)}; kept among the dead letters"),
+        ("passed by", summary.passed.total(), _by_sink(summary.passed)),
         ("control", counts.control, "headers and test files"),
         ("blank", counts.blank, ""),
         ("invalid", counts.invalid, "fields that do not fit their type, kept in `invalid`"),
@@ -112,9 +113,8 @@ def _reasons(reasons: Counter[str]) -> str:
     return f" ({told})" if told else ""
 
 
-def _refused(refused: Counter[tuple[str, str]]) -> str:
-    told = ", ".join(f"{reason} {number:,} by {sink}" for (sink, reason), number in refused.most_common())
-    return f"{told}; kept among the dead letters"
+def _by_sink(counted: Counter[tuple[str, str]]) -> str:
+    return ", ".join(f"{reason} {number:,} at {sink}" for (sink, reason), number in counted.most_common())
 
 
 def _speed(summary: Summary) -> str:

@@ -17,12 +17,15 @@ from tailrace.deadletters import DeadFolder
 from tailrace.deadsink import DeadSink
 from tailrace.errors import UsageError
 from tailrace.homes import Home
+from tailrace.hosts.reading import plan_of
 from tailrace.hosts.states import shared_state
 from tailrace.kernel.layout import Format
 from tailrace.kinds import SinkKind, SourceKind, Surroundings
+from tailrace.model import View
 from tailrace.ports import DeadLetters, Sink, Source, State
 from tailrace.retry import Patience
 from tailrace.settings import Resolved, Settings, struct_of
+from tailrace.transforms import Discreet, Seen, Transforms, split, view_of
 
 if TYPE_CHECKING:
     from tailrace.store.opening import Store  # only where a disk is; a Lambda starts without it
@@ -65,20 +68,38 @@ class Target:
 
     def takes(self, key: str) -> bool:
         """Whether it has such a setting."""
-        return key in self.kind.settings.__struct_fields__
+        return key in self.kind.settings.__struct_fields__ or key in Transforms.__struct_fields__
 
     def having(self, key: str, value: Any) -> Target:
         """The same with a setting."""
         return replace(self, options={**self.options, key: value})
 
     def opened(self, given: Surroundings) -> Callable[[], Sink]:
-        """Makes a sink for each thread. Raises UsageError."""
-        own = struct_of(self.kind.settings, self.options, f"sink {self.asked}")
-        return self.kind.open(self.address, own, given)
+        """Makes a sink for each thread, which sees what it is to see. Raises UsageError."""
+        _, options = split(self.options)
+        own = struct_of(self.kind.settings, options, f"sink {self.asked}")
+        made, view = self.kind.open(self.address, own, given), self.view(given)
+        return made if view == View() else lambda: Seen(made(), view)
+
+    def view(self, given: Surroundings) -> View:
+        """What it is to see of records. Raises UsageError."""
+        told, options = split(self.options)
+        if not told:
+            return View()
+        origin = f"sink {self.asked}"
+        transforms = struct_of(Transforms, told, origin)
+        own = struct_of(self.kind.settings, options, origin)
+        key = given.vault.read(transforms.redact_key).encode()
+        try:
+            return view_of(transforms, plan_of(given.settings).formats, key, fixed=self.kind.fixed(own))
+        except UsageError as error:
+            message = f"{origin}: {error}"
+            raise UsageError(message) from error
 
     def setup(self, given: Surroundings, formats: Sequence[Format]) -> Setup:
         """What prepares the other side for records of these formats. Raises UsageError if nothing does."""
-        own = struct_of(self.kind.settings, self.options, f"sink {self.asked}")
+        _, options = split(self.options)
+        own = struct_of(self.kind.settings, options, f"sink {self.asked}")
         if self.kind.setup is None:
             message = f"{self.name} needs no setup"
             raise UsageError(message)
@@ -207,6 +228,7 @@ class Depot:
             for place, target in zip(places, asked, strict=True):
                 self._sinks.setdefault(place, []).append(target.opened(given))
             self._dead = self._dead_letters(resolved.settings, given)
+            self._discreet = any(target.view(given).redact for target in asked)
             self._refuse_twins(asked)
             undo.pop_all()
 
@@ -258,7 +280,7 @@ class Depot:
         dead = self._dead and self._dead()
         if self._shared:
             return [
-                Home(self._shared, dead or DeadFolder(place), [make() for make in sinks])
+                Home(self._shared, self._told(dead or DeadFolder(place)), [make() for make in sinks])
                 for place, sinks in self._sinks.items()
             ]
         from tailrace.store.isolating import isolate  # noqa: PLC0415 - only where a disk is
@@ -266,12 +288,16 @@ class Depot:
         return [
             Home(
                 store.state,
-                dead or store.dead_letters(),
+                self._told(dead or store.dead_letters()),
                 [make() for make in self._sinks[place]],
                 partial(isolate, store),
             )
             for place, store in self._stores.items()
         ]
+
+    def _told(self, dead: DeadLetters) -> DeadLetters:
+        """Where rejects go, which show nothing where a sink of the run is not to see everything."""
+        return Discreet(dead) if self._discreet else dead
 
     @property
     def folders(self) -> list[Path]:

@@ -58,6 +58,8 @@ class Summary:
     """What became of the records, by sink."""
     refused: Counter[tuple[str, str]] = field(default_factory=Counter)
     """What will never be taken, by sink and reason."""
+    passed: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """What was not for a sink, by sink and why."""
     content: int = 0
     seconds: float = 0.0
     broken: int = 0
@@ -75,6 +77,7 @@ class Summary:
         self.counts.add(outcome.counts)
         self.reasons.update(outcome.reasons)
         self.refused.update(outcome.refused)
+        self.passed.update(outcome.passed)
         for sink, totals in outcome.totals.items():
             self.totals[sink] = self.totals.get(sink, Totals()) + totals
         self.content += outcome.content

@@ -9,6 +9,7 @@ import msgspec
 from tailrace.kernel import names
 from tailrace.kernel.layout import SYSLOG, Columns, Field, Format, Layout, Objects, Space, Text, Variable
 from tailrace.kernel.plan import Plan
+from tailrace.model import Conditions, View
 
 
 def to_json(plan: Plan) -> bytes:
@@ -33,6 +34,26 @@ def to_json(plan: Plan) -> bytes:
             "names": {"id": names.ID, **schemas},
         }
     )
+
+
+def view_to_json(view: View) -> bytes:
+    """The view with everything that the native kernel needs to know of it."""
+    return msgspec.json.encode(
+        {
+            "formats": view.formats,
+            "include": _groups(view.include),
+            "exclude": _groups(view.exclude),
+            "counted": view.counted,
+            "rename": dict(view.rename),
+            "redact": view.redact,
+            "key": list(view.key),
+            "constants": view.constants,
+        }
+    )
+
+
+def _groups(groups: Conditions) -> list[list[tuple[str, str, str]]]:
+    return [[(told.field, told.operator, told.value) for told in group] for group in groups]
 
 
 def _format(known: Format) -> dict[str, Any]:

@@ -118,13 +118,24 @@ def _type(column: Column, dialect: Dialect) -> Mapping[str, Any]:
 
 
 def letter_fields(dialect: Dialect) -> dict[str, Any]:
-    """The type of each field of a letter about a refused record."""
-    words = ("reason", "detail", "sink", "item")
+    """The type of each field of a dead letter."""
+    words = (
+        "event.dataset",
+        "reason",
+        "detail",
+        "sink",
+        "sha256",
+        "item.kind",
+        "item.container",
+        "item.key",
+        "item.etag",
+    )
     return {
         "@timestamp": {"type": "date"},
-        "event.original": dialect.free,
-        "tailrace.offset": {"type": "long"},
-        **{f"tailrace.{word}": _KEYWORD for word in words},
+        **dict.fromkeys(words, _KEYWORD),
+        **{word: {"type": "long"} for word in ("offset", "lines", "length")},
+        "modified": {"type": "double"},
+        "payload": dialect.free,
     }
 
 

@@ -18,8 +18,6 @@ from tailrace.model import Batch, Flushed, Item, Rendering
 from tailrace.sinks._shapes import Written
 from tailrace.transport import Channel, Endpoint, told
 
-_BUFFER: Final = 1 << 20
-"""So much waits in our kernel at most; the rest of what is under way is in theirs."""
 _ADMISSION_S: Final = 1.0
 _FAREWELL_S: Final = 5.0
 
@@ -28,7 +26,7 @@ _FAREWELL_S: Final = 5.0
 class Wire:
     """The connection as settings tell it.
 
-    `window`: so much of what was sent is kept to be sent again. `confirm`: whether a flush ends the connection.
+    `window`: so much of what has left our kernel is kept to be sent again. `confirm`: whether a flush ends the connection.
     """
 
     endpoint: Endpoint
@@ -39,7 +37,7 @@ class Wire:
 
     def open(self) -> Channel:
         """Connect. Raises OSError."""
-        channel = Channel(self.endpoint, self.context, self.timeout, buffer=_BUFFER)
+        channel = Channel(self.endpoint, self.context, self.timeout)
         try:
             channel.admit(_ADMISSION_S)
         except OSError:
@@ -57,11 +55,11 @@ class TcpSink:
         self.name, self.rendering = name, rendering
         self._wire, self._written = wire, written
         self._channel: Channel | None = None
-        self._waiting: deque[bytes] = deque()
+        self._waiting: deque[bytes | memoryview] = deque()
         self._at = 0
         """So much of the first that waits is sent, as far as is known: TLS may have sent more."""
         self._begun = False
-        self._sent: deque[bytes] = deque()
+        self._sent: deque[bytes | memoryview] = deque()
         """What was sent since the last flush; of much, the end."""
         self._kept = 0
         self._ending = False
@@ -70,7 +68,7 @@ class TcpSink:
         """Send what waits, then take the batch. Raises Retryable or Fatal."""
         self._send()
         if len(batch.records):
-            self._waiting.append(bytes(self._written(item, batch)))
+            self._waiting.append(self._written(item, batch))
 
     def flush(self) -> Flushed:
         """Send everything, and wait until the other side's kernel, or its program, has it. Raises Retryable or Fatal."""
@@ -116,7 +114,7 @@ class TcpSink:
                 self._begun = True
                 self._at += self._channel.send(memoryview(self._waiting[0])[self._at :])
                 if self._at == len(self._waiting[0]):
-                    self._keep(self._waiting.popleft())
+                    self._keep(self._waiting.popleft(), self._channel.unsent())
                 _notice(self._channel)
         except OSError as error:
             raise self._failed(error) from error
@@ -143,11 +141,12 @@ class TcpSink:
                 pass
             self._hang_up()
 
-    def _keep(self, data: bytes) -> None:
+    def _keep(self, data: bytes | memoryview, unsent: int) -> None:
+        """Keep what was sent, and of what was sent before as much as may be in the other side's kernel or still in ours."""
         self._at, self._begun = 0, False
         self._sent.append(data)
         self._kept += len(data)
-        while self._kept - len(self._sent[0]) >= self._wire.window:
+        while self._kept - len(self._sent[0]) >= self._wire.window + unsent:
             self._kept -= len(self._sent.popleft())
 
     def _forget(self) -> None:

@@ -114,49 +114,58 @@ class _Elb:
     def _told(self, batch: Batch) -> Iterator[_Told]:
         constants = self._constants
         for known in self._decoder.decode_lines(batch.records.ndjson("aws")):
+            host, port = _behind(known)
             yield _Told(
                 known.time,
-                _first(known.elb, known.frontend),
+                _either(known.elb, known.frontend),
                 _pair(known.client_ip, known.client_port),
-                _pair(
-                    _first(known.target_ip, known.backend_ip, known.destination_ip, known.server_ip),
-                    _first(known.target_port, known.backend_port, known.destination_port, known.server_port),
-                ),
-                _ms(known.request_processing_time, 1000),
+                _pair(host, port),
+                _ms(known.request_processing_time, 1000.0),
                 _time_taken(known),
-                _ms(known.response_processing_time, 1000),
-                _first(known.elb_status_code, known.status_code),
-                _first(known.target_status_code, known.backend_status_code),
-                _first(known.received_bytes, known.bytes_uploaded),
-                _first(known.sent_bytes, known.bytes_read),
+                _ms(known.response_processing_time, 1000.0),
+                _either(known.elb_status_code, known.status_code),
+                _either(known.target_status_code, known.backend_status_code),
+                _either(known.received_bytes, known.bytes_uploaded),
+                _either(known.sent_bytes, known.bytes_read),
                 known.request,
                 *constants,
             )
 
 
-def _first(*values: Any) -> Any:
-    return next((value for value in values if value is not None), None)
+def _behind(known: _Known) -> tuple[Any, Any]:
+    """The host and port that the load balancer sent the request to."""
+    if known.target_ip is not None:
+        return known.target_ip, known.target_port
+    if known.backend_ip is not None:
+        return known.backend_ip, known.backend_port
+    if known.destination_ip is not None:
+        return known.destination_ip, known.destination_port
+    return known.server_ip, known.server_port
+
+
+def _either(value: Any, other: Any) -> Any:
+    return other if value is None else value
 
 
 def _pair(host: Any, port: Any) -> str | None:
     """As load balancers write it."""
     if host is None:
         return None
-    told = f"[{host}]" if ":" in str(host) else str(host)
-    return told if port is None else f"{told}:{port}"
+    told = f"[{host}]" if ":" in str(host) else host
+    return f"{told}:{port}" if port is not None else str(told)
 
 
 def _time_taken(known: _Known) -> float | None:
     """Until the target began to answer; for a connection without requests, how long it was open."""
-    seconds = _first(known.target_processing_time, known.backend_processing_time)
+    seconds = _either(known.target_processing_time, known.backend_processing_time)
     if seconds is not None:
-        return _ms(seconds, 1000)
-    return _ms(_first(known.time_response_ms, known.connection_time, known.time_total_ms), 1)
+        return _ms(seconds, 1000.0)
+    return _ms(_either(_either(known.time_response_ms, known.connection_time), known.time_total_ms), 1.0)
 
 
-def _ms(value: Any, factor: int) -> float | None:
+def _ms(value: Any, factor: float) -> float | None:
     """Always a float, so that what guesses types from the first record guesses right; to the microsecond, as logs are."""
-    return round(value * float(factor), 3) if isinstance(value, int | float) else None
+    return round(value * factor, 3) if isinstance(value, (float, int)) else None
 
 
 class _Message:

@@ -33,6 +33,9 @@ from tailrace.sinks._search_server import Credentials, SearchServer, authorizati
 from tailrace.sinks._search_setup import TemplateSetup, Wanted
 from tailrace.transport import Connection, Tls
 
+_ANSWER = 16 << 20
+"""An answer may have so many bytes at least: it may tell of every record why it was refused."""
+
 
 class ElasticsearchSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How records get to a search server."""
@@ -169,7 +172,12 @@ def server_of(address: str, own: ElasticsearchSettings, given: Surroundings) -> 
     told = Credentials(user=own.user, password=own.password, api_key=own.api_key, aws=aws)
     authorized = authorization(told, given)
     tls = Tls(ca=own.ca, certificate=own.certificate, key=own.key, verify=own.verify)
-    return lambda: SearchServer(place, Connection(place.server, tls, own.timeout), authorized, given.clock)
+    limit = max(_ANSWER, 8 * own.batch_bytes)
+
+    def made() -> SearchServer:
+        return SearchServer(place, Connection(place.server, tls, own.timeout, limit=limit), authorized, given.clock)
+
+    return made
 
 
 def _opened(address: str, own: ElasticsearchSettings, given: Surroundings) -> Callable[[], ElasticsearchSink]:

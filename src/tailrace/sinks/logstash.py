@@ -69,7 +69,7 @@ class LogstashSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     refuses without closing the connection."""
     resend: Size = Size(8 << 20)
     """TCP: after a broken connection what was sent since the last confirmation is sent again, at most so much: more than
-    the kernels of both sides hold."""
+    the server's kernel holds."""
     confirm: bool = False
     """TCP: whether the connection ends with each object, and counts only if the server ended it too, so that it has read everything."""
 

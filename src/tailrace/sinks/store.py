@@ -123,4 +123,5 @@ SINK = SinkKind(
     about="the local store: Parquet files, which `tailrace query` reads; DIR is --store if it is left out",
     open=_opened,
     home=_home,
+    fixed=lambda _own: True,
 )

@@ -68,6 +68,10 @@ class Files:
                     seen.add(item.identity.key)
                     yield item
 
+    def sizes(self) -> Iterator[int | None]:
+        """The size of each file."""
+        return (item.size for item in self.items())
+
     def ack(self, item: Item) -> None:
         """Nothing to do: the receipt tells that the file is delivered."""
 
@@ -177,7 +181,9 @@ def _source(words: Sequence[str], _own: NoSettings, given: Surroundings) -> File
     for word in words:
         scheme, separator, _ = word.partition("://")
         if separator and not os.path.lexists(word):
-            message = f"{word}: no source is written {scheme}://…; sources are files, folders, patterns, - and s3://…"
+            message = (
+                f"{word}: no source is written {scheme}://…; sources are files, folders, patterns, -, s3://… and sqs:…"
+            )
             raise UsageError(message)
         if _is_one_of(Path(word), given.outputs):
             message = f"{word} is written by this run, so it cannot be read; write to another file"

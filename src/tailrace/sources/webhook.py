@@ -171,4 +171,5 @@ SOURCE = SourceKind(
     claims=lambda word: word.startswith(_PREFIX),
     settings=WebhookSettings,
     open=_source,
+    takes_away=True,
 )

@@ -190,5 +190,10 @@ def _upsert(connection: sqlite3.Connection, receipt: Receipt) -> int:
 def _settle(connection: sqlite3.Connection, sink: str) -> None:
     row = connection.execute("SELECT value FROM meta WHERE name = 'store'").fetchone()
     if row and unbound(row[0]) != sink:
-        connection.execute("UPDATE OR IGNORE sinks SET name = ? WHERE name = ?", (bound(sink), row[0]))
+        old = unbound(row[0])
+        for (name,) in connection.execute("SELECT name FROM sinks").fetchall():
+            # What follows a plus tells what the store was to see of records.
+            rest = unbound(name).removeprefix(old)
+            if rest != unbound(name) and rest[:1] in ("", "+"):
+                connection.execute("UPDATE OR IGNORE sinks SET name = ? WHERE name = ?", (bound(sink + rest), name))
     connection.execute("REPLACE INTO meta VALUES ('store', ?)", (bound(sink),))

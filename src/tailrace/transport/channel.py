@@ -23,12 +23,12 @@ _ENDED: Final = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
 class Channel:
     """One connection, for one thread. Methods raise OSError, and TimeoutError after the time limit without progress."""
 
-    def __init__(self, endpoint: Endpoint, context: ssl.SSLContext | None, timeout: float, *, buffer: int = 0) -> None:
-        """Connect. `buffer`: so much may wait in the kernel to be sent, if it is to be limited."""
+    def __init__(self, endpoint: Endpoint, context: ssl.SSLContext | None, timeout: float) -> None:
+        """Connect."""
         self._timeout = timeout
         self._socket = socket.create_connection((endpoint.host, endpoint.port), timeout)
         try:
-            self._configure(buffer)
+            self._configure()
             if context:
                 self._socket = context.wrap_socket(self._socket, server_hostname=endpoint.host)
             self._socket.setblocking(False)  # noqa: FBT003 - as the standard library has it
@@ -37,15 +37,15 @@ class Channel:
             raise
         self._poll = select.poll()
         self._poll.register(self._socket, select.POLLIN)
+        self._incoming = select.poll()
+        self._incoming.register(self._socket, select.POLLIN)
         self._early: bytes | None = None
 
-    def _configure(self, buffer: int) -> None:
+    def _configure(self) -> None:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for option, value in _KEEPALIVE:
             self._socket.setsockopt(socket.IPPROTO_TCP, option, value)
-        if buffer:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)
 
     def send(self, data: bytes | memoryview) -> int:
         """Send, and tell how much was sent. Raises TimeoutError if nothing at all could be.
@@ -135,6 +135,10 @@ class Channel:
         self._socket.close()
 
     def _arrived(self) -> bytes | None:
+        # Asking first is cheaper than the exception of a read that would wait. TLS keeps nothing back: a read takes a whole
+        # record, and so at least what the kernel told of.
+        if not self._incoming.poll(0):
+            return None
         try:
             return self._socket.recv(_PIECE)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):

@@ -16,6 +16,7 @@ Where the vendor escapes quotes by a backslash (`backslash_escapes`) a quote beh
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tailrace.kernel.layout import Columns, Field
@@ -28,35 +29,40 @@ _GLUED = 64
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """The fields of a line; `closed` is False if the last one was opened by a quote that nothing closes."""
+    """Where the fields of a line stand; `closed` is False if the last one was opened by a quote that nothing closes."""
 
-    fields: tuple[bytes, ...]
+    fields: tuple[tuple[int, int], ...]
     closed: bool
 
 
 def cut(line: bytes, layout: Columns) -> Cut:
     """All fields of a line, those without a name too."""
     if separator(line) == b"\t":
-        return Cut(tuple(_bare(field) for field in line.split(b"\t")), closed=True)
-    fields: list[bytes] = []
+        return Cut(tuple(_tabbed(line)), closed=True)
+    fields: list[tuple[int, int]] = []
     at = 0
     while at < len(line):
         if line[at : at + 1] == b'"' and not _known_bare(layout, len(fields)):
             end = _closing(line, at, layout, len(fields))
             if end is None:
-                return Cut((*fields, line[at:]), closed=False)
-            fields.append(line[at + 1 : end])
+                return Cut((*fields, (at, len(line))), closed=False)
+            fields.append((at + 1, end))
             at = end + 1
             at += line[at : at + 1] == b" "
         else:
             end = _run(line, at)
-            fields.append(line[at:end])
+            fields.append((at, end))
             at = end + 1
     return Cut(tuple(fields), closed=True)
 
 
-def _bare(field: bytes) -> bytes:
-    return field[1:-1] if len(field) > 1 and field[:1] == field[-1:] == b'"' else field
+def _tabbed(line: bytes) -> Iterator[tuple[int, int]]:
+    """Fields between tabs, without their quotes."""
+    at = 0
+    for field in line.split(b"\t"):
+        quoted = len(field) > 1 and field[:1] == field[-1:] == b'"'
+        yield at + quoted, at + len(field) - quoted
+        at += len(field) + 1
 
 
 def _known_bare(layout: Columns, number: int) -> bool:

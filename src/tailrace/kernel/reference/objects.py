@@ -18,10 +18,24 @@ _ESCAPE = re.compile(rb'(?:\\u[0-9A-Fa-f]{4})+|\\(["\\/bfnrt])')
 _LETTERS = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t"}
 
 Parsed = dict[bytes, bytes | list[bytes]]
+Pair = tuple[bytes, bytes | list[bytes], tuple[int, int]]
+"""A key, its value, and where the value stands."""
 
 
 def read(line: bytes) -> Parsed | None:
     """The keys and values of a flat object, or None."""
+    found = pairs(line)
+    if found is None:
+        return None
+    parsed: Parsed = {}
+    for key, value, _ in found:
+        parsed.pop(key, None)
+        parsed[key] = value
+    return parsed
+
+
+def pairs(line: bytes) -> list[Pair] | None:
+    """All pairs of a flat object in order, those whose key comes again too, or None."""
     try:
         line.decode("utf-8")
     except UnicodeDecodeError:
@@ -29,7 +43,7 @@ def read(line: bytes) -> Parsed | None:
     at = _skip(line, 0)
     if line[at : at + 1] != b"{":
         return None
-    found: Parsed = {}
+    found: list[Pair] = []
     at = _skip(line, at + 1)
     if line[at : at + 1] == b"}":
         return found if _skip(line, at + 1) == len(line) else None
@@ -37,9 +51,8 @@ def read(line: bytes) -> Parsed | None:
         pair = _pair(line, at)
         if pair is None:
             return None
-        key, value, at = pair
-        found.pop(key, None)
-        found[key] = value
+        found.append(pair)
+        at = _skip(line, pair[2][1])
         end = line[at : at + 1]
         at = _skip(line, at + 1)
         if end == b"}":
@@ -48,15 +61,16 @@ def read(line: bytes) -> Parsed | None:
             return None
 
 
-def _pair(line: bytes, at: int) -> tuple[bytes, bytes | list[bytes], int] | None:
+def _pair(line: bytes, at: int) -> Pair | None:
     key = _STRING.match(line, at)
     if key is None:
         return None
     at = _skip(line, key.end())
     if line[at : at + 1] != b":":
         return None
-    value = _value(line, _skip(line, at + 1))
-    return (_unescape(key[1]), value[0], _skip(line, value[1])) if value else None
+    at = _skip(line, at + 1)
+    value = _value(line, at)
+    return (_unescape(key[1]), value[0], (at, value[1])) if value else None
 
 
 def _value(line: bytes, at: int) -> tuple[bytes | list[bytes], int] | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from tailrace.kernel.layout import Columns, Format, Objects, Template
+from tailrace.kernel.layout import SYSLOG, Columns, Field, Format, Objects, Template
 from tailrace.kernel.plan import ItemPlan, Plan
 from tailrace.kernel.reference import objects, syslog, template
 from tailrace.kernel.reference.columns import cut
@@ -18,13 +18,29 @@ from tailrace.kernel.reference.escapes import utf8
 from tailrace.kernel.reference.times import Moment
 from tailrace.kernel.reference.values import Cells, Value, fill
 from tailrace.kernel.reference.words import begins_as
-from tailrace.kernel.zones import UTC_ZONE
+from tailrace.kernel.zones import UTC_ZONE, Zone
 from tailrace.model import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a field stands in its record's text; without fields: what is not known, or not looked at.
+
+    `text`: what the fields are read from, where the line holds it as a value of JSON. There may be several under one key.
+    """
+
+    fields: tuple[Field, ...]
+    start: int
+    end: int
+    text: bytes | None = None
 
 
 @dataclass(slots=True)
 class Row:
-    """One record: its values by column name, and what has no column."""
+    """One record: its values by column name, and what has no column.
+
+    `places`: where they come from. `zone`: of its times without one.
+    """
 
     format: Format
     text: bytes
@@ -36,6 +52,8 @@ class Row:
     invalid: dict[str, str] = field(default_factory=dict)
     offset: int = 0
     lines: int = 1
+    places: tuple[Place, ...] = ()
+    zone: Zone = UTC_ZONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +65,10 @@ class Failure:
 
 
 Reading = Row | Failure
+_OF_HEADER = {
+    column.name: Field(label=column.name, kind="int" if column.type == "int" else "text", columns=(column,))
+    for column in SYSLOG
+}
 
 
 def read(line: bytes, plan: Plan, item: ItemPlan) -> Reading:
@@ -120,14 +142,20 @@ class _Line:
             yield syslog.Header(0)
 
     def _row(self, known: Format, layout: Template, match: template.Match, header: syslog.Header) -> Row:
-        cells = Cells({}, {}, self._plan.zone)
-        for field_, text in zip(layout.fields, match.texts, strict=True):
-            if text is not None:
-                fill(field_, text, cells)
-        extra = tuple(utf8(word) for word in match.extra)
-        return _with_header(
-            Row(known, self._line, cells.values, None, "", match.truncated, extra, cells.invalid), header
-        )
+        cells, at = Cells({}, {}, self._plan.zone), header.text_at
+        places = []
+        for field_, part in zip(layout.fields, match.texts, strict=True):
+            if part is not None:
+                places.append(Place((field_,), at + part[0], at + part[1]))
+                fill(field_, self._line[places[-1].start : places[-1].end], cells)
+        unknown = [Place((), at + start, at + end) for start, end in match.extra]
+        extra = tuple(utf8(self._line[place.start : place.end]) for place in unknown)
+        row = Row(known, self._line, cells.values, None, "", match.truncated, extra, cells.invalid)
+        behind = max((place.end for place in places + unknown), default=at)
+        if match.truncated and behind < len(self._line):
+            unknown.append(Place((), behind, len(self._line)))
+        row.places, row.zone = (*places, *unknown), self._plan.zone
+        return _with_header(row, header)
 
     def _as_object(self, known: Format, layout: Objects) -> Reading:
         header = next(self._headers(known)) if known.framing == "syslog" else syslog.Header(0)
@@ -140,37 +168,53 @@ class _Line:
             if field_.key in texts:
                 fill(field_, texts[field_.key], cells)
         extra = tuple(utf8(word) for word in unknown)
-        row = _with_header(Row(known, self._line, cells.values, None, "", False, extra, cells.invalid), header)  # noqa: FBT003
+        row = Row(known, self._line, cells.values, None, "", False, extra, cells.invalid)  # noqa: FBT003
+        row.places, row.zone = tuple(self._places(layout, texts, header.text_at)), cells.zone
+        row = _with_header(row, header)
         return row if row.moment or known.framing == "syslog" else Failure("bad_time")
+
+    def _places(self, layout: Objects, texts: dict[str, bytes], at: int) -> Iterator[Place]:
+        """Of values that come again under the same key all but the last are unknown."""
+        pairs = objects.pairs(self._line[at:]) or []
+        last = {key: place for key, _, place in pairs}
+        for key, _, (start, end) in pairs:
+            name = key.decode("utf-8", "replace")
+            fields = tuple(field_ for field_ in layout.fields if field_.key == name)
+            if fields and last[key] == (start, end):
+                yield Place(fields, at + start, at + end, texts[name])
+            else:
+                yield Place((), at + start, at + end, b"")
 
 
 def read_columns(line: bytes, known: Format, layout: Columns) -> Reading:
     """The line, or the joined lines, read by position."""
     found = cut(line, layout)
-    texts, opened = (found.fields, None) if found.closed else (found.fields[:-1], found.fields[-1])
-    if len(texts) < layout.required:
+    parts, opened = (found.fields, None) if found.closed else (found.fields[:-1], found.fields[-1])
+    if len(parts) < layout.required:
         return Failure("too_few_fields")
-    cells = Cells({}, {}, UTC_ZONE)
-    for field_, text in zip(layout.fields, texts, strict=False):
-        fill(field_, text, cells)
+    cells, count = Cells({}, {}, UTC_ZONE), len(layout.fields)
+    places = [Place((field_,), *part) for field_, part in zip(layout.fields, parts, strict=False)]
+    for field_, (start, end) in zip(layout.fields, parts, strict=False):
+        fill(field_, line[start:end], cells)
     moment = cells.values.get("time")
     if not isinstance(moment, Moment):
         return Failure("bad_time")
-    extra = [utf8(text) for text in texts[len(layout.fields) :]]
+    places += [Place((), *part) for part in parts[count:]]
     if opened is not None:
         if layout.multiline:
             return Failure("unclosed_quote", (known, layout))
-        if len(texts) < len(layout.fields):
-            cells.refuse(layout.fields[len(texts)].columns[0].name, opened)
-        else:
-            extra.append(utf8(opened))
-    return Row(known, line, cells.values, moment, extra=tuple(extra), invalid=cells.invalid)
+        places.append(Place((), *opened))
+        if len(parts) < count:
+            cells.refuse(layout.fields[len(parts)].columns[0].name, line[opened[0] :])
+    extra = tuple(utf8(line[place.start : place.end]) for place in places[count:])
+    return Row(known, line, cells.values, moment, extra=extra, invalid=cells.invalid, places=tuple(places))
 
 
 def _with_header(row: Row, header: syslog.Header) -> Row:
     """The record with what its syslog header says, and with a time if either knows one."""
-    for name, value in header.values:
+    for name, value, place in header.values:
         row.values.setdefault(name, value)
+        row.places += (Place((_OF_HEADER[name],), *place),)
     own = row.values.get("time")
     row.moment = own if isinstance(own, Moment) else header.moment
     if row.moment is None:

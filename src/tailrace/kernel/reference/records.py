@@ -11,7 +11,8 @@ from tailrace.kernel.names import EXTRA, FORMAT, ID, INVALID, TIME_SOURCE, TRUNC
 from tailrace.kernel.reference.reading import Row
 from tailrace.kernel.reference.times import Moment
 from tailrace.kernel.reference.values import Number, Value
-from tailrace.model import NO_TIME, ArrowStream, RawLines, record_id
+from tailrace.kernel.reference.views import Shown, select
+from tailrace.model import NO_TIME, ArrowStream, RawLines, View, record_id
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -20,36 +21,55 @@ if TYPE_CHECKING:
 class Records:
     """The records of one batch, in the order of the item."""
 
-    def __init__(self, rows: Sequence[Row], identity: bytes) -> None:
+    def __init__(self, rows: Sequence[Row], identity: bytes, shown: Shown | None = None) -> None:
         self._rows = rows
         self._identity = identity
+        self._shown = shown or Shown(View(), bytes([1]) * len(rows), 0)
 
     def __len__(self) -> int:
         """How many records."""
         return len(self._rows)
+
+    def select(self, view: View) -> Records:
+        """What a view shows of the records as a parser gave them."""
+        if view == View():
+            return self
+        rows, shown = select(self._rows, view)
+        return Records(rows, self._identity, shown)
+
+    @property
+    def mask(self) -> bytes:
+        """A byte for each record that was selected from: 1 if it is among these, else 0."""
+        return self._shown.mask
+
+    @property
+    def filtered(self) -> int:
+        """How many records the view's conditions keep out, or would."""
+        return self._shown.filtered
 
     def ndjson(self, schema: str = "aws", *, ids: bool = False) -> bytes:
         """One JSON object a line, without nulls."""
         return "".join(self._object(row, schema, ids=ids) for row in self._rows).encode()
 
     def _object(self, row: Row, schema: str, *, ids: bool) -> str:
+        new = dict(self._shown.view.rename)
         pairs = [(ID, _text(record_id(self._identity, row.offset)))] if ids else []
-        pairs.append((FORMAT[schema], _text(row.format.name)))
+        pairs.append((new.get("format", FORMAT[schema]), _text(row.format.name)))
         if row.moment:
-            pairs.append((name_of(row.format.columns[0], schema), _text(row.moment.text)))
+            pairs.append((new.get("time", name_of(row.format.columns[0], schema)), _text(row.moment.text)))
         if row.time_source:
-            pairs.append((TIME_SOURCE[schema], _text(row.time_source)))
+            pairs.append((new.get("time_source", TIME_SOURCE[schema]), _text(row.time_source)))
         for column in row.format.columns[1:]:
             value = row.values.get(column.name)
             if value is not None:
-                pairs.append((name_of(column, schema), _json(value, column, schema)))
+                pairs.append((new.get(column.name, name_of(column, schema)), _json(value, column, schema)))
         if row.truncated:
-            pairs.append((TRUNCATED[schema], "true"))
+            pairs.append((new.get("truncated", TRUNCATED[schema]), "true"))
         if row.invalid:
-            pairs.append((INVALID[schema], _invalid(row)))
+            pairs.append((new.get("invalid", INVALID[schema]), _invalid(row)))
         if row.extra:
-            pairs.append((EXTRA[schema], _json(list(row.extra), column, schema)))
-        return "{" + ",".join(f"{_text(name)}:{value}" for name, value in pairs) + "}\n"
+            pairs.append((new.get("extra", EXTRA[schema]), _json(list(row.extra), column, schema)))
+        return "{" + ",".join(f"{_text(name)}:{value}" for name, value in (*pairs, *self._shown.view.constants)) + "}\n"
 
     def raw(self) -> RawLines:
         """The records as they were logged, with their times and offsets."""

@@ -30,20 +30,24 @@ _ELEMENT = re.compile(rb'\[(?:[^"\]]|"(?:[^"\\]|\\.)*")*\]', re.DOTALL)
 _BOM = b"\xef\xbb\xbf"
 
 
+Said = tuple[tuple[str, Value, tuple[int, int]], ...]
+"""Names, values, and where they stand."""
+
+
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a syslog header says, and where the text behind it begins."""
+    """What a syslog header says, where each value stands, and where the text behind it begins."""
 
     text_at: int
     moment: Moment | None = None
-    values: tuple[tuple[str, Value], ...] = ()
+    values: Said = ()
 
 
 def read(line: bytes, reference_us: int, zone: Zone) -> Header:
     """The header of a line; an empty one if it has none."""
     priority = _PRIORITY.match(line)
     at = priority.end() if priority else 0
-    values: tuple[tuple[str, Value], ...] = (("syslog_priority", Number(str(int(priority[1])))),) if priority else ()
+    values: Said = (("syslog_priority", Number(str(int(priority[1]))), priority.span(1)),) if priority else ()
     if priority and line.startswith(b"1 ", at):
         modern = _modern(line, at + 2, values)
         if modern is not None:
@@ -59,7 +63,7 @@ def read(line: bytes, reference_us: int, zone: Zone) -> Header:
     return _named(line, at + 1, moment, values)
 
 
-def _named(line: bytes, at: int, moment: Moment, values: tuple[tuple[str, Value], ...]) -> Header:
+def _named(line: bytes, at: int, moment: Moment, values: Said) -> Header:
     """Host and tag behind the time, either of which may be missing."""
     host, tag = None, _TAG.match(line, at)
     if tag is None:
@@ -67,32 +71,34 @@ def _named(line: bytes, at: int, moment: Moment, values: tuple[tuple[str, Value]
         tag = _TAG.match(line, host.end()) if host else None
     if tag is None:
         return Header(at, moment, values)
-    named: list[tuple[str, Value]] = [*values]
+    named = values
     if host:
-        named += _said("syslog_host", host[1])
-    named += _said("syslog_program", tag[1]) + _said("syslog_pid", tag[2])
-    return Header(tag.end(), moment, tuple(named))
+        named += _said("syslog_host", line, host.span(1))
+    named += _said("syslog_program", line, tag.span(1)) + _said("syslog_pid", line, tag.span(2))
+    return Header(tag.end(), moment, named)
 
 
-def _modern(line: bytes, at: int, values: tuple[tuple[str, Value], ...]) -> Header | None:
+def _modern(line: bytes, at: int, values: Said) -> Header | None:
     """RFC 5424 behind its version: time, host, program, process, message id, structured data."""
-    fields: list[bytes] = []
+    fields: list[tuple[int, int]] = []
     for _ in range(5):
         match = _FIELD.match(line, at)
         if match is None:
             return None
-        fields.append(match[1])
+        fields.append(match.span(1))
         at = match.end()
-    moment = None if fields[0] == b"-" else times.read_whole(fields[0])
-    if moment is None and fields[0] != b"-":
+    time = line[slice(*fields[0])]
+    moment = None if time == b"-" else times.read_whole(time)
+    if moment is None and time != b"-":
         return None
     end = _structured(line, at)
     if end is None:
         return None
     at = end + (line[end : end + 1] == b" ")
     at += 3 * line.startswith(_BOM, at)
-    said = _said("syslog_host", fields[1]) + _said("syslog_program", fields[2]) + _said("syslog_pid", fields[3])
-    return Header(at, moment, values + tuple(said))
+    names = ("syslog_host", "syslog_program", "syslog_pid")
+    said = (_said(name, line, place) for name, place in zip(names, fields[1:], strict=False))
+    return Header(at, moment, sum(said, values))
 
 
 def _structured(line: bytes, at: int) -> int | None:
@@ -108,5 +114,6 @@ def _structured(line: bytes, at: int) -> int | None:
     return end if line[end : end + 1] in (b"", b" ") else None
 
 
-def _said(name: str, text: bytes | None) -> list[tuple[str, Value]]:
-    return [] if text in (None, b"", b"-") else [(name, utf8(text or b""))]
+def _said(name: str, line: bytes, place: tuple[int, int]) -> Said:
+    text = line[slice(*place)] if place[0] >= 0 else b""
+    return () if text in (b"", b"-") else ((name, utf8(text), place),)

@@ -25,7 +25,9 @@ STEPS = 5_000
 LONGEST = 65_535
 """HAProxy's greatest `log … len`; a longer line is none of its."""
 
-Texts = tuple[bytes | None, ...]
+Part = tuple[int, int]
+"""Where a text stands in the line: from and to."""
+Parts = tuple[Part | None, ...]
 _INTEGER = re.compile(rb"[+-]?[0-9]+|-")
 _VERSION = re.compile(rb"HTTP/[0-9](?:\.[0-9])?")
 _CLIENTS: frozenset[Shape] = frozenset(("quoted", "captures", "listed", "cookies", "request", "loose"))
@@ -34,10 +36,10 @@ _OPEN_ENDED: frozenset[Shape] = frozenset(("cookies", "request", "loose"))
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """The texts of the template's fields, words it did not expect, and whether the line was cut."""
+    """Where the texts of the template's fields stand, and words it did not expect, and whether the line was cut."""
 
-    texts: Texts
-    extra: tuple[bytes, ...]
+    texts: Parts
+    extra: tuple[Part, ...]
     truncated: bool
 
 
@@ -51,8 +53,8 @@ class _Attempt:
     cut: bool
     steps: int = STEPS
     extended: bool = False
-    texts: dict[int, Texts] = field(default_factory=dict)
-    extra: dict[int, tuple[bytes, ...]] = field(default_factory=dict)
+    texts: dict[int, Parts] = field(default_factory=dict)
+    extra: dict[int, tuple[Part, ...]] = field(default_factory=dict)
     ends: dict[int, int] = field(default_factory=dict)
 
 
@@ -66,7 +68,7 @@ def match(line: bytes, template: Template, captures: tuple[int, int] | None, *, 
         return None
     if end < len(template.elements):
         _drop_partial(attempt, end)
-    texts: list[bytes | None] = []
+    texts: list[Part | None] = []
     for number, element in enumerate(template.elements):
         if isinstance(element, Variable):
             found = attempt.texts.get(number) if number <= end else None
@@ -146,21 +148,34 @@ def _cut_inside(attempt: _Attempt, element: Variable, number: int, at: int) -> b
     rest = attempt.line[at:]
     if not rest:
         return True
+    end = len(attempt.line)
     opening, closing = _braces(attempt, number)
     if element.shape == "quoted" and rest[:1] == b'"' and b'"' not in rest[1:]:
-        attempt.texts[number] = (rest[1:],)
+        attempt.texts[number] = ((at + 1, end),)
     elif element.shape == "captures" and rest.startswith(opening) and closing not in rest:
-        attempt.texts[number] = (rest[len(opening) :].removesuffix(b"}" if element.fields[0].quoted else b""),)
+        begin = at + len(opening)
+        half_closed = element.fields[0].quoted and end > begin and rest.endswith(b"}")
+        attempt.texts[number] = ((begin, end - half_closed),)
     elif element.shape == "listed" and rest[:1] == b'"' and rest.count(b'"') % 2 == 1:
-        attempt.texts[number], attempt.extra[number] = _shared(rest[1:].split(b'" "'), element, attempt.captures)
+        found = _split(rest[1:], b'" "', at + 1)
+        attempt.texts[number], attempt.extra[number] = _shared(found, element, attempt.captures)
     elif element.shape == "cookies" and not attempt.extended and rest.count(b" ") <= 1:
-        request, _, response = rest.partition(b" ")
-        attempt.texts[number] = (request, response or None)
+        space = at + len(rest.partition(b" ")[0])
+        attempt.texts[number] = ((at, space), (space + 1, end) if space + 1 < end else None)
     elif element.shape in ("loose", "request") and not attempt.extended and _text_behind(attempt, number) not in rest:
-        attempt.texts[number] = (rest,)
+        attempt.texts[number] = ((at, end),)
     else:
         return False
     return True
+
+
+def _split(text: bytes, separator: bytes, at: int) -> list[Part]:
+    """Where the parts of a text that begins at `at` stand."""
+    found = []
+    for part in text.split(separator):
+        found.append((at, at + len(part)))
+        at += len(part) + len(separator)
+    return found
 
 
 def _drop_partial(attempt: _Attempt, end: int) -> None:
@@ -188,13 +203,13 @@ def _text_behind(attempt: _Attempt, number: int) -> bytes:
 
 def _integer(attempt: _Attempt, number: int, at: int) -> Iterator[int]:
     if match := _INTEGER.match(attempt.line, at):
-        attempt.texts[number] = (match[0],)
+        attempt.texts[number] = ((at, match.end()),)
         yield match.end()
 
 
 def _date(attempt: _Attempt, number: int, at: int) -> Iterator[int]:
     if moment := times.read(attempt.line, UTC_ZONE, at):
-        attempt.texts[number] = (attempt.line[at : at + moment.length],)
+        attempt.texts[number] = ((at, at + moment.length),)
         yield at + moment.length
 
 
@@ -210,7 +225,7 @@ def _word_end(attempt: _Attempt, number: int, at: int) -> int:
 def _word(attempt: _Attempt, number: int, at: int) -> Iterator[int]:
     end = _word_end(attempt, number, at)
     if end > at:
-        attempt.texts[number] = (attempt.line[at:end],)
+        attempt.texts[number] = ((at, end),)
         yield end
 
 
@@ -218,7 +233,7 @@ def _query(attempt: _Attempt, number: int, at: int) -> Iterator[int]:
     """A word that begins with a question mark, or `<BADREQ>`; HAProxy leaves it out where a URL has no query."""
     end = _word_end(attempt, number, at) if attempt.line[at : at + 1] in (b"?", b"<") else at
     if end > at:
-        attempt.texts[number] = (attempt.line[at:end],)
+        attempt.texts[number] = ((at, end),)
     yield end
 
 
@@ -231,7 +246,7 @@ def _endpoint(attempt: _Attempt, number: int, at: int) -> Iterator[int]:
     while end >= 0:
         host, colon, port = line[at:end].rpartition(b":")
         if colon and host and (port == b"-" or port.isdigit()):
-            attempt.texts[number] = (line[at:end],)
+            attempt.texts[number] = ((at, end),)
             yield end
             return
         end = line.find(behind, end + 1, limit) if behind.strip() and end < limit else -1
@@ -243,7 +258,7 @@ def _slack(attempt: _Attempt, number: int, at: int) -> Iterator[int]:
     if line[at : at + 1] == b" " and at + 1 < len(line) and line[at + 1] not in b"0123456789+-":
         end = line.find(b" ", at + 1)
         if end > at + 1:
-            attempt.extra[number] = (line[at + 1 : end],)
+            attempt.extra[number] = ((at + 1, end),)
             at = end
     yield at
 
@@ -252,14 +267,14 @@ def _quoted(attempt: _Attempt, number: int, at: int) -> Iterator[int]:
     r"""A text in quotes, which syslog-ng may have escaped (`\"`); or a dash without any."""
     line, element = attempt.line, attempt.template.elements[number]
     if line[at : at + 1] == b"-":
-        attempt.texts[number] = (b"-",)
+        attempt.texts[number] = ((at, at + 1),)
         yield at + 1
     mark = b'\\"' if line.startswith(b'\\"', at) else b'"'
     end = line.find(mark, at + len(mark)) if line.startswith(mark, at) else -1
     structured = isinstance(element, Variable) and element.fields[0].escape == "structured"
     while end >= 0:
         if not (structured and _odd_backslashes(line, at + 1, end)):
-            attempt.texts[number] = (line[at + len(mark) : end],)
+            attempt.texts[number] = ((at + len(mark), end),)
             yield end + len(mark)
         end = line.find(mark, end + 1)
     attempt.texts.pop(number, None)
@@ -278,7 +293,7 @@ def _captures(attempt: _Attempt, number: int, at: int) -> Iterator[int]:
     opening, closing = _braces(attempt, number)
     end = line.find(closing, at)
     if line.startswith(opening, at) and end >= 0 and _captures_any(attempt, number):
-        attempt.texts[number] = (line[at + len(opening) : end],)
+        attempt.texts[number] = ((at + len(opening), end),)
         yield end + len(closing)
     elif not line.startswith(opening, at) or not _captures_any(attempt, number):
         yield at
@@ -302,10 +317,10 @@ def _listed(attempt: _Attempt, number: int, at: int) -> Iterator[int]:
 
     All there are, or all but the last ones, which may be those of as many quoted variables behind.
     """
-    line, found, ends = attempt.line, list[bytes](), [at]
+    line, found, ends = attempt.line, list[Part](), [at]
     begin = at
     while line[begin : begin + 1] == b'"' and (close := line.find(b'"', begin + 1)) >= 0:
-        found.append(line[begin + 1 : close])
+        found.append((begin + 1, close))
         ends.append(close + 1)
         begin = close + 2
         if line[close + 1 : begin] != b" ":
@@ -318,18 +333,18 @@ def _listed(attempt: _Attempt, number: int, at: int) -> Iterator[int]:
         yield ends[count]
 
 
-def _shared(found: list[bytes], element: Variable, captures: tuple[int, int] | None) -> tuple[Texts, tuple[bytes, ...]]:
+def _shared(found: list[Part], element: Variable, captures: tuple[int, int] | None) -> tuple[Parts, tuple[Part, ...]]:
     """Which of the texts belong to requests and which to responses; what cannot be told is extra."""
     if len(element.fields) == 1:
-        return ((_again(found),), ())
+        return ((_together(found),), ())
     counts = captures or {0: (0, 0), 1: (1, 0), 2: (1, 1)}.get(len(found), (0, 0))
     if sum(counts) != len(found):
         return ((None, None), tuple(found))
-    return ((_again(found[: counts[0]]), _again(found[counts[0] :])), ())
+    return ((_together(found[: counts[0]]), _together(found[counts[0] :])), ())
 
 
-def _again(found: list[bytes]) -> bytes | None:
-    return b'" "'.join(found) if found else None
+def _together(found: list[Part]) -> Part | None:
+    return (found[0][0], found[-1][1]) if found else None
 
 
 def _cookies(attempt: _Attempt, number: int, at: int) -> Iterator[int]:
@@ -338,32 +353,34 @@ def _cookies(attempt: _Attempt, number: int, at: int) -> Iterator[int]:
     between = line.find(b" ", at)
     end = line.find(b" ", between + 1) if between >= 0 else -1
     while end >= 0:
-        attempt.texts[number], attempt.extra[number] = _two_cookies(line[at:end])
+        attempt.texts[number], attempt.extra[number] = _two_cookies(line[at:end], at)
         yield end
         end = line.find(b" ", end + 1)
     attempt.texts.pop(number, None)
     attempt.extra.pop(number, None)
 
 
-def _two_cookies(both: bytes) -> tuple[Texts, tuple[bytes, ...]]:
+def _two_cookies(both: bytes, at: int) -> tuple[Parts, tuple[Part, ...]]:
     """Where the request's cookie ends: at the only space, beside a dash, or before the same name; else both are extra."""
     first, _, last = both.partition(b" ")
+    space = -1
     if b" " not in last or first == b"-":
-        return (first, last), ()
-    head, _, tail = both.rpartition(b" ")
-    if tail == b"-":
-        return (head, tail), ()
-    again = b" " + both.partition(b"=")[0] + b"="
-    if b"=" in first and both.count(again) == 1:
-        head, _, tail = both.partition(again)
-        return (head, again[1:] + tail), ()
-    return (None, None), (both,)
+        space = len(first)
+    elif both.endswith(b" -"):
+        space = len(both) - 2
+    else:
+        again = b" " + both.partition(b"=")[0] + b"="
+        if b"=" in first and both.count(again) == 1:
+            space = both.index(again)
+    if space < 0:
+        return (None, None), ((at, at + len(both)),)
+    return ((at, at + space), (at + space + 1, at + len(both))), ()
 
 
 def _loose(attempt: _Attempt, number: int, at: int) -> Iterator[int]:
     """Any text, up to each place where what is behind it may begin."""
     for end in _candidates(attempt, number, at):
-        attempt.texts[number] = (attempt.line[at:end],)
+        attempt.texts[number] = ((at, end),)
         yield end
     attempt.texts.pop(number, None)
     if at == len(attempt.line) and _is_last(attempt, number):
@@ -395,7 +412,7 @@ def _request(attempt: _Attempt, number: int, at: int) -> Iterator[int]:
     sound = [end for end in ends if line[at:end] == b"<BADREQ>" or _VERSION.fullmatch(line[at:end].rpartition(b" ")[2])]
     other = [end for end in ends if end not in sound and line.count(b" ", at, end) == 1]
     for end in sound + other:
-        attempt.texts[number] = (line[at:end],)
+        attempt.texts[number] = ((at, end),)
         yield end
     attempt.texts.pop(number, None)
 

@@ -52,14 +52,18 @@ class Cells:
 
 def fill(field: Field, text: bytes, cells: Cells) -> None:
     """Give the columns of `field` the values that `text` stands for."""
-    if (
+    if not is_absent(field, text):
+        _READERS[field.kind](field, text, cells)
+
+
+def is_absent(field: Field, text: bytes) -> bool:
+    """Whether the text stands for no value."""
+    return (
         text == b"-"
         or (field.bare and text == b'"-"')
         or (field.minus_one_absent and text == b"-1")
         or (field.empty_absent and not text and field.kind != "captures")
-    ):
-        return
-    _READERS[field.kind](field, text, cells)
+    )
 
 
 def _text(field: Field, text: bytes, cells: Cells) -> None:

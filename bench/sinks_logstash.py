@@ -1,0 +1,282 @@
+"""What sending to Logstash costs the client, beside a connection for each line and the receivers' bare speed.
+
+    python bench/sinks_logstash.py [ROW…] [--lines N]
+
+Receivers in a process of their own read and throw away: one whatever comes, the other answers HTTP requests, first with 100 where
+it is expected. Lines are parsed beforehand, for the form that the sink tells; what else it asks of the records is its own cost. Where
+lines are sent one by one, they are written beforehand too. Each row is a process of its
+own; the best of four runs counts, of CPU time and of the time that passes. A row is a function below with the name that ROWS
+gives it; it is told the receivers' addresses and how many lines, and returns work that can be done again and again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import selectors
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from data import made
+from jobs import cpu
+from sinks import Row, _surroundings, parsed
+
+Work = Callable[[], object]
+Ports = dict[str, int]
+
+ROWS = {
+    "tcp_bare": Row("TCP receiver's bare speed: the same lines, written beforehand"),
+    "tcp": Row("tailrace → logstash:tcp", beside="tcp_bare"),
+    "tcp_confirm": Row("tailrace → logstash:tcp, confirm=true, 1000 records a flush", beside="tcp"),
+    "tcp_elb": Row("tailrace → logstash:tcp, shape=elb", beside="tcp"),
+    "tcp_message": Row("tailrace → logstash:tcp, shape=message", beside="tcp"),
+    "tcp_line": Row("one connection for each line", 0.02, beside="tcp"),
+    "http_bare": Row("HTTP receiver's bare speed: the same requests, written beforehand"),
+    "http": Row("tailrace → logstash:http", beside="http_bare"),
+    "http_plain": Row("tailrace → logstash:http, gzip=false", beside="http"),
+    "http_line": Row("one request for each line, on one connection", 0.02, beside="http"),
+}
+
+
+def tcp_bare(ports: Ports, lines: int) -> Work:
+    """What nobody who sends so much can do without."""
+    _item, batches, _clock = parsed(lines)
+    written = [bytes(batch.records.ndjson()) for batch in batches]
+
+    def work() -> None:
+        with socket.create_connection(("127.0.0.1", ports["tcp"])) as connection:
+            for data in written:
+                connection.sendall(data)
+
+    return work
+
+
+def tcp(ports: Ports, lines: int, *, each: int = 1 << 30, **own: Any) -> Work:
+    """Our sink; a flush after so many records, and in the end."""
+    return _sink(f"tcp://127.0.0.1:{ports['tcp']}", lines, each, own)
+
+
+def tcp_confirm(ports: Ports, lines: int) -> Work:
+    """As many small objects would be."""
+    return tcp(ports, lines, each=1000, confirm=True)
+
+
+def tcp_elb(ports: Ports, lines: int) -> Work:
+    """Records decoded and written anew."""
+    return tcp(ports, lines, shape="elb", type="ELB")
+
+
+def tcp_message(ports: Ports, lines: int) -> Work:
+    """The raw lines."""
+    return tcp(ports, lines, shape="message", type="ELB")
+
+
+def tcp_line(ports: Ports, lines: int) -> Work:
+    """What scripts do."""
+    _item, batches, _clock = parsed(lines)
+    written = [line for batch in batches for line in bytes(batch.records.ndjson()).splitlines(keepends=True)]
+
+    def work() -> None:
+        for line in written:
+            with socket.create_connection(("127.0.0.1", ports["tcp"])) as connection:
+                connection.sendall(line)
+
+    return work
+
+
+def http_bare(ports: Ports, lines: int) -> Work:
+    """By http.client, as large and not compressed."""
+    import http.client
+
+    _item, batches, _clock = parsed(lines)
+    whole = b"".join(bytes(batch.records.ndjson()) for batch in batches)
+    bodies = [whole[begin : begin + (1 << 20)] for begin in range(0, len(whole), 1 << 20)]
+
+    def work() -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", ports["http"])
+        for body in bodies:
+            connection.request("POST", "/", body)
+            connection.getresponse().read()
+        connection.close()
+
+    return work
+
+
+def http(ports: Ports, lines: int, **own: Any) -> Work:
+    """Our sink."""
+    return _sink(f"http://127.0.0.1:{ports['http']}", lines, 1 << 30, own)
+
+
+def http_plain(ports: Ports, lines: int) -> Work:
+    """Not compressed."""
+    return http(ports, lines, gzip=False)
+
+
+def http_line(ports: Ports, lines: int) -> Work:
+    """What is simple to write."""
+    import http.client
+
+    _item, batches, _clock = parsed(lines)
+    written = [line for batch in batches for line in bytes(batch.records.ndjson()).splitlines()]
+
+    def work() -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", ports["http"])
+        for line in written:
+            connection.request("POST", "/", line, {"Content-Type": "application/json"})
+            connection.getresponse().read()
+        connection.close()
+
+    return work
+
+
+def _sink(address: str, lines: int, each: int, own: dict[str, Any]) -> Work:
+    from tailrace.sinks.logstash import SINK, LogstashSettings
+
+    nothing: Any = None
+    _item, _batches, clock = parsed(1)
+    sink = SINK.open(address, LogstashSettings(**own), _surroundings(clock, nothing))()
+    item, batches, _clock = parsed(lines, sink.rendering)
+
+    def work() -> None:
+        records = 0
+        for batch in batches:
+            sink.write(item, batch, 0)
+            records += len(batch.records)
+            if records >= each:
+                sink.flush()
+                records = 0
+        sink.flush()
+
+    return work
+
+
+def serve() -> None:
+    """Be the receivers: tell the ports, then read until standard input ends."""
+    ports = {}
+    for name, work in (("tcp", _swallow), ("http", _accept)):
+        listening = socket.create_server(("127.0.0.1", 0), backlog=512)
+        ports[name] = listening.getsockname()[1]
+        threading.Thread(target=work, args=(listening,), daemon=True).start()
+    print(json.dumps(ports), flush=True)
+    sys.stdin.read()
+
+
+def _swallow(listening: socket.socket) -> None:
+    """Read from all connections, in one thread, for a thread each would slow down those who open many."""
+    buffer = bytearray(1 << 18)
+    waiting = selectors.DefaultSelector()
+    waiting.register(listening, selectors.EVENT_READ)
+    while True:
+        for key, _events in waiting.select():
+            if key.fileobj is listening:
+                waiting.register(listening.accept()[0], selectors.EVENT_READ)
+                continue
+            client: Any = key.fileobj
+            if not client.recv_into(buffer):
+                waiting.unregister(client)
+                client.close()
+
+
+def _accept(listening: socket.socket) -> None:
+    while True:
+        client, _ = listening.accept()
+        threading.Thread(target=_answer, args=(client,), daemon=True).start()
+
+
+def _answer(client: socket.socket) -> None:
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    buffer = bytearray(1 << 20)
+    with suppress(OSError), client:
+        waiting = b""
+        while True:
+            while b"\r\n\r\n" not in waiting:
+                received = client.recv(64 << 10)
+                if not received:
+                    return
+                waiting += received
+            head, _, waiting = waiting.partition(b"\r\n\r\n")
+            if b"100-continue" in head:
+                client.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+            length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0] or 0)
+            missing = length - len(waiting)
+            waiting = waiting[length:] if missing < 0 else b""
+            while missing > 0:
+                missing -= client.recv_into(buffer, min(missing, len(buffer)))
+            client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+
+def measure(name: str, ports: Ports, lines: int) -> None:
+    """Do a row's work, and print its least CPU time and its least time in s."""
+    from tailrace.hosts.memory import keep
+
+    keep()
+    work: Work = globals()[name](ports, lines)
+    found = []
+    for _ in range(4):
+        before, began = cpu(), time.perf_counter()
+        work()
+        found.append((cpu() - before, time.perf_counter() - began))
+    print(json.dumps([min(times) for times in zip(*found, strict=True)]))
+
+
+def _measured(name: str, ports: Ports, lines: int) -> list[float]:
+    command = [sys.executable, __file__, "--measure", name, json.dumps(ports), str(lines)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONWARNINGS": "ignore"}
+    )
+    if done.returncode:
+        sys.exit(f"{name}: {done.stderr}")
+    return [seconds / lines * 1e6 for seconds in json.loads(done.stdout)]
+
+
+def table(micros: dict[str, list[float]]) -> Table:
+    """All rows."""
+    shown = Table(title="Logstash", title_justify="left", box=None, pad_edge=False)
+    for head in ("row", "CPU µs a record", "wall µs a record", "beside", "× CPU", "× wall"):
+        shown.add_column(head, justify="left" if head in ("row", "beside") else "right")
+    for name, values in micros.items():
+        beside = ROWS[name].beside
+        ratios = [f"{a / b:.1f}" for a, b in zip(values, micros.get(beside, ()), strict=False)] or ["", ""]
+        shown.add_row(ROWS[name].name, *(f"{value:.2f}" for value in values), beside if ratios[0] else "", *ratios)
+    return shown
+
+
+def main(words: Sequence[str]) -> None:
+    """Measure and show."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("only", nargs="*", metavar="ROW", help=f"one of {', '.join(ROWS)}; all if not given")
+    options.add_argument("--lines", type=int, default=50_000)
+    given = options.parse_args(words)
+    made()
+    micros = {}
+    start = partial(subprocess.Popen, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    with start([sys.executable, __file__, "--serve"]) as server:
+        assert server.stdout
+        ports = json.loads(server.stdout.readline())
+        for name, row in ROWS.items():
+            if not given.only or name in given.only:
+                micros[name] = _measured(name, ports, max(10, int(given.lines * row.share)))
+        assert server.stdin
+        server.stdin.close()
+    Console().print(table(micros))
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case ["--serve"]:
+            serve()
+        case ["--measure", name, ports, lines]:
+            measure(name, json.loads(ports), int(lines))
+        case words:
+            main(words)
