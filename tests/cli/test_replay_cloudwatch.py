@@ -9,6 +9,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from cli.conftest import Run
+from cloud import forget
 from making import alb
 from services.strict_logs import KEY, REGION, SECRET, StrictLogs
 
@@ -19,6 +20,7 @@ GROUP = "/logs/replayed"
 def logs() -> Iterator[StrictLogs]:
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
+    forget(server)
     with StrictLogs(upstream=server.get_host_and_port()) as made:
         yield made
         assert made.broken == []
