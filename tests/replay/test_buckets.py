@@ -37,7 +37,7 @@ def client() -> Iterator[Any]:
 
 @pytest.fixture
 def bucket(client: Any) -> str:
-    name = f"letters-{next(_numbers)}"
+    name = f"pages-of-letters-{next(_numbers)}"
     client.create_bucket(Bucket=name)
     return name
 
