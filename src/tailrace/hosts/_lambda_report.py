@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from tailrace.metrics import LINES, OBJECTS, RECORDS, REFUSALS, REJECTS, RETRIES, Tally
-from tailrace.model import Counts, Item
+from tailrace.model import Counts
 from tailrace.run import Outcome
 
 _ERRORS: Final = 5
@@ -25,7 +25,7 @@ _LONGEST: Final = 1000
 
 @dataclass(slots=True)
 class Report:
-    """Takes in how an invocation goes."""
+    """Takes in how an invocation goes. `lasting`: something failed for a reason that may lie in what the container keeps."""
 
     tally: Tally = field(default_factory=Tally)
     counts: Counts = field(default_factory=Counts)
@@ -33,12 +33,7 @@ class Report:
     continued: int = 0
     errors: deque[str] = field(default_factory=lambda: deque(maxlen=_ERRORS))
     failures: int = 0
-
-    def reading(self, *, now: bool) -> None:
-        """Nothing to tell of single reads."""
-
-    def moved(self, item: Item, position: int, lines: int) -> None:
-        """Nothing to tell of single batches."""
+    lasting: bool = False
 
     def ended(self, outcome: Outcome, lag: float) -> None:
         """An object has been carried, or as much of it as could be."""
@@ -49,6 +44,10 @@ class Report:
     def superseded(self) -> None:
         """Another object is where the announced one was."""
         self.tally.add(OBJECTS, 1, "superseded")
+
+    def passed_over(self) -> None:
+        """Events of the function's own log group."""
+        self.tally.add(OBJECTS, 1, "own")
 
     def failed(self, error: str, *, item: bool) -> None:
         """An object, or a message, could not be carried."""

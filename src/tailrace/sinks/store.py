@@ -11,6 +11,7 @@ from __future__ import annotations
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 from tailrace.disk import publish, writing
@@ -99,6 +100,14 @@ class StoreSink:
         if self._partitions is not None:
             self._partitions.discard()
             self._partitions = None
+
+    def check(self) -> str:
+        """Whether files can be written there, or the folder made. Raises Fatal. Nothing is left."""
+        place = next(folder for folder in (self._directory, *self._directory.parents) if folder.exists())
+        with writing(place), TemporaryFile(dir=place) as file:
+            file.write(b"tailrace")
+            file.flush()
+        return f"{self._directory} can be written to" if place == self._directory else f"{self._directory} can be made"
 
     def close(self) -> None:
         """Let go of everything. May be called twice."""

@@ -78,6 +78,15 @@ class Files:
     def nack(self, item: Item, error: Exception) -> None:
         """Nothing to do: the next run finds the file again."""
 
+    def check(self) -> str:
+        """How many files there are. Raises UsageError where there is nothing, and SourceError for the first that cannot be read."""
+        number = 0
+        for item in self.items():
+            if item.durable:  # a pipe would be read by it
+                item.open().close()
+            number += 1
+        return f"{number:,} files can be read" if number != 1 else "one file can be read"
+
     def close(self) -> None:
         """Nothing is held."""
 
