@@ -18,7 +18,7 @@ from botocore.config import Config
 
 from making import StillClock
 from tailrace.model import Item
-from tailrace.sources.s3 import S3
+from tailrace.sources.s3 import S3, S3Settings
 
 NOISE = random.Random(1).randbytes(300_000)
 SECRET = "a-secret-access-key-that-nobody-may-see"
@@ -224,8 +224,8 @@ class Bucket:
     def items(self, prefix: str = "") -> list[Item]:
         return list(self.source(prefix).items())
 
-    def source(self, prefix: str = "") -> S3:
-        return S3(f"s3://{self.name}/{prefix}", self.client, self.clock)
+    def source(self, prefix: str = "", stdin: BinaryIO | None = None, **own: Any) -> S3:
+        return S3(f"s3://{self.name}/{prefix}", self.client, self.clock, S3Settings(**own), stdin)
 
     def item(self, content: bytes, key: str = "a.log") -> Item:
         self.put(key, content)

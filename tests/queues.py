@@ -225,7 +225,7 @@ class Worker:
 
     def __post_init__(self) -> None:
         self.source = Sqs(Queue(self.sqs, self.queue), self.own, self.given)
-        self.hand = self.source._hand
+        self.hand = self.source._hidden
         self.hand.start = lambda: None  # type: ignore[method-assign]
         self._items = self.source.items()
 

@@ -143,8 +143,11 @@ class World:
         )
         try:
             words = places or (str(self.folder / "dead"),)
-            asked = asked_for(Resolved(settings=given.settings, origins={}), words)
-            pages = (item for source in asked.opened(given) for item in source.items())
+            pages = (
+                item
+                for source in asked_for(Resolved(settings=AUTO, origins={}), words).opened(given)
+                for item in source.items()
+            )
             Replay(desk, done).run(pages)
         finally:
             again.close()

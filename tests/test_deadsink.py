@@ -18,7 +18,7 @@ from tailrace.errors import Retryable, SourceError
 from tailrace.homes import Home, Job
 from tailrace.hosts.reading import parsers
 from tailrace.letters import Letter, decoded, encoded, of_refusal, of_reject
-from tailrace.model import Batch, Flushed, Identity, Item, Refusal, Reject, Rendering, record_id
+from tailrace.model import Batch, Condition, Flushed, Identity, Item, Refusal, Reject, Rendering, View, record_id
 from tailrace.receipts import imbalances
 from tailrace.retry import Patience
 from tailrace.run import deliver
@@ -119,6 +119,15 @@ def test_a_line_names_its_time_and_its_own_id() -> None:
     assert "_id" not in json.loads(LetterRecords([other], 0).ndjson())
     mere = of_reject(ITEM.identity, reject(b"x", 7))
     assert mere.id == record_id(ITEM.identity.token, 7)
+
+
+def test_no_view_keeps_a_letter_out() -> None:
+    letter = of_reject(ITEM.identity, reject(b"x", 7))
+    view = View(formats=("alb",), include=((Condition("elb", "present"),),), constants=(("team", '"web"'),))
+    shown = LetterRecords([letter], 0).select(view)
+    assert (len(shown), shown.mask, shown.filtered) == (1, b"\x01", 0)
+    told = json.loads(shown.ndjson())
+    assert (told["team"], told["payload"]) == ("web", "x")
 
 
 def test_columns_hold_what_the_object_holds() -> None:

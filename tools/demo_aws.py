@@ -28,6 +28,7 @@ from moto.server import ThreadedMotoServer
 
 ROOT = Path(__file__).parents[1]
 BUCKET, QUEUE, GROUP, INDEX = "shop-logs", "shop-logs-events", "/load-balancers/shop", "shop-requests"
+REGION = "eu-west-1"
 KINDS = {"alb": 3, "nlb": 1, "clb": 1}
 """So many objects of each."""
 CONFIG = f"""\
@@ -60,18 +61,23 @@ def aws() -> Iterator[str]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    try:
+        yield f"http://{host}:{port}"
+    finally:
+        server.stop()
 
 
 @contextmanager
 def search(folder: Path) -> Iterator[str]:
     """A search server."""
-    script, port = ROOT / "tools" / "servers" / "opensearch.sh", "9287"
+    script, port = ROOT / "tools" / "servers" / "opensearch.sh", str(9201 + os.getpid() % 98)
     if subprocess.run([script, "fetch"], check=False, capture_output=True).returncode == 0:
+        say("OpenSearch starts …")
         subprocess.run([script, "start", folder / "opensearch", port], check=True)
-        yield f"http://127.0.0.1:{port}"
-        subprocess.run([script, "stop", folder / "opensearch"], check=False)
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            subprocess.run([script, "stop", folder / "opensearch"], check=False)
         return
     sys.path.insert(0, str(ROOT / "tests"))
     strict = import_module("services.strict_bulk").StrictBulk()
@@ -85,7 +91,7 @@ def environment(endpoint: str) -> None:
     for name in [name for name in os.environ if name.startswith(("AWS_", "TAILRACE_"))]:
         del os.environ[name]
     os.environ |= {
-        "AWS_ENDPOINT_URL": endpoint, "AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "demo",
+        "AWS_ENDPOINT_URL": endpoint, "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION, "AWS_ACCESS_KEY_ID": "demo",
         "AWS_SECRET_ACCESS_KEY": "demo", "AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     }  # fmt: skip
 
@@ -93,7 +99,7 @@ def environment(endpoint: str) -> None:
 def prepared() -> None:
     """A bucket that announces its objects to a queue, which has a dead-letter queue, and a log group."""
     store, queues = boto3.client("s3"), boto3.client("sqs")
-    store.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    store.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
     dead = queues.create_queue(QueueName=f"{QUEUE}-dead")["QueueUrl"]
     redrive = {"deadLetterTargetArn": arn(queues, dead), "maxReceiveCount": 5}
     url = queues.create_queue(QueueName=QUEUE, Attributes={"RedrivePolicy": json.dumps(redrive)})["QueueUrl"]

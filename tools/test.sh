@@ -4,10 +4,12 @@ set -eu
 bin=$1
 
 tools/servers/install.sh
+tools/servers/ministack.sh fetch "$bin/python" || echo "MiniStack cannot be fetched; what needs it is skipped" >&2
 servers=$(mktemp -d /tmp/tr-XXXXXX) # a short path, for sockets are in it
 stop() {
     tools/servers/radosgw.sh stop "$servers/ceph"
     tools/servers/rabbitmq.sh stop "$servers/rabbit"
+    tools/servers/ministack.sh stop "$servers/ministack"
     rm -rf "$servers"
 }
 trap stop EXIT
@@ -17,6 +19,10 @@ fi
 if [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ]; then
     tools/servers/rabbitmq.sh start "$servers/rabbit" 5683
     export TAILRACE_TEST_RABBITMQ=5683:$servers/rabbit
+fi
+if tools/servers/ministack.sh there; then
+    tools/servers/ministack.sh start "$servers/ministack" 4610
+    export TAILRACE_TEST_MINISTACK=http://127.0.0.1:4610
 fi
 wait
 if command -v radosgw >/dev/null; then

@@ -104,30 +104,34 @@ def _batch(letters: Sequence[Letter], now: float) -> Batch:
 
 
 class LetterRecords:
-    """Letters as records: what a sink may ask of a batch."""
+    """Letters as records: what a sink may ask of a batch.
 
-    filtered = 0
-    """No letter is kept out."""
+    Of a view only its constants concern them: no filter may keep a letter out, and its fields are none of a format.
+    """
 
-    def __init__(self, letters: Sequence[Letter], now: float) -> None:
+    def __init__(self, letters: Sequence[Letter], now: float, view: View | None = None) -> None:
         self._letters = letters
         self._now = now
         self._time = datetime.fromtimestamp(now, UTC)
+        self._constants = {name: msgspec.Raw(value.encode()) for name, value in (view.constants if view else ())}
 
     def __len__(self) -> int:
         """How many letters."""
         return len(self._letters)
 
     def select(self, view: View) -> LetterRecords:
-        """All of them: a letter is no record of a format, and is told whole."""
-        if view != View():
-            raise ValueError("dead letters are not seen through a view")
-        return self
+        """All of them."""
+        return LetterRecords(self._letters, self._now, view)
 
     @property
     def mask(self) -> bytes:
         """None is kept out."""
-        return bytes([1]) * len(self)
+        return bytes([1]) * len(self._letters)
+
+    @property
+    def filtered(self) -> int:
+        """None is kept out."""
+        return 0
 
     def ndjson(self, schema: str = "aws", *, ids: bool = False) -> bytes:
         """One JSON object a line; the names of time and format are the schema's, all others the letter's own."""
@@ -136,7 +140,7 @@ class LetterRecords:
     def _object(self, letter: Letter, schema: str, *, ids: bool) -> bytes:
         time = self._time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         about = {FORMAT[schema]: DEAD_LETTER, name_of(TIME, schema): time}
-        return msgspec.json.encode({**({ID: letter.id} if ids else {}), **about, **fields(letter)})
+        return msgspec.json.encode({**({ID: letter.id} if ids else {}), **about, **fields(letter), **self._constants})
 
     def raw(self) -> RawLines:
         """The letters as JSON, at the time of their delivery."""

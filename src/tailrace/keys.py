@@ -7,6 +7,7 @@ files", and its siblings for connection logs, health check logs, Network and Cla
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -16,6 +17,7 @@ _NAME = re.compile(
     r"(?P<account>\d{12})_elasticloadbalancing_(?P<region>[a-z0-9-]+)_"
     r"(?P<balancer>(?:app|net)\.[^_.]+\.[0-9a-f]+|[^_.]+)_" + _STAMP + r"_(?:(?P<node>[0-9A-Fa-f.:]+)_)?[^_./]+\.log(?:\.gz)?"
 )  # fmt: skip
+_DAY = re.compile(r"(?=(?:^|/)([12]\d{3})/(\d\d)/(\d\d)/)")
 _LOGS = {"conn_log": "alb_connection", "health_check_log": "alb_health"}
 _BALANCERS = {"app": "alb", "net": "nlb"}
 
@@ -58,6 +60,21 @@ def parse_key(key: str) -> LogKey | None:
         end=_time(match["stamp"]),
         node=match["node"] or "",
     )
+
+
+def time_of(key: str, modified: float | None) -> float | None:
+    """The time that an object is of, in seconds since 1970.
+
+    It is the end of the interval that its name tells, else the day (YYYY/MM/DD) in its path, else when it was written.
+    """
+    known = parse_key(key)
+    if known and known.end:
+        return known.end.timestamp()
+    for found in _DAY.finditer(key):
+        year, month, day = map(int, found.groups())
+        with suppress(ValueError):
+            return datetime(year, month, day, tzinfo=UTC).timestamp()
+    return modified
 
 
 def _time(stamp: str) -> datetime | None:

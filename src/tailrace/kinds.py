@@ -46,6 +46,7 @@ class Surroundings:
     service, by the service's name. `vault`: reads secrets. `known`: what has been delivered. `outputs`: device and inode of the files that the
     run writes, which must not be read. `environ`: the process's environment. `notice`: is told, by any thread, in a sentence,
     what is wrong and stops nothing. `stop`: set when the process is to end; a source that waits for more gives none then.
+    `stays`: the run goes on until it is stopped, so that a source which can wait for more does.
     """
 
     settings: Settings
@@ -59,6 +60,7 @@ class Surroundings:
     notice: Callable[[str], None] = unheard
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     stop: Event = field(default_factory=Event)
+    stays: bool = False
 
 
 class NoSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

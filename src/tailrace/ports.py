@@ -61,6 +61,14 @@ class Sink(Protocol):
 
 
 @runtime_checkable
+class Measured(Protocol):
+    """A source that can tell, without taking anything, how much it is going to give."""
+
+    def sizes(self) -> Iterator[int | None]:
+        """The size of each item in bytes; None if that is not known beforehand. Raises what `items` raises."""
+
+
+@runtime_checkable
 class Checkable(Protocol):
     """A source, sink or state that can look whether it would work."""
 

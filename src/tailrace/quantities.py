@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 
 _QUANTITY: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
@@ -39,6 +40,23 @@ class Duration(float):
     def __str__(self) -> str:
         """As people write it."""
         return _written(self, {unit: _SECONDS[unit] for unit in ("d", "h", "m")}, "s")
+
+
+def instant(text: str, now: float) -> float:
+    """A time as people write it, in seconds since 1970: RFC 3339, UTC if it names no zone; a date; or how long ago.
+
+    Raises ValueError with the remedy.
+    """
+    try:
+        at = datetime.fromisoformat(text)
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        pass
+    try:
+        return datetime.fromtimestamp(now - Duration.parse(text), UTC).timestamp()
+    except (ValueError, OverflowError, OSError) as error:
+        message = "write a time such as 2026-11-21 or 2026-11-21T08:00:00Z, or an age such as 14d or 12h"
+        raise ValueError(message) from error
 
 
 class Secret:

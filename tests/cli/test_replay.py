@@ -84,6 +84,7 @@ def test_without_letters_there_is_nothing_to_do(run: Run, tmp_path: Path) -> Non
     ("words", "told"),
     [
         (("-",), "letters are replayed from files and from s3://BUCKET/PREFIX"),
+        (("amqp://h/events",), "amqp://h/events: letters are replayed from files"),
         (("nowhere.ndjson",), "there is no file nowhere.ndjson"),
         (("--set", "dead_letters=stdout"), "dead letters go to stdout, from where they cannot be read; name files or"),
         (("a.ndjson", "--to", "store:x", "--to", "store:y"), "replayed into one store at a time; name one by --to"),
@@ -128,6 +129,26 @@ def test_dead_letters_may_go_to_another_folder(run: Run, tmp_path: Path) -> None
     ran = run("ship", "a.log", "--to", "store:x", "--to", "store:y", "--set", "dead_letters=store:z")
     assert ran.code == 2
     assert "several stores cannot share a folder" in ran.err
+
+
+def test_letters_that_went_into_a_bucket_come_back(run: Run, endpoint: str, bucket: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_bytes(alb(DAY, 1) + b"junk\n" + alb(DAY, 2))
+    place = ("--set", f"dead_letters=s3://{bucket.name}/dead", "--endpoint-url", endpoint)
+    assert run("ship", "a.log", "--format", "haproxy_error", *place, **CREDENTIALS).code == 0
+    assert len(list(bucket.objects.filter(Prefix="dead/"))) == 1
+    assert run("replay", "--dry-run", *place, **CREDENTIALS).err.split()[:6] == [
+        "letters",
+        "3",
+        "would",
+        "be",
+        "sent",
+        "2",
+    ]
+    assert run("replay", *place, **CREDENTIALS).code == 4
+    (left,) = bucket.objects.filter(Prefix="dead/")
+    assert decoded(gzip.decompress(left.get()["Body"].read())).payload == b"junk"
+    assert run("receipts", "--check", *place[:2]).out == "1 receipt over 3 lines: all balance\n"
+    assert json.loads(run("query", "--json", "SELECT count(*) AS n FROM alb").out) == [{"n": 2}]
 
 
 @pytest.mark.parametrize("packed", [True, False])

@@ -84,7 +84,7 @@ def test_an_empty_store_is_a_sentence(tmp_path: Path, run: Run) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--since", "yesterday"], "error: --since yesterday: write a time such as 2026-11-01"),
+        (["--since", "yesterday"], "error: --since yesterday: write a time such as 2026-11-21"),
         (["--since", "1d", "--until", "2d"], "error: --since 1d is not before --until 2d"),
         (["--top", "0"], "--top"),
         (["--store", "missing"], "error: no store at"),

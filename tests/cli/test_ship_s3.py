@@ -94,3 +94,27 @@ def test_sources_that_overlap_give_each_object_once(run: Run, endpoint: str, buc
     assert sorted(run("parse", *words, **CREDENTIALS).out.splitlines()) == sorted(once.out.splitlines()) != []
     assert re.match(r"objects +6 +\n", run("ship", *words, "--workers", "4", **CREDENTIALS).err)
     assert run("receipts", "--check").code == 0
+
+
+def test_objects_are_chosen_by_flags(run: Run, endpoint: str, bucket: Any) -> None:
+    place, there = f"s3://{bucket.name}", ("--endpoint-url", endpoint)
+    names = sorted(each.key for each in bucket.objects.all())
+    ran = run(
+        "ship", place, *there, "--include", "*app.*", "--exclude", "*conn_log*", "--since", "2020-01-01", **CREDENTIALS
+    )
+    assert ran.code == 0, ran.err
+    chosen = [name for name in names if "app." in name and "conn_log" not in name]
+    assert re.match(rf"objects +{len(chosen)} +\n", ran.err)
+    listed = "\n".join([*names, f"{place}/{names[0]}"]).encode()
+    ran = run("ship", place, *there, "--list", "-", stdin=listed, **CREDENTIALS)
+    assert f"{len(chosen)} delivered before" in ran.err
+    assert re.match(rf"objects +{len(names) - len(chosen)} +", ran.err)
+    assert run("receipts", "--check").code == 0
+    ran = run("ship", place, *there, "--since", "tomorrow", **CREDENTIALS)
+    assert (ran.code, ran.err.count("\n")) == (2, 1)
+    assert "since tomorrow: write a time such as" in ran.err
+    ran = run("ship", "--until", "1d", "x.log", **CREDENTIALS)
+    assert (ran.code, ran.err) == (
+        2,
+        "error: --until: none of the sources has such a setting; see `tailrace settings`\n",
+    )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 import time
-from collections import Counter
+import zipfile
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import count
@@ -19,7 +21,10 @@ import pytest
 
 from cloud import REGION, client_of, cloud
 from making import alb
-from services.lambda_runtime import FunctionError, Runtime, runtime
+from services.lambda_package import packed
+from services.lambda_runtime import GROUP, FunctionError, Runtime, runtime
+from services.strict_logs import KEY as KEY_ID
+from services.strict_logs import SECRET, StrictLogs, lost, throttled
 from tailrace.clock import SystemClock
 from tailrace.model import Identity
 from tailrace.state.dynamodb import DynamodbState, definition
@@ -225,6 +230,29 @@ def test_every_envelope_leads_to_the_object(aws: Aws, make: Make) -> None:
     assert KEY in {receipt.item.key for receipt in receipts}
 
 
+@pytest.mark.parametrize("name", ["cloudwatch_logs_subscription", "kinesis_cloudwatch_logs"])
+def test_what_a_subscription_filter_sends_is_carried(plain: Function, name: str) -> None:
+    event = json.loads((EVENTS / f"documented_{name}.json").read_text(encoding="utf-8"))
+    told = json.loads((EVENTS / "documented_cloudwatch_logs_subscription_decoded.json").read_text(encoding="utf-8"))
+    plain(event)
+    found = [json.loads(line) for line in plain.poured]
+    assert {each["message"] for each in told["logEvents"]} == {each["message"] for each in found}
+    assert {each["logGroup"] for each in found} == {told["logGroup"]}
+
+
+def test_its_own_log_group_is_not_carried_and_that_is_told_once(plain: Function) -> None:
+    told = {"messageType": "DATA_MESSAGE", "logGroup": GROUP, "logStream": "s", "owner": "1", "logEvents": [
+        {"id": "1", "timestamp": 1795176000000, "message": "what it said itself"}
+    ]}  # fmt: skip
+    data = base64.b64encode(gzip.compress(json.dumps(told).encode())).decode()
+    for _ in range(3):
+        assert plain({"awslogs": {"data": data}}) is None
+    assert not plain.poured
+    assert plain.summary["objects"] == {"own": 1}
+    (warning,) = plain.run.lines("warning")
+    assert "is the log group of this function itself" in warning["message"]
+
+
 def test_of_a_batch_only_what_failed_comes_again(aws: Aws, plain: Function) -> None:
     test_event = json.loads((EVENTS / "documented_s3_test_event.json").read_text(encoding="utf-8"))
     good, bad = aws.put(b"".join(lines(3))), aws.put(b"no log at all\n")
@@ -423,3 +451,73 @@ def test_what_lasts_and_what_is_a_defect_is_told_without_what_is_in_it(aws: Aws,
     (told, _) = function.summary["errors"]
     assert told.startswith("an error that Tailrace does not know: ZeroDivisionError in pail.py:")
     assert "only the pail knows" not in function.run.told()
+
+
+def recent(number: int) -> list[bytes]:
+    """Lines of yesterday, which CloudWatch takes."""
+    day = time.strftime("%Y-%m-%d", time.gmtime(time.time() - 86400))
+    return [alb(day, each) for each in range(number)]
+
+
+def test_from_a_bucket_to_cloudwatch_logs_as_strict_as_aws(aws: Aws, make: Make) -> None:
+    with StrictLogs() as logs:
+        logs.faults += [throttled(), lost()]
+        function = make(
+            TAILRACE_TO="cloudwatch:/logs/alb", AWS_ENDPOINT_URL_CLOUDWATCH_LOGS=logs.url,
+            AWS_ACCESS_KEY_ID=KEY_ID, AWS_SECRET_ACCESS_KEY=SECRET,
+        )  # fmt: skip
+        content = recent(2000)
+        logs.create("/logs/alb")
+        function(aws.put(gzip.compress(b"".join(content))))
+        assert logs.broken == []
+        assert {event.message.encode() + b"\n" for event in logs.accepted} == set(content)
+        assert function.summary["retries"] >= 1
+        assert function.summary["records"] == 2000
+
+
+@pytest.mark.parametrize("megabytes", [64, pytest.param(1024, marks=pytest.mark.long)])
+def test_it_fits_into_128_mb_whatever_the_object(aws: Aws, make: Make, megabytes: int) -> None:
+    """The process may not have more memory of its own than 128 MB; it has less than 100 in all."""
+    member = gzip.compress(b"".join(recent(20_000)))
+    members = (megabytes << 20) // (20_000 * len(recent(1)[0])) + 1
+    with StrictLogs() as logs:
+        logs.create("/logs/alb")
+        logs.accepted = logs.called = deque(maxlen=1)  # type: ignore[assignment]
+        function = make(
+            TAILRACE_TO="cloudwatch:/logs/alb", TAILRACE_STATE=f"dynamodb:{aws.table()}", AWS_ACCESS_KEY_ID=KEY_ID,
+            AWS_SECRET_ACCESS_KEY=SECRET, AWS_ENDPOINT_URL_CLOUDWATCH_LOGS=logs.url, TAILRACE_CHECKPOINT="16MiB",
+        )  # fmt: skip
+        event = aws.put(member * members)
+        function.run.start("prlimit", f"--data={128 << 20}", f"--stack={1 << 20}")
+        function(event, seconds=3600)
+        assert function.summary["lines"] == 20_000 * members
+        assert function.summary["max_memory_mb"] <= 100
+
+
+BLOCKED = """
+import sys
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {blocked}:
+            raise ModuleNotFoundError(name, name=name)
+sys.meta_path.insert(0, Blocked())
+sys.path[:0] = [{package!r}]
+"""
+
+
+def test_a_package_of_a_few_megabytes_is_enough(aws: Aws, tmp_path: Path) -> None:
+    """Tailrace, kernel, isal and msgspec in a zip; boto3 is the runtime's own."""
+    package = packed(tmp_path / "package.zip")
+    assert package.stat().st_size < 6 << 20
+    root = tmp_path / "task"
+    zipfile.ZipFile(package).extractall(root)
+    (root / "started.py").write_text(
+        BLOCKED.format(blocked={"click", "rich", "pyarrow", "duckdb", "prometheus_client", "h11"}, package=str(root))
+        + "from tailrace.hosts.awslambda import handler\n",
+        encoding="utf-8",
+    )
+    environ = {"TAILRACE_TO": "stdout", "PYTHONPATH": "", **aws.environ}
+    with runtime("started.handler", root, environ) as run:
+        run.invoke(aws.put(b"".join(lines(3))))
+        assert [line["objects"] for line in run.lines()] == [{"delivered": 1}]
+        assert len(run.told().splitlines()) == 5

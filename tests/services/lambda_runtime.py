@@ -48,8 +48,7 @@ class Runtime:
         self._forgotten = 0
         self.log = folder / "function.log"
         self.process: subprocess.Popen[bytes] | None = None
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _api(self))
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), _api(self))
         self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
         self._thread.start()
 
@@ -83,11 +82,16 @@ class Runtime:
     def invoke(self, event: Any, *, seconds: float = 60, request: str = "") -> Any:
         """What the function answers. Raises AssertionError with what it raised, or if it does not answer."""
         invoked = self.begin(event, seconds=seconds, request=request)
-        if not invoked.answered.wait(seconds + 30):
+        last = time.monotonic() + seconds + 30
+        while not invoked.answered.wait(0.2):
             assert self.process is not None
-            self.process.send_signal(signal.SIGABRT)  # it writes where it hangs
-            self.process.wait()
-            raise AssertionError(self.told())
+            if self.process.poll() is not None:
+                message = f"it ended by itself ({self.process.returncode}): {self.told()[-2000:]}"
+                raise FunctionError(message)
+            if time.monotonic() > last:
+                self.process.send_signal(signal.SIGABRT)  # it writes where it hangs
+                self.process.wait()
+                raise AssertionError(self.told())
         assert self.failed_to_start is None, self.failed_to_start
         if invoked.error:
             raise FunctionError(invoked.answer["errorMessage"])
@@ -135,6 +139,13 @@ class Runtime:
         self.failed_to_start = answer
         for invoked in self._under_way.values():
             invoked.answered.set()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """The function is gone: it was killed."""
 
 
 class FunctionError(Exception):

@@ -23,9 +23,9 @@ from botocore.config import Config
 SCRIPTS = Path(__file__).parents[2] / "tools" / "servers"
 
 
-def absent(what: str) -> None:
+def absent(what: str, how: str = "tools/servers/install.sh installs it as root") -> None:
     """Skip the test for want of a server; where everything must be there, fail."""
-    message = f"{what} is not installed; tools/servers/install.sh installs it as root"
+    message = f"{what} is not installed; {how}"
     if os.environ.get("CI") == "true":
         pytest.fail(message)
     pytest.skip(message)
@@ -129,3 +129,16 @@ def rabbit() -> Iterator[Rabbit]:
     port = free_port(1000, 20_000)
     with _running("rabbitmq.sh", str(port)) as folder:
         yield Rabbit(port, folder)
+
+
+@contextmanager
+def ministack() -> Iterator[str]:
+    """MiniStack; its URL. Skips without it."""
+    if told := os.environ.get("TAILRACE_TEST_MINISTACK"):
+        yield told
+        return
+    if subprocess.run([SCRIPTS / "ministack.sh", "there"], check=False).returncode:
+        absent("MiniStack", "tools/servers/ministack.sh fetch PYTHON installs it into the cache")
+    port = free_port()
+    with _running("ministack.sh", str(port)):
+        yield f"http://127.0.0.1:{port}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -116,6 +117,9 @@ def test_several_requests_are_under_way_at_a_time_and_never_too_many(logs: Stric
     assert logs.most == 3
     one.close()
     other.close()
+    for thread in (thread for thread in threading.enumerate() if thread.name == "cloudwatch"):
+        thread.join(10)
+        assert not thread.is_alive()
 
 
 def test_old_lines_are_refused_every_single_one(logs: StrictLogs, sending: Sending) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import socket
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import wait
 from functools import partial
 from typing import Any
 
@@ -151,6 +152,30 @@ def test_nothing_more_is_taken_in_while_it_fails(logs: StrictLogs, sending: Send
     assert sending.ship(sink, plain([b"Z"])) == Flushed()
     sink.close()
     assert arrived(logs) == Counter("Z")
+
+
+def test_a_batch_is_refused_until_what_failed_before_it_is_confirmed(logs: StrictLogs, sending: Sending) -> None:
+    logs.chance = throttled
+    sink = sending.sink()
+    write = partial(sink.write, item(), plain([CONTENT[0]]), 0)
+    for _ in range(4):
+        write()
+    wait(sink._flying)  # the one request that is full by now
+    assert raises(write)
+    assert raises(write)
+    assert raises(write)
+    logs.chance = lambda: None
+    assert not raises(write)
+    sink.flush()
+    sink.close()
+
+
+def raises(call: Callable[[], None]) -> bool:
+    try:
+        call()
+    except Retryable:
+        return True
+    return False
 
 
 def test_what_was_confirmed_is_not_sent_again_when_flush_goes_on(logs: StrictLogs, sending: Sending) -> None:

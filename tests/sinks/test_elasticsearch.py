@@ -18,7 +18,7 @@ from tailrace.hosts.reading import plan_of
 from tailrace.kernel.plan import ItemPlan
 from tailrace.kernel.reference import Parser
 from tailrace.letters import decoded, of_refusal
-from tailrace.model import Batch, Item, record_id
+from tailrace.model import Batch, Item, View, record_id
 from tailrace.settings import Settings
 
 LINES = [alb("2026-09-23", number) for number in range(5)]
@@ -104,6 +104,26 @@ class TestWriting:
             "x-my-shop-haproxy_custom-undated",
         ]  # fmt: skip
         assert search.asked[0].path.startswith("/_bulk")
+
+    @pytest.mark.parametrize("view", [
+        View(rename=(("time", "when"), ("format", "kind"))), View(rename=(("time", "@timestamp"),)),
+        View(constants=(("@timestamp", '"2026-01-01T00:00:00Z"'),), rename=(("time", "when"),)),
+        View(redact=(("client_ip", "mask"),), constants=(("environment", '"test"'),)), View(exclude=()),
+    ])  # fmt: skip
+    @pytest.mark.parametrize("schema", ["aws", "ecs"])
+    def test_fields_may_be_called_otherwise_and_there_may_be_more(
+        self, search: StrictBulk, to: To, view: View, schema: str
+    ) -> None:
+        mixed = batch(LINES[0] + clb("2026-10-14"))
+        shown = replace(mixed, records=mixed.records.select(view))
+        sink = to("logs-{format}-{date}", schema=schema)
+        assert delivered(sink, item(), shown).refusals == []
+        expected = [json.loads(line) for line in shown.records.ndjson(schema).splitlines()]
+        found = {index: document for (index, _), document in search.documents.items()}
+        assert sorted(found) == ["logs-alb-2026-09-23", "logs-clb-2026-10-14"]
+        for document, told in zip((found["logs-alb-2026-09-23"], found["logs-clb-2026-10-14"]), expected, strict=True):
+            assert document == {"@timestamp": document["@timestamp"], **told}
+            assert document["@timestamp"][:4] == "2026"
 
     def test_a_batch_of_one_day_is_named_alike_for_all(self, search: StrictBulk, to: To) -> None:
         delivered(to("x-{date}-{load_balancer}"), item("a.log"), FIVE)

@@ -11,6 +11,7 @@ import pytest
 from making import StillClock
 from queues import ENDPOINT, Strict, Worker, event, keys, refused, unreachable
 from tailrace.errors import Fatal, SourceError, TailraceError, UsageError
+from tailrace.ports import Measured
 from tailrace.quantities import Duration
 from tailrace.registry import source_of
 from tailrace.sources.sqs import SOURCE, SqsSettings
@@ -154,6 +155,16 @@ def test_nobody_else_sees_what_is_in_hand_however_long_it_takes(sqs: Strict, wor
     assert sqs.bodies() == []
     renewals = [words for call, words in sqs.calls if call == "hide"]
     assert len(renewals) == 50, "both in one call, every 40 seconds"
+
+
+def test_a_message_counts_from_when_it_comes_not_from_when_it_was_waited_for(sqs: Strict) -> None:
+    worker = Worker(sqs, own=SqsSettings(visibility=Duration(10)))
+    sqs.on_receive = lambda _count: (setattr(sqs.clock, "time", sqs.clock.time + 20), sqs.put(event("a")))
+    sqs.put(event("first"))
+    assert keys(worker.take(1)) == ["first"]
+    sqs.on_receive = lambda _count: None
+    worker.turn()
+    assert "lapsed" not in worker.source.counts
 
 
 def test_a_renewal_that_fails_is_told_and_tried_again(sqs: Strict, worker: Worker) -> None:
@@ -312,7 +323,7 @@ def test_an_end_without_a_queue_is_an_end(sqs: Strict, worker: Worker) -> None:
 
 def test_the_look_takes_nothing(sqs: Strict, worker: Worker) -> None:
     sqs.put(event("a"))
-    assert list(worker.source.sizes()) == [None]
+    assert not isinstance(worker.source, Measured), "the progress bar must not list it"
     assert worker.source.check() == (
         "1 messages wait; there is no dead-letter queue: give the queue a redrive policy, or set dead_letter_queue"
     )

@@ -33,9 +33,9 @@ def deliver(store: Store, of: Item, content: bytes, part: int = 0, replaced: tup
 
 def test_a_new_store_can_be_written_and_read(tmp_path: Path, clock: StillClock) -> None:
     with open_store(tmp_path / "a" / "store", clock) as store:
-        path = deliver(store, item(), alb(DAY))
+        path = deliver(store, item(), alb(DAY) + b"junk\n")
         dead = store.dead_letters()
-        dead.write(item(), batch(b"junk\n").rejects, 0)
+        dead.write(item(), batch(alb(DAY) + b"junk\n").rejects, 0)
         dead.flush()
     directory = tmp_path / "a" / "store"
     assert {found.name for found in directory.iterdir()} == {"data", "dead", "lock", "receipts.sqlite", "tmp"}

@@ -52,12 +52,20 @@ def test_common_patterns_mean_what_they_mean(pattern: str, agent: str, expected:
         (r"\Aa", "none of"), (r"\Bx", "none of"), (r"\p{L}", "none of"), ("a**", "follows another"), ("a*+", "follows another"), ("*a", "nothing before"),
         ("a{2", "nothing before"), ("{2}", "nothing before"), ("a{3,2}", "smaller"), ("(a", "not closed"), ("a)", "closes no group"), ("[a", "not closed"),
         ("[]", "empty"), ("[[:alpha:]]", "ASCII only"), ("[é]", "ASCII only"), ("[z-a]", "before it begins"), ("^*", "cannot be repeated"),
-        ("(a{100}){100}", "more than 1000"), ("(" * 60 + ")" * 60, "deeper"), ("a" * 1001, "longer"), ("a\\", "none of"),
+        ("(a{100}){100}", "more than 5000"),
+        ("a{2000}a{2000}a{2000}", "more than 5000"), ("(" * 60 + ")" * 60, "deeper"), ("a" * 1001, "longer"), ("a\\", "none of"),
     ],
 )  # fmt: skip
 def test_what_is_not_common_is_refused(pattern: str, why: str) -> None:
     with pytest.raises(UsageError, match=re.escape(why)):
         common(pattern)
+
+
+@pytest.mark.parametrize(
+    "pattern", [r"(?:[\w-]{90}){49}", r"[^a]{4998}", "(?i)" + "(?:[a-z]|x)" * 60 + r"{1,40}\W{0,3000}"]
+)
+def test_the_longest_patterns_can_be(pattern: str) -> None:
+    matches(pattern, b"abc")
 
 
 PIECES = st.sampled_from(

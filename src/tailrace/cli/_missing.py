@@ -21,7 +21,7 @@ from tailrace.hosts.assembling import asked_for
 from tailrace.kinds import Surroundings
 from tailrace.letters import described
 from tailrace.model import Item
-from tailrace.quantities import Duration
+from tailrace.quantities import instant
 from tailrace.settings import Resolved, Settings
 from tailrace.store.missing import Missing, Period, Seen, missing
 
@@ -36,7 +36,7 @@ def list_missing(place: str, settings: Settings, asked: dict[str, Any]) -> int:
         raise UsageError(message)
     given, seen = surroundings(settings), Seen()
     now = given.clock.now()
-    limits = {name: instant(f"--{name}", asked[name], now) for name in ("since", "until") if asked[name]}
+    limits = {name: _instant(f"--{name}", asked[name], now) for name in ("since", "until") if asked[name]}
     with closing(opened(settings)) as state:
         found = missing(_items(place, given), state, Period(**limits), asked["sink"] or "", seen)
         number = _as_json(found) if asked["as_json"] else _as_table(found, asked["limit"])
@@ -86,19 +86,11 @@ def _as_table(found: Iterator[Missing], limit: int) -> int:
     return len(first) + rest
 
 
-def instant(flag: str, text: str, now: float) -> float:
-    """A time as people tell it, or an age. Raises UsageError."""
+def _instant(flag: str, text: str, now: float) -> float:
     try:
-        at = datetime.fromisoformat(text)
-        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        pass
-    try:
-        return now - Duration.parse(text)
+        return instant(text, now)
     except ValueError as error:
-        message = (
-            f"{flag} {text}: write a time such as 2026-11-21 or 2026-11-21T08:00:00Z, or an age such as 14d or 12h"
-        )
+        message = f"{flag} {text}: {error}"
         raise UsageError(message) from error
 
 

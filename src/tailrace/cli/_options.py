@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import click
+import msgspec
 
 from tailrace.settings import Resolved, Settings, declared, resolve
 
@@ -16,7 +17,8 @@ READING = ("format", "log_format", "captures", "schema", "timezone", "reference_
 CLOUD = ("region", "endpoint_url", "profile")
 _SHOWN = {"to": "SINK", "store": "DIR", "state": "WHERE", "workers": "N", "format": "NAME", "log_format": "STRING", "captures": "REQ,RESP",
           "timezone": "ZONE", "reference_time": "TIME", "region": "NAME", "endpoint_url": "URL", "profile": "NAME",
-          "from": "SOURCE", "listen": "HOST:PORT"}  # fmt: skip
+          "from": "SOURCE", "listen": "HOST:PORT", "since": "TIME", "until": "TIME", "start_after": "KEY", "list": "FILE",
+          "include": "PATTERN", "exclude": "PATTERN"}  # fmt: skip
 
 
 def settings_options(*keys: str) -> Callable[[F], F]:
@@ -28,7 +30,7 @@ def settings_options(*keys: str) -> Callable[[F], F]:
         )
         function = click.option(
             "--set", "assignments", metavar="KEY=VALUE", multiple=True,
-            help="Another setting, of the run or of a sink; see `tailrace settings`. May be repeated.",
+            help="Another setting, of the run, a source or a sink; see `tailrace settings`. May be repeated.",
         )(function)  # fmt: skip
         for key in reversed(keys):
             function = _option(key)(function)
@@ -45,8 +47,19 @@ def resolved(flags: Mapping[str, Any], environ: Mapping[str, str] = os.environ) 
     return resolve(told, assignments, environ, Path(config) if config else None)
 
 
-def _option(key: str) -> Callable[[F], F]:
-    (setting,) = (each for each in declared(Settings) if each.key == key)
+def own_options(kind: type[msgspec.Struct], *keys: str) -> Callable[[F], F]:
+    """Options for these settings of a source or sink. The command is given them among its `**flags`."""
+
+    def decorated(function: F) -> F:
+        for key in reversed(keys):
+            function = _option(key, kind)(function)
+        return function
+
+    return decorated
+
+
+def _option(key: str, kind: type[msgspec.Struct] = Settings) -> Callable[[F], F]:
+    (setting,) = (each for each in declared(kind) if each.key == key)
     wanted, text = setting.type, setting.meaning
     choices = get_args(wanted) if get_origin(wanted) is Literal else ()
     return click.option(

@@ -23,7 +23,7 @@ from tailrace.cli._cells import visible
 from tailrace.errors import TailraceError
 from tailrace.hosts.workers import Display
 from tailrace.model import Item
-from tailrace.ports import Source
+from tailrace.ports import Measured, Source
 from tailrace.run import Outcome
 
 _REFRESHES_PER_S = 8
@@ -111,8 +111,8 @@ def _add_up(listed: Callable[[], Sequence[Source]], bar: Bar, over: Event) -> No
     total = 0
     with suppress(TailraceError):  # the run itself will tell
         for source in listed():
-            for item in source.items():
-                if over.is_set() or item.size is None:
+            for size in source.sizes() if isinstance(source, Measured) else (None,):
+                if over.is_set() or size is None:
                     return
-                total += item.size
+                total += size
         bar.total(total)

@@ -18,12 +18,14 @@ from tailrace.cli._cells import visible
 from tailrace.cli._console import people, surroundings
 from tailrace.cli._running import job_of
 from tailrace.cli._summary import counted
-from tailrace.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_PARTIAL, EXIT_TERMINATED, UsageError
+from tailrace.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_PARTIAL, EXIT_TERMINATED, TailraceError, UsageError
 from tailrace.homes import Home
 from tailrace.hosts.assembling import Depot, asked_for, target_of
+from tailrace.hosts.states import SQLITE
 from tailrace.kinds import Surroundings
 from tailrace.model import Item
 from tailrace.receipts import FILE
+from tailrace.registry import source_of, sources
 from tailrace.replay.pages import Objects
 from tailrace.replay.reading import Reader
 from tailrace.replay.replaying import Desk, Replay, Replayed, Wanted
@@ -41,7 +43,12 @@ def replay(places: Sequence[str], resolved: Resolved, wanted: Wanted, *, by_refe
     settings, asked = resolved.settings, asked_for(resolved, ()).sinks
     given = surroundings(settings)
     words = places or _configured(settings)
-    if not words and not any((Depot.place(target, resolved, asked) / FILE).is_file() for target in asked):
+    shared = settings.state not in ("", SQLITE)
+    if (
+        not words
+        and not shared
+        and not any((Depot.place(target, resolved, asked) / FILE).is_file() for target in asked)
+    ):
         message = f"no store at {settings.store}: name one by --store, or files of dead letters"
         raise UsageError(message)
     job, objects, done = job_of(settings, given, again=False), _objects(given), Replayed()
@@ -94,15 +101,20 @@ def _homes(words: Sequence[str], depot: Depot) -> Iterator[tuple[Path, Home, Seq
 
 def _pages(words: Sequence[str], given: Surroundings) -> Iterator[Item]:
     """The files and objects at some places. Raises UsageError for what cannot be replaced."""
+    kinds = sources()
+    for word in words:
+        if source_of(word) not in (kinds["files"], kinds["s3"]):
+            raise UsageError(_no_place(word))
     for source in asked_for(Resolved(settings=given.settings, origins={}), words).opened(given):
         with closing(source):
             for item in source.items():
-                if item.identity.kind not in ("file", "s3") or not item.durable:
-                    message = (
-                        f"{item.identity.name or '-'}: letters are replayed from files and from s3://BUCKET/PREFIX"
-                    )
-                    raise UsageError(message)
+                if not item.durable:
+                    raise UsageError(_no_place(item.identity.name))
                 yield item
+
+
+def _no_place(word: str) -> str:
+    return f"{word}: letters are replayed from files and from s3://BUCKET/PREFIX"
 
 
 @contextmanager
@@ -126,14 +138,21 @@ def _signals(stop: Event) -> Iterator[list[int]]:
 
 @contextmanager
 def _telling(done: Replayed, *, dry: bool) -> Iterator[None]:
-    """Tell what was done, also if it was ended by an error."""
+    """Tell what was done, also if something was when an error came."""
     try:
         yield
-    finally:
-        console = people()
-        for error in islice(done.errors, _SHOWN):
-            console.print(Text(visible(f"error: {error}")))
-        console.print(_table(done, dry=dry))
+    except TailraceError:
+        if done.letters:
+            _tell(done, dry=dry)
+        raise
+    _tell(done, dry=dry)
+
+
+def _tell(done: Replayed, *, dry: bool) -> None:
+    console = people()
+    for error in islice(done.errors, _SHOWN):
+        console.print(Text(visible(f"error: {error}")))
+    console.print(_table(done, dry=dry))
 
 
 def _table(done: Replayed, *, dry: bool) -> Table:

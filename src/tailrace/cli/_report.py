@@ -6,7 +6,6 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -19,7 +18,7 @@ from tailrace.cli._cells import json_of, visible
 from tailrace.cli._summary import size
 from tailrace.clock import Clock, SystemClock
 from tailrace.errors import UsageError
-from tailrace.quantities import Duration
+from tailrace.quantities import instant
 from tailrace.store.query import Queries
 from tailrace.store.report import Bucket, Figures, Named, Report, Scope, load_balancers, report
 
@@ -80,16 +79,9 @@ def moment(option: str, text: str, now: float) -> float | None:
     if not text:
         return None
     try:
-        at = datetime.fromisoformat(text)
-        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        pass
-    try:
-        return datetime.fromtimestamp(now - Duration.parse(text), UTC).timestamp()
-    except (ValueError, OverflowError, OSError) as error:
-        message = (
-            f"{option} {text}: write a time such as 2026-11-01 or 2026-11-01T08:00:00Z, or an age such as 2h or 3d"
-        )
+        return instant(text, now)
+    except ValueError as error:
+        message = f"{option} {text}: {error}"
         raise UsageError(message) from error
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 from rich.table import Table
 from rich.text import Text
@@ -16,10 +18,12 @@ from tailrace.cli._console import output, people, surroundings
 from tailrace.cli._running import job_of
 from tailrace.errors import EXIT_FAILED_CHECK, EXIT_OK, TailraceError, UsageError
 from tailrace.hosts import memory
-from tailrace.hosts.assembling import Depot, asked_for
+from tailrace.hosts.assembling import Depot, Target, asked_for, target_of
 from tailrace.hosts.checking import Finding, findings
 from tailrace.hosts.service import Service
+from tailrace.hosts.states import SQLITE, shared_state
 from tailrace.kinds import Surroundings
+from tailrace.ports import Sink
 from tailrace.settings import Resolved
 
 
@@ -33,7 +37,9 @@ def serve(resolved: Resolved) -> int:
     memory.keep()
     with closing(Depot(resolved, asked.sinks, given)) as depot:
         service = Service(
-            sources=asked.opened(replace(given, known=depot.known, notice=lambda text: _say(f"warning: {text}"))),
+            sources=asked.opened(
+                replace(given, known=depot.known, notice=lambda text: _say(f"warning: {text}"), stays=True)
+            ),
             crew=depot.crew,
             job=job,
             say=_say,
@@ -64,21 +70,27 @@ def check(resolved: Resolved) -> int:
 
 
 def _looked_at(resolved: Resolved, given: Surroundings) -> Iterator[Finding]:
-    job_of(resolved.settings, given, again=False)
-    asked = asked_for(resolved, resolved.settings.from_)
+    settings = resolved.settings
+    job_of(settings, given, again=False)
+    asked = asked_for(resolved, settings.from_)
     for origin in asked.sources:
-        try:
-            source = origin.opened(given)
-        except TailraceError as error:
-            yield Finding(origin.asked, good=False, text=str(error))
-        else:
-            with closing(source):
-                yield from findings([(origin.asked, source)])
-    for target in asked.sinks:
-        try:
-            sink = target.opened(given)()
-        except TailraceError as error:
-            yield Finding(target.asked, good=False, text=str(error))
-        else:
-            with closing(sink):
-                yield from findings([(target.asked, sink)])
+        yield from _opened(origin.asked, partial(origin.opened, given))
+    dead = target_of(settings.dead_letters, settings) if settings.dead_letters else None
+    for target in (*asked.sinks, *((dead,) if dead and not dead.kind.home else ())):
+        yield from _opened(target.asked, partial(_sink, target, given))
+    if settings.state not in ("", SQLITE):
+        yield from _opened(settings.state, partial(shared_state, settings, given))
+
+
+def _sink(target: Target, given: Surroundings) -> Sink:
+    return target.opened(given)()
+
+
+def _opened(name: str, opening: Callable[[], Any]) -> Iterator[Finding]:
+    try:
+        station = opening()
+    except TailraceError as error:
+        yield Finding(name, good=False, text=str(error))
+        return
+    with closing(station):
+        yield from findings([(name, station)])

@@ -11,7 +11,7 @@ from tailrace.cli._options import CLOUD, READING, resolved, settings_options
 
 @click.command("replay", short_help="Send dead letters again.")
 @click.argument("places", metavar="[PLACE]...", nargs=-1)
-@settings_options("to", "store", *READING, *CLOUD)
+@settings_options("to", "store", "state", *READING, *CLOUD)
 @click.option(
     "--reason", "reasons", metavar="REASON", multiple=True, help="Only letters of this reason. May be repeated."
 )

@@ -7,6 +7,8 @@ Endpoints and credentials are found as boto3 finds them: an argument, then `AWS_
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from functools import cache
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -59,9 +61,9 @@ def client(
         what = f"the client for {service}"
         raise MissingExtra(what, "aws") from error
     try:
-        session = boto3.Session(profile_name=profile, region_name=region)
+        session = _session(boto3.Session, profile, region)
         if not session.region_name:  # boto3 reads AWS_DEFAULT_REGION only, unlike AWS's other tools
-            session = boto3.Session(profile_name=profile, region_name=os.environ.get("AWS_REGION"))
+            session = _session(boto3.Session, profile, os.environ.get("AWS_REGION"))
         made = session.client(service, endpoint_url=endpoint_url, config=Config(**_COMMON))
         if endpoint_url or not _is_aws(made.meta.endpoint_url):
             return session.client(service, endpoint_url=endpoint_url, config=Config(**_COMMON, **_PRIVATE))
@@ -72,6 +74,23 @@ def client(
     except (BotoCoreError, ValueError) as error:
         raise _told(error, service, region) from error
     return made
+
+
+def _session(kind: Callable[..., Any], profile: str | None, region: str | None) -> Any:
+    """Where clients come from, with the environment of now."""
+    from botocore.session import Session  # noqa: PLC0415
+
+    core = Session()
+    core.register_component("data_loader", _loader(core.get_config_variable("data_path")))
+    return kind(profile_name=profile, region_name=region, botocore_session=core)
+
+
+@cache
+def _loader(folders: str | None) -> Any:
+    """What reads the descriptions of services. They take megabytes, which all sessions can share."""
+    from botocore.loaders import create_loader  # noqa: PLC0415
+
+    return create_loader(folders)
 
 
 def _is_aws(url: str) -> bool:

@@ -1,1 +1,1 @@
-"""Where the loop runs: `once` carries what there is and ends."""
+"""Where the loop runs: once over what there is, as a service that stays, and as a Lambda function."""

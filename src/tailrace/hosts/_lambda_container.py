@@ -12,25 +12,26 @@ from tailrace.clock import Clock, SystemClock
 from tailrace.clouds import Vault, client
 from tailrace.clouds.recursion import own_group
 from tailrace.errors import UsageError
-from tailrace.hosts import memory
 from tailrace.hosts._lambda_settings import lambda_settings
-from tailrace.hosts.assembling import asked_for, clients, target_of
+from tailrace.hosts.assembling import Target, asked_for, clients, target_of
 from tailrace.hosts.reading import parsers
 from tailrace.hosts.states import SQLITE, dynamodb
 from tailrace.kernel.load import Parser
 from tailrace.kinds import Surroundings
 from tailrace.model import Item, Rendering
 from tailrace.ports import Sink, State
-from tailrace.settings import Resolved, Settings
+from tailrace.settings import Settings
 from tailrace.sources._objects import Objects
+from tailrace.subscriptions import Form
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Container:
     """What is there before an event comes.
 
-    `state`: None where no receipts are kept. `dead`: takes dead letters, if the settings name a sink for them. `own_group`:
-    the log group to which this function's own output goes.
+    `state`: None where no receipts are kept. `dead`: takes dead letters, if the settings name a sink for them; `discreet`: without
+    the text of rejects. `form`: in which events of a log group travel. `own_group`: the log group to which this function's own
+    output goes. `notice`: is told, once of each thing, what is wrong and stops nothing.
     """
 
     settings: Settings
@@ -39,20 +40,27 @@ class Container:
     sinks: Sequence[Sink]
     state: State | None
     dead: Sink | None
+    discreet: bool
+    form: Form
     objects: Callable[[], Objects]
     client: Callable[[str], Any]
     function: str
     own_group: str
+    notice: Callable[[str], None]
+
+    def close(self) -> None:
+        """Let go of the sinks."""
+        for sink in [*self.sinks, *([self.dead] if self.dead else [])]:
+            sink.close()
 
 
 def made(environ: Mapping[str, str], notice: Callable[[str], None]) -> Container:
     """The container that the environment asks for; `notice` is told what is no failure. Raises UsageError, Fatal."""
-    memory.keep()
     told = lambda_settings(environ, client)
     for name in told.ignored:
         notice(f"{name} is no setting; it is ignored")
     settings, clock = told.settings, SystemClock()
-    shared = cache(clients(settings))
+    shared, asked = cache(clients(settings)), asked_for(told, ()).sinks
     given = Surroundings(
         settings=settings,
         clock=clock,
@@ -67,18 +75,20 @@ def made(environ: Mapping[str, str], notice: Callable[[str], None]) -> Container
         settings=settings,
         clock=clock,
         parser=parsers(settings, notice),
-        sinks=_sinks(told, given),
+        sinks=_sinks(asked, given),
         state=_state(settings, given),
         dead=_dead(settings, given),
+        discreet=any(target.view(given).redact for target in asked),
+        form="lines" if settings.format != "auto" or settings.log_format else "events",
         objects=cache(lambda: Objects(shared("s3"), clock)),
         client=shared,
         function=environ.get("AWS_LAMBDA_FUNCTION_NAME", ""),
         own_group=own_group(environ),
+        notice=cache(notice),
     )
 
 
-def _sinks(resolved: Resolved, given: Surroundings) -> list[Sink]:
-    asked = asked_for(resolved, ()).sinks
+def _sinks(asked: Sequence[Target], given: Surroundings) -> list[Sink]:
     for target in asked:
         if target.kind.home:
             message = f"to: {target.asked} is a folder on a disk, and a Lambda keeps none; name another sink"

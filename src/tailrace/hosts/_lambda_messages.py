@@ -1,7 +1,8 @@
 """What an event tells a Lambda: messages, each of which succeeds or fails by itself, and what each one has to be carried.
 
 The event of an SQS queue holds several messages, every other event is one. A message announces objects in any form that
-`events.py` knows, or continues an object that an earlier invocation had no more time for.
+`events.py` knows, or continues an object that an earlier invocation had no more time for; or it is what a subscription
+filter of CloudWatch Logs sends.
 
 https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
 """
@@ -18,6 +19,7 @@ import msgspec
 from tailrace.events import Announced, NotUnderstood, announced
 from tailrace.model import Item
 from tailrace.sources._objects import Objects
+from tailrace.subscriptions import Form, subscribed
 
 HOPS: Final = 20
 """An object is continued so often at most: 20 invocations of 15 minutes read some terabytes."""
@@ -33,7 +35,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """An item that a message tells of; `told`, `hop` and `offsets` are as in the Continuation that may follow."""
+    """An item that a message tells of; `told`: the object, of which `hop` and `offsets` are as in the Continuation that may follow."""
 
     item: Item
     told: Announced | None = None
@@ -111,11 +113,15 @@ def _of_sqs(record: object) -> bool:
     )
 
 
-def parts(message: Message, objects: Callable[[], Objects]) -> Iterator[Part]:
-    """What a message has to be carried. Raises NotUnderstood."""
+def parts(message: Message, objects: Callable[[], Objects], form: Form) -> Iterator[Part]:
+    """What a message has to be carried; `form`: of what a subscription filter sends. Raises NotUnderstood."""
     continuation = _continuation(message.content)
     if continuation is not None:
         yield continuation.part(objects())
+        return
+    found = subscribed(message.content, form) if isinstance(message.content, Mapping) else None
+    if found is not None:
+        yield from (Part(item=item) for item in found)
         return
     for told in announced(message.content):
         yield Part(item=objects().announced(told), told=told)

@@ -25,7 +25,7 @@ _LONGEST: Final = 1000
 
 @dataclass(slots=True)
 class Report:
-    """Takes in how an invocation goes."""
+    """Takes in how an invocation goes. `lasting`: something failed for a reason that may lie in what the container keeps."""
 
     tally: Tally = field(default_factory=Tally)
     counts: Counts = field(default_factory=Counts)
@@ -33,6 +33,7 @@ class Report:
     continued: int = 0
     errors: deque[str] = field(default_factory=lambda: deque(maxlen=_ERRORS))
     failures: int = 0
+    lasting: bool = False
 
     def reading(self, *, now: bool) -> None:
         """Nothing to tell of single reads."""
@@ -49,6 +50,10 @@ class Report:
     def superseded(self) -> None:
         """Another object is where the announced one was."""
         self.tally.add(OBJECTS, 1, "superseded")
+
+    def passed_over(self) -> None:
+        """Events of the function's own log group."""
+        self.tally.add(OBJECTS, 1, "own")
 
     def failed(self, error: str, *, item: bool) -> None:
         """An object, or a message, could not be carried."""

@@ -22,6 +22,8 @@ from tailrace.ports import DeadLetters
 from tailrace.retry import Patience
 from tailrace.run import deliver
 from tailrace.state.memory import MemoryState
+from tailrace.subscriptions import KIND
+from tailrace.transforms import Discreet
 
 
 class NoDeadLetters:
@@ -64,16 +66,33 @@ class Invocation:
         """Carry everything that a message tells of. Raises SourceError if anything of it must come again."""
         self.report.messages += 1
         undone: list[TailraceError] = []
-        for part in parts(message, self.container.objects):
+        for part in parts(message, self.container.objects, self.container.form):
+            if self._is_own(part.item.identity):
+                continue
             try:
                 self._carry(part)
             except TailraceError as error:
                 undone.append(error)
                 self.report.failed(str(error), item=True)
+                self.report.lasting |= not isinstance(error, SourceError | Retryable)
         if undone:
             more = f" (and {len(undone) - 1} more)" if len(undone) > 1 else ""
             told = f"{undone[0]}{more}"
-            raise Undelivered(told, lasting=not all(map(_passes, undone)))
+            raise Undelivered(told)
+
+    def _is_own(self, item: Identity) -> bool:
+        """Whether these are events of this function's own log group, which are not carried: that would write more of them.
+
+        An error would too, each time that Lambda tries the event again; so it is told once.
+        """
+        if item.kind != KIND or not item.container or item.container != self.container.own_group:
+            return False
+        self.container.notice(
+            f"{item.container} is the log group of this function itself: its events are not carried, or there would be"
+            " more of them without end; remove its subscription filter"
+        )
+        self.report.passed_over()
+        return True
 
     def _carry(self, part: Part) -> None:
         name = part.item.identity.name
@@ -123,13 +142,17 @@ class Invocation:
         if container.dead is None:
             return NoDeadLetters()
         patience = Patience(container.settings.retry, container.clock, self.deadline.wait)
-        return DeadSink(container.dead, container.clock, patience.trying)
+        dead = DeadSink(container.dead, container.clock, patience.trying)
+        return Discreet(dead) if container.discreet else dead
 
     def _continue(self, part: Part, home: Home) -> None:
         """Send what is left to the continuation queue. Raises SourceError if it cannot be continued."""
         container, name = self.container, part.item.identity.name
         queue = container.settings.awslambda.continuation_queue
-        if container.state is None or not queue or part.told is None:
+        if part.told is None:
+            message = f"{name} takes longer than one invocation; give the function more time"
+            raise SourceError(message)
+        if container.state is None or not queue:
             message = (
                 f"{name} takes longer than one invocation: set state to dynamodb:TABLE and awslambda.continuation_queue,"
                 " or give the function more time"
@@ -159,12 +182,4 @@ class Invocation:
 
 
 class Undelivered(SourceError):
-    """Something of a message was not delivered. `lasting`: for a reason that may lie in what the container keeps."""
-
-    def __init__(self, message: str, *, lasting: bool) -> None:
-        super().__init__(message)
-        self.lasting = lasting
-
-
-def _passes(error: TailraceError) -> bool:
-    return isinstance(error, SourceError | Retryable)
+    """Something of a message was not delivered; what it was has been told already."""

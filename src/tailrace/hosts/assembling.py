@@ -254,9 +254,6 @@ class Depot:
         target = target_of(settings.dead_letters, settings)
         if target.kind.home:
             return self._dead_folder(target.kind.home(target.address, settings).absolute(), given)
-        if split(target.options)[0]:
-            message = f"dead_letters: letters are told whole; take the transforms out of sink {target.asked}"
-            raise UsageError(message)
         opened = target.opened(given)
 
         def made() -> DeadLetters:

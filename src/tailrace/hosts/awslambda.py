@@ -1,7 +1,7 @@
 """Tailrace as a Lambda function: `tailrace.hosts.awslambda.handler`.
 
-An event may come from S3, SQS, SNS or EventBridge, or continue what an earlier invocation had no time for. Of a queue's messages
-those that are not delivered are told one by one, so its event source mapping needs ReportBatchItemFailures; for any other
+An event may come from S3, SQS, SNS, EventBridge or a subscription filter of CloudWatch Logs, or continue what an earlier
+invocation had no time for. Of a queue's messages those that are not delivered are told one by one, so its event source mapping needs ReportBatchItemFailures; for any other
 event an error is raised, so that Lambda tries it again and gives it to the function's dead-letter queue or destination.
 
 Nothing is told of single records: an invocation writes one line of JSON about itself, and its metrics.
@@ -41,6 +41,9 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, list[dict[str, 
         finally:
             seconds = round(container.clock.monotonic() - began, 3)
             _tell(container, report, {"request": context.aws_request_id, "seconds": seconds})
+            if report.lasting:
+                _container.cache_clear()
+                container.close()
 
 
 @cache
@@ -66,13 +69,11 @@ def _failure(message: Message, invocation: Invocation) -> str:
     try:
         invocation.carry(message)
     except Undelivered as error:
-        if error.lasting:
-            _container.cache_clear()
         return str(error)
     except TailraceError as error:
         told = str(error)
     except Exception as error:  # noqa: BLE001 - one message must not take others along
-        _container.cache_clear()
+        invocation.report.lasting = True
         told = _unexpected(error)
     else:
         return ""

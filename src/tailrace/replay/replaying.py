@@ -97,11 +97,20 @@ class Replay:
         return _is_enough(self._desk, self._done) or self._desk.sending.is_over
 
     def _resume(self) -> None:
-        """Finish what an earlier replay has left to be done in a bucket."""
-        left = journal.read(self._desk.folder)
-        if left and left.remote:
-            self._desk.objects().put(left.remote, self._desk.folder / left.kept if left.kept else None)
-            journal.remove(self._desk.folder)
+        """Finish what an earlier replay has left to be done: in a bucket, or in a state that machines share."""
+        desk, left = self._desk, journal.read(self._desk.folder)
+        if left is None:
+            return
+        ledger = Ledger(desk.home.state, desk.job)
+        try:
+            for entry in left.entries:
+                ledger.of(entry.receipt.item)
+            journal.finish(desk.folder, desk.home.state)
+        finally:
+            ledger.close()
+        if left.remote:
+            desk.objects().put(left.remote, desk.folder / left.kept if left.kept else None)
+            journal.remove(desk.folder)
 
 
 def _is_enough(desk: Desk, done: Replayed) -> bool:

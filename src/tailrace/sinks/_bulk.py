@@ -15,10 +15,9 @@ from typing import Final, Protocol
 
 import msgspec
 
-from tailrace.kernel.layout import TIME
-from tailrace.kernel.names import FORMAT, ID, name_of
+from tailrace.kernel.names import FORMAT, ID
 from tailrace.letters import DEAD_LETTER, fields, of_refusal
-from tailrace.model import Item, RawLines, Records, Refusal
+from tailrace.model import NO_TIME, Item, RawLines, Records, Refusal
 from tailrace.sinks._index_name import IndexName
 
 _ID_DIGITS: Final = 32
@@ -28,6 +27,9 @@ _ID_END: Final = len(_OPENING) + _ID_DIGITS + 1
 _ACTION: Final = b'{"create":{"_id":"'
 _INDEXED: Final = b'{"create":{"_index":"%b","_id":"'
 _BEHIND_ID: Final = b"}}\n{"
+_STAMP: Final = b'"@timestamp":'
+"""Never in a text, where quotes stand behind a backslash."""
+_DAY: Final = len("2026-11-22")
 _TAIL: Final = len('"_id":""}}') + _ID_DIGITS
 """So an action ends."""
 
@@ -94,58 +96,51 @@ class Writing:
 
     def __init__(self, schema: str, index: IndexName, *, stamped: bool) -> None:
         self._schema, self._index, self._stamped = schema, index, stamped
-        time = name_of(TIME, schema)
-        self._own_stamp = time == "@timestamp"
-        self._format_at = _ID_END + len(f',"{FORMAT[schema]}":"')
-        self._time = f'","{time}":"'.encode()
 
     def chunk(self, item: Item, records: Records, now: float) -> Chunk:
         """The records of a batch of an item."""
         data = bytes(records.ndjson(self._schema, ids=True))
-        head = self._common_head(item, records)
-        pieces = _alike(data, head) if head else self._each(data, item, now)
+        head = self._common_head(data, item, records)
+        pieces = _alike(data, head) if head else self._each(data, item, records, now)
         return Chunk(b"".join(pieces), range(len(records)), Lines(records))
 
-    def _common_head(self, item: Item, records: Records) -> bytes | None:
+    def _common_head(self, data: bytes, item: Item, records: Records) -> bytes | None:
         """The beginning of the action that suits all records of the batch; None if there is none, or records need to be changed."""
-        if self._stamped and not self._own_stamp:
+        if not self._stamped and not self._index.by_record:
+            return self._head(self._index.of(item.identity.key))
+        parts = records.partitions()
+        # What fields are called is the same for all records, so the first tells it of those that have a time.
+        if self._stamped and (
+            any(day is None for _format, day, _rows in parts) or _STAMP not in data[: data.index(b"\n")]
+        ):
             return None
-        if self._stamped or self._index.by_record:
-            parts = records.partitions()
-            if self._stamped and any(day is None for _format, day, _rows in parts):
-                return None
-            names = {self._index.of(item.identity.key, name, day) for name, day, _rows in parts}
-            return self._head(names.pop()) if len(names) == 1 else None
-        return self._head(self._index.of(item.identity.key))
+        names = {self._index.of(item.identity.key, name, day) for name, day, _rows in parts}
+        return self._head(names.pop()) if len(names) == 1 else None
 
     def _head(self, index: str) -> bytes:
         """A fixed index is named by the request's path."""
         return _ACTION if self._index.fixed else _INDEXED % index.encode()
 
-    def _each(self, data: bytes, item: Item, now: float) -> list[bytes]:
+    def _each(self, data: bytes, item: Item, records: Records, now: float) -> list[bytes]:
         """Pieces for records that are told apart."""
         pieces: list[bytes] = []
         heads: dict[tuple[bytes, bytes], bytes] = {}
         instead = _written(item.modified or now)
-        for line in data.split(b"\n")[:-1]:
-            name, time = self._parts(line)
-            target = (name, time[:10])
-            if target not in heads:
-                heads[target] = self._head(self._index.of(item.identity.key, name.decode(), time[:10].decode() or None))
-            stamp = b""
-            if self._stamped and not (self._own_stamp and time):
-                stamp = b'"@timestamp":"%b",' % (time or instead)
-            pieces += (heads[target], line[len(_OPENING) : _ID_END], _BEHIND_ID, stamp, line[_ID_END + 1 :], b"\n")
+        for line, at in zip(data.split(b"\n"), records.raw().times, strict=False):
+            name, time = _format_and_time(line, timed=at != NO_TIME)
+            kind = (name, time[:_DAY])
+            if kind not in heads:
+                heads[kind] = self._head(self._index.of(item.identity.key, name.decode(), time[:_DAY].decode() or None))
+            missing = self._stamped and _STAMP not in line
+            stamp = b'%b"%b",' % (_STAMP, time or instead) if missing else b""
+            pieces += (heads[kind], line[len(_OPENING) : _ID_END], _BEHIND_ID, stamp, line[_ID_END + 1 :], b"\n")
         return pieces
 
-    def _parts(self, line: bytes) -> tuple[bytes, bytes]:
-        """Format and time of a record, which stand at its beginning; no time if it is not known."""
-        end = line.index(b'"', self._format_at)
-        name = line[self._format_at : end]
-        if not line.startswith(self._time, end):
-            return name, b""
-        begin = end + len(self._time)
-        return name, line[begin : line.index(b'"', begin)]
+
+def _format_and_time(line: bytes, *, timed: bool) -> tuple[bytes, bytes]:
+    """The values of the first fields of a record behind its id, whatever they are called; no time if it has none."""
+    parts = line.split(b'"', 12)  # {"_id":"…","format":"…","time":"…
+    return parts[7], parts[11] if timed else b""
 
 
 def letters(index: str, sink: str, item: Item, refusals: Sequence[Refusal], now: float) -> Chunk:

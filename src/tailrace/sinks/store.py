@@ -11,6 +11,7 @@ from __future__ import annotations
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 from tailrace.disk import publish, writing
@@ -99,6 +100,16 @@ class StoreSink:
         if self._partitions is not None:
             self._partitions.discard()
             self._partitions = None
+
+    def check(self) -> str:
+        """Whether files can be written there. Raises Fatal."""
+        temporary = self._directory / TEMPORARY
+        with writing(temporary):
+            temporary.mkdir(parents=True, exist_ok=True)
+            with TemporaryFile(dir=temporary) as file:
+                file.write(b"tailrace")
+                file.flush()
+        return f"{self._directory} can be written to"
 
     def close(self) -> None:
         """Let go of everything. May be called twice."""

@@ -13,7 +13,7 @@ event alone, for it may name any bucket of anybody; only credentials that are no
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, BinaryIO, Final, NoReturn, cast
@@ -56,7 +56,7 @@ class Objects:
     def __init__(self, client: Any, clock: Clock, *, requester_pays: bool = False) -> None:
         self._client = client
         self._clock = clock
-        self._payer: dict[str, str] = {"RequestPayer": "requester"} if requester_pays else {}
+        self.payer: Final[dict[str, str]] = {"RequestPayer": "requester"} if requester_pays else {}
 
     def listed(self, bucket: str, key: str, size: int, entry: dict[str, Any]) -> Item:
         """The item of an object that stands in a listing, by its entry there."""
@@ -73,14 +73,24 @@ class Objects:
         modified = _seconds(told.time)
         if told.etag and told.size and modified is not None:
             return self._item(_Version(identity, told.version, announced=True), told.size, modified)
-        wanted = _Version(identity, told.version, announced=True)
+        return self._looked_up(_Version(identity, told.version, announced=True), modified)
+
+    def named(self, bucket: str, key: str) -> Item:
+        """The item of an object of which only the name is known: the service is asked for the rest.
+
+        Never raises: if that is refused, the item's `open` tells so.
+        """
+        return self._looked_up(_Version(Identity("s3", bucket, key, "")), None)
+
+    def _looked_up(self, wanted: _Version, modified: float | None) -> Item:
+        identity = wanted.identity
         try:
             found = self._client.head_object(**self._place(wanted))
         except failures.raised() as error:
             return Item(identity, partial(_refuse, self._unknown(error, wanted)), None, modified or self._clock.now())
-        identity = Identity("s3", told.bucket, told.key, told.etag or found["ETag"].strip('"'))
+        etag = identity.etag or found["ETag"].strip('"')
         modified = found["LastModified"].timestamp() if modified is None else modified
-        return self._item(_Version(identity, told.version, announced=True), found["ContentLength"], modified)
+        return self._item(replace(wanted, identity=replace(identity, etag=etag)), found["ContentLength"], modified)
 
     def _item(self, wanted: _Version, size: int, modified: float) -> Item:
         return Item(wanted.identity, partial(self._open, wanted, size), size, modified)
@@ -93,7 +103,7 @@ class Objects:
 
     def _place(self, wanted: _Version) -> dict[str, str]:
         version = {"VersionId": wanted.version} if wanted.version else {}
-        return {"Bucket": wanted.identity.container, "Key": wanted.identity.key, **version, **self._payer}
+        return {"Bucket": wanted.identity.container, "Key": wanted.identity.key, **version, **self.payer}
 
     def _part(self, wanted: _Version, offset: int) -> Part:
         """The object's bytes from an offset. Raises a TailraceError if that is final, else what the call raised."""
@@ -143,7 +153,7 @@ class Objects:
         if not wanted.announced:
             return fatal(error, wanted.name, bucket, self._client)
         if failures.denied(error):
-            pays = "" if self._payer else ", or set requester_pays if its bucket makes readers pay"
+            pays = "" if self.payer else ", or set requester_pays if its bucket makes readers pay"
             return SourceError(
                 f"access to {wanted.name} at {failures.endpoint_of(self._client)} is denied;"
                 f" give these credentials the permission to read it{pays}"

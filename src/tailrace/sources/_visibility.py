@@ -26,21 +26,19 @@ State = Literal["working", "deleting", "leaving"]
 
 @dataclass(slots=True, eq=False)
 class Held:
-    """A message in hand: until when others do not see it, when to renew that, how many objects of it are still under way.
+    """A message in hand: until when others do not see it, and when to renew that.
 
-    `trouble`: why it is to come again. `hide_for`: for how long it is to be hidden when it is given back.
+    `hide_for`: for so many seconds it is to be hidden when it is given back.
     """
 
     message: Message
     until: float
     renew: float
-    pending: int = 0
-    trouble: Exception | None = None
     state: State = "working"
     hide_for: int = 0
 
 
-class Hand:
+class Hidden:
     """The messages that were received and are neither deleted nor given back. Any thread may call."""
 
     def __init__(self, queue: Queue, visibility: int, clock: Clock, notices: Notices) -> None:
@@ -59,9 +57,10 @@ class Hand:
         self._thread = Thread(target=self._run, daemon=True)
         self._thread.start()
 
-    def take(self, messages: Sequence[Message], asked: float) -> list[Held]:
-        """Take in messages that were asked for at that time. A hand that is closed gives them back, and has none."""
-        held = [Held(each, asked + self._visibility, asked + self._visibility / 3) for each in messages]
+    def take(self, messages: Sequence[Message]) -> list[Held]:
+        """Take in messages that have just come. Once closed it gives them back, and has none."""
+        now = self._clock.monotonic()
+        held = [Held(each, now + self._visibility, now + self._visibility / 3) for each in messages]
         with self._changed:
             self.counts["received"] += len(held)
             self._held |= dict.fromkeys(held)

@@ -164,4 +164,5 @@ SOURCE = SourceKind(
     claims=lambda word: word.partition("://")[0] in _SCHEMES,
     settings=AmqpSettings,
     open=_source,
+    takes_away=True,
 )

@@ -68,11 +68,24 @@ class Files:
                     seen.add(item.identity.key)
                     yield item
 
+    def sizes(self) -> Iterator[int | None]:
+        """The size of each file."""
+        return (item.size for item in self.items())
+
     def ack(self, item: Item) -> None:
         """Nothing to do: the receipt tells that the file is delivered."""
 
     def nack(self, item: Item, error: Exception) -> None:
         """Nothing to do: the next run finds the file again."""
+
+    def check(self) -> str:
+        """How many files there are. Raises UsageError where there is nothing, and SourceError for the first that cannot be read."""
+        number = 0
+        for item in self.items():
+            if item.durable:  # a pipe would be read by it
+                item.open().close()
+            number += 1
+        return f"{number:,} files can be read" if number != 1 else "one file can be read"
 
     def close(self) -> None:
         """Nothing is held."""

@@ -9,7 +9,6 @@ it stays for the queue's dead-letter queue. One that has come too often is moved
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from threading import Lock
 from typing import Annotated, Final
 
 import msgspec
@@ -20,10 +19,11 @@ from tailrace.kinds import SourceKind, Surroundings
 from tailrace.model import Item
 from tailrace.quantities import Duration
 from tailrace.sources._dead import DeadQueue
+from tailrace.sources._hand import Hand
 from tailrace.sources._notices import Notices
 from tailrace.sources._objects import Objects, is_folder
 from tailrace.sources._queue import Message, Queue
-from tailrace.sources._visibility import Hand, Held
+from tailrace.sources._visibility import Held, Hidden
 
 SCHEME: Final = "sqs:"
 _LONGEST_WAIT_S: Final = 20
@@ -60,29 +60,24 @@ class Sqs:
     """The objects that the messages of a queue announce, without end."""
 
     def __init__(self, queue: Queue, own: SqsSettings, given: Surroundings) -> None:
-        self._queue, self._own, self._stop, self._clock = queue, own, given.stop, given.clock
+        self._queue, self._own, self._stop = queue, own, given.stop
         self._client = given.client("s3")
         self._objects = Objects(self._client, given.clock, requester_pays=own.requester_pays)
         self._notices = Notices(given.notice, given.clock)
-        self._hand = Hand(queue, int(own.visibility), given.clock, self._notices)
+        self._hidden = Hidden(queue, int(own.visibility), given.clock, self._notices)
         self._dead = DeadQueue(queue, own.dead_letter_queue, self._notices)
         self._most = own.in_hand or 2 * given.settings.workers
         self._silences = 0
-        self._lock = Lock()
-        self._of: dict[Item, Held] = {}
+        self._hand = Hand[Held]()
 
     @property
     def counts(self) -> Mapping[str, int]:
         """How many messages were received, deleted, given_back, lapsed; and how many passed, not_understood, dead_lettered."""
-        return self._hand.counts
-
-    def sizes(self) -> Iterator[int | None]:
-        """How much is to come nobody knows, and to look would be to take."""
-        yield None
+        return self._hidden.counts
 
     def items(self) -> Iterator[Item]:
         """The objects, as long as the run is not stopped. Raises Fatal if the queue cannot be used."""
-        self._hand.start()
+        self._hidden.start()
         while not self._stop.is_set():
             for held in self._received():
                 yield from self._opened(held)
@@ -102,19 +97,18 @@ class Sqs:
 
     def close(self) -> None:
         """Give back all that is in hand, and close the connections."""
-        self._hand.close()
+        self._hidden.close()
         self._queue.close()
         self._client.close()
 
     def _received(self) -> Sequence[Held]:
         """Messages, as many as there is work for; none if that takes a while."""
-        if self._hand.failure:
-            raise self._hand.failure
-        room = self._most - self._hand.working()
+        if self._hidden.failure:
+            raise self._hidden.failure
+        room = self._most - self._hidden.working()
         if room <= 0:
-            self._hand.wait(_POLL_S)
+            self._hidden.wait(_POLL_S)
             return ()
-        asked = self._clock.monotonic()
         try:
             messages = self._queue.receive(room, int(self._own.wait), int(self._own.visibility))
         except Retryable as error:
@@ -123,48 +117,44 @@ class Sqs:
             self._silences += 1
             return ()
         self._silences = 0
-        return self._hand.take(messages, asked)
+        return self._hidden.take(messages)
 
     def _opened(self, held: Held) -> Iterator[Item]:
         """The items of a message, which is in hand until they are all settled."""
         message, most = held.message, self._own.max_receives
         if most and message.receives > most and self._dead.took(message):
-            self._hand.count("dead_lettered")
-            self._hand.delete(held)
+            self._hidden.count("dead_lettered")
+            self._hidden.delete(held)
             return
         try:
             found = _wanted(message)
         except NotUnderstood as error:
-            self._hand.count("not_understood")
+            self._hidden.count("not_understood")
             self._notices.tell("not understood", f"message {message.id} in the queue {self._queue.name} is {error}")
-            self._hand.give_back(held, self._pause(message))
+            self._hidden.give_back(held, self._pause(message))
             return
         if not found:
-            self._hand.count("passed")
-            self._hand.delete(held)
-        held.pending = len(found)
-        for each in found:
-            if self._stop.is_set() or not self._hand.has(held):
-                return
-            item = self._objects.announced(each)
-            with self._lock:
-                self._of[item] = held
-            yield item
+            self._hidden.count("passed")
+            self._hidden.delete(held)
+            return
+        items = [self._objects.announced(each) for each in found]
+        self._hand.take(held, items)
+        for item in items:
+            if not self._stop.is_set() and self._hidden.has(held):
+                yield item
+            else:
+                self._hand.settle(item, NotUnderstood("not begun"))
 
     def _settle(self, item: Item, error: Exception | None) -> None:
-        with self._lock:
-            held = self._of.pop(item, None)
-            if held is None:
-                return
-            held.pending -= 1
-            held.trouble = held.trouble or error
-            if held.pending:
-                return
-        if held.trouble:
-            self._dead.remember(held.message, held.trouble)
-            self._hand.give_back(held, self._pause(held.message))
+        settled = self._hand.settle(item, error)
+        if settled is None:
+            return
+        held = settled.handle
+        if settled.error:
+            self._dead.remember(held.message, settled.error)
+            self._hidden.give_back(held, self._pause(held.message))
         else:
-            self._hand.delete(held)
+            self._hidden.delete(held)
 
     def _pause(self, message: Message) -> int:
         """After so many seconds a message shall come again: at once if the run is stopped, for others may have time for it."""

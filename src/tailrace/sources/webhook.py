@@ -144,6 +144,12 @@ class Webhook:
             settled.handle.good = settled.error is None
             settled.handle.done.set()
 
+    def check(self) -> str:
+        """Whether it can listen there. Raises UsageError."""
+        server = Server(self._place, Handler, "webhook")
+        server.close()
+        return f"{server.address} can be listened on"
+
     def close(self) -> None:
         """Listen no more; whoever still waits is told to come again."""
         for request in self._hand.given_up():
@@ -171,4 +177,5 @@ SOURCE = SourceKind(
     claims=lambda word: word.startswith(_PREFIX),
     settings=WebhookSettings,
     open=_source,
+    takes_away=True,
 )

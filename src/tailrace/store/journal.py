@@ -63,7 +63,7 @@ def write(directory: Path, journal: Journal) -> None:
     """Put it on the disk. Raises Fatal if that refuses."""
     temporary = directory / "tmp" / JOURNAL
     with writing(directory):
-        temporary.parent.mkdir(exist_ok=True)
+        temporary.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
             # Names on a disk need not be UTF-8; they come as surrogates, which JSON can hold if all is ASCII.
             file.write(json.dumps(msgspec.to_builtins(journal)).encode("ascii"))
@@ -90,7 +90,9 @@ def finish(directory: Path, state: State) -> None:
     if journal is None:
         return
     for entry in journal.entries:
-        state.commit(entry.receipt, entry.files)
+        known = state.receipts_of(entry.receipt.item).get(entry.receipt.sink)
+        if known is None or known.parts <= entry.receipt.parts:  # else others went on from it, where a state is shared
+            state.commit(entry.receipt, entry.files)
     if journal.remote:
         if journal.entries:
             write(directory, replace(journal, entries=()))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 
-from tailrace.keys import parse_key
+from tailrace import keys
 from tailrace.letters import fits
 from tailrace.model import Item
 from tailrace.ports import State
@@ -62,8 +62,9 @@ def missing(items: Iterable[Item], state: State, period: Period, sink: str, seen
 
 def time_of(item: Item) -> float:
     """The time that an object is of: the one in its key, else that of its last change."""
-    known = parse_key(item.identity.key)
-    return known.end.timestamp() if known and known.end else item.modified
+    time = keys.time_of(item.identity.key, item.modified)
+    assert time is not None
+    return time
 
 
 def _is_control(item: Item) -> bool:

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from tailrace.errors import UsageError
 
 LONGEST = 1000
-MOST_REPEATED = 1000
+MOST_STEPS = 5000
+"""So many characters and classes may be looked for one after the other; more would take too much memory."""
 _DEEPEST = 50
 _SETS = {"d": "0-9", "w": r"0-9A-Z_a-z", "s": r"\t\n\x0b\x0c\r\x20"}
 _CONTROLS = {"t": 9, "n": 10, "r": 13}
@@ -27,14 +28,16 @@ def common(text: str) -> str:
         raise UsageError(message)
     flags = "(?i)" if text.startswith("(?i)") else ""
     reader = _Reader(text, len(flags))
-    written, _ = reader.alternatives(0)
+    written, steps = reader.alternatives(0)
+    if steps > MOST_STEPS:
+        reader.refuse(f"it takes more than {MOST_STEPS} steps; repeat less")
     if reader.at < len(text):
         reader.refuse("the ) closes no group; write \\)")
     return flags + written
 
 
 class _Reader:
-    """Reads an expression from left to right. Each part tells how often it may be repeated within."""
+    """Reads an expression from left to right. With each part it tells how many steps it takes, repetition included."""
 
     def __init__(self, text: str, at: int) -> None:
         self._text, self.at = text, at
@@ -48,31 +51,31 @@ class _Reader:
         """Sequences with bars between them."""
         if depth > _DEEPEST:
             self.refuse(f"groups stand deeper than {_DEEPEST} within one another")
-        written, repeated = [""], 1
+        written, steps = [""], 1
         while self.at < len(self._text) and self._text[self.at] != ")":
             if self._text[self.at] == "|":
                 self.at += 1
                 written.append("")
                 continue
-            atom, times = self._repeated(depth)
+            atom, more = self._repeated(depth)
             written[-1] += atom
-            repeated = max(repeated, times)
-        return "|".join(written), repeated
+            steps += more
+        return "|".join(written), steps
 
     def _repeated(self, depth: int) -> tuple[str, int]:
         start = self.at
-        atom, times = self._atom(depth)
+        atom, steps = self._atom(depth)
         count = _COUNT.match(self._text, self.at)
         mark = self._text[self.at : self.at + 1]
         if count:
-            times *= max(int(count[3] or 0), int(count[1]), 1)
+            steps *= max(int(count[3] or 0), int(count[1]) + 1)
             if count[3] and int(count[3]) < int(count[1]):
                 self.refuse("the second number is the smaller one")
             mark = count[0]
         elif mark not in ("*", "+", "?"):
-            return atom, times
-        if times > MOST_REPEATED:
-            self.refuse(f"something may come again more than {MOST_REPEATED} times")
+            return atom, steps
+        if steps > MOST_STEPS:
+            self.refuse(f"it takes more than {MOST_STEPS} steps; repeat less")
         if atom in (r"\A", r"\z", r"\b"):
             self.refuse(f"{self._text[start : self.at]} cannot be repeated")
         self.at += len(mark)
@@ -81,7 +84,7 @@ class _Reader:
         )  # as few as can be: that changes nothing about whether it matches
         if self._text[self.at : self.at + 1] in ("*", "+", "?", "{"):
             self.refuse("a repetition follows another one; put the first into a group, (?:…)")
-        return atom + mark, times
+        return atom + mark, steps
 
     def _atom(self, depth: int) -> tuple[str, int]:
         letter = self._text[self.at]
@@ -104,11 +107,11 @@ class _Reader:
                     "(?… is more than a group: there is no looking around, no name and no flag but (?i) in front"
                 )
             self.at += 2
-        written, times = self.alternatives(depth + 1)
+        written, steps = self.alternatives(depth + 1)
         if not self._text.startswith(")", self.at):
             self.refuse("a group is not closed; write \\( for the character itself")
         self.at += 1
-        return f"(?:{written})", times
+        return f"(?:{written})", steps
 
     def _escape(self) -> str:
         letter = self._text[self.at : self.at + 1]

@@ -105,6 +105,7 @@ def test_what_is_redacted_is_nowhere(name: str, method: Any, line: bytes, kind: 
             if "invalid" in found:
                 found |= set(columns_with(record["invalid"], MARK.decode()))
             assume(not found & {"time", "format"})
+            assume("extra" not in found or b"{" not in line)  # the key of an unknown value of JSON stays in the line
             if found:
                 chosen = tuple((column, method) for column in sorted(found - {"invalid", "extra"}))
                 shown = batch.records.select(View(redact=chosen or (("user_agent", method),), key=KEY))
