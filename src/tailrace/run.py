@@ -195,7 +195,7 @@ class _Reading:
 
     def _commit(self, state: Literal["partial", "complete"], *, apart: bool = False) -> None:
         """Make durable what was written, then write the receipts."""
-        now = self._job.clock.now()
+        now, confirmed = self._job.clock.now(), list[Lane]()
         for lane, share in self._flush():
             if apart:
                 lane.base = self._pending.as_tail_of(lane.base, now, share)
@@ -203,7 +203,10 @@ class _Reading:
                 lane.base = self._pending.added_to(lane.base, state, now, share)
             if lane.sink.keeps_receipts:
                 lane.state.commit(lane.base, share.flushed.files, lane.replaced)
+                confirmed.append(lane)
             lane.replaced = ()
+        for lane in confirmed:
+            lane.visit.confirmed(lane.base)
         if self._job.again and self._start == 0:
             for visit in self._visits:
                 visit.keep_only(0)
