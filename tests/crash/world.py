@@ -27,7 +27,8 @@ class World:
     def __init__(self, folder: Path, cloud: str, seed: int, scale: float) -> None:
         self.folder = folder
         self.corpus = Corpus(seed, folder, scale)
-        self.s3, self.sqs = client_of("s3", cloud), client_of("sqs", cloud)
+        self._cloud = cloud
+        self.s3, self.sqs = self.client("s3"), self.client("sqs")
         self.receivers = Receivers(seed)
         behind = {
             "aws": cloud, "logs": self.receivers.logs.url, "search": self.receivers.bulk.url,
@@ -35,11 +36,18 @@ class World:
         }  # fmt: skip
         self.fronts = {name: Front(name, _place(url), seed, rewrite=name == "logstash") for name, url in behind.items()}
         for bucket in (LOGS, OUT):
-            self.s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+            self.make_bucket(bucket)
         self.dead = self._queue(DEAD)
         self.queue = self._queue(QUEUE, RedrivePolicy=self._redrive())
         self._announce()
         self._fed, self._feeding = threading.Event(), threading.Thread()
+
+    def client(self, service: str) -> Any:
+        """A client whose calls nothing breaks."""
+        return client_of(service, self._cloud)
+
+    def make_bucket(self, name: str) -> None:
+        self.s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
 
     def _queue(self, name: str, **attributes: str) -> str:
         return str(self.sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"])
