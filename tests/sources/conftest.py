@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from breaking import Bucket, Proxy, client_of
+from breaking import Bucket, Proxy, behind_a_proxy
 from cloud import address_of, cloud
 from making import StillClock
 
@@ -20,13 +20,8 @@ def server() -> Iterator[tuple[str, int]]:
 
 @pytest.fixture(scope="module")
 def standing(server: tuple[str, int]) -> Iterator[tuple[Proxy, Any, Any]]:
-    """A proxy, a client that goes through it, and one that goes straight to the server: making them takes long."""
-    made = Proxy(server)
-    through, direct = client_of(made.url, patience=1), client_of(f"http://{server[0]}:{server[1]}")
-    yield made, through, direct
-    through.close()
-    direct.close()
-    made.close()
+    with behind_a_proxy(server, patience=1) as made:
+        yield made
 
 
 @pytest.fixture

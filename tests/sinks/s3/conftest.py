@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from breaking import Proxy, client_of
+from breaking import Proxy, behind_a_proxy
 from cloud import address_of, cloud
 from making import StillClock
 from shelves import Shelf
@@ -21,13 +21,8 @@ def server() -> Iterator[tuple[str, int]]:
 
 @pytest.fixture(scope="session")
 def standing(server: tuple[str, int]) -> Iterator[tuple[Proxy, Any, Any]]:
-    """A proxy, a client that goes through it, and one that goes straight to the server: making them takes long."""
-    made = Proxy(server)
-    through, direct = client_of(made.url, patience=2), client_of(f"http://{server[0]}:{server[1]}")
-    yield made, through, direct
-    through.close()
-    direct.close()
-    made.close()
+    with behind_a_proxy(server, patience=2) as made:
+        yield made
 
 
 @pytest.fixture
