@@ -11,7 +11,7 @@ from rich.console import Console
 
 from tailrace.clock import SystemClock
 from tailrace.clouds import Vault
-from tailrace.hosts.assembling import clients
+from tailrace.hosts.clients import clients
 from tailrace.kinds import Surroundings
 from tailrace.settings import Settings
 

@@ -22,7 +22,8 @@ from tailrace.disk import writing
 from tailrace.errors import UsageError
 from tailrace.homes import Home, Job
 from tailrace.hosts import memory
-from tailrace.hosts.assembling import Asked, Depot, Target, asked_for, asked_sources
+from tailrace.hosts.asking import Asked, Target, asked_for, asked_sources
+from tailrace.hosts.depot import Depot
 from tailrace.hosts.intake import OneByOne
 from tailrace.hosts.reading import parsers
 from tailrace.hosts.workers import Crew, Summary, Workers

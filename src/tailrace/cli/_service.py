@@ -18,8 +18,9 @@ from tailrace.cli._console import output, people, surroundings
 from tailrace.cli._running import job_of
 from tailrace.errors import EXIT_FAILED_CHECK, EXIT_OK, TailraceError, UsageError
 from tailrace.hosts import memory
-from tailrace.hosts.assembling import Depot, Target, asked_for, target_of
+from tailrace.hosts.asking import Target, asked_for, target_of
 from tailrace.hosts.checking import Finding, findings
+from tailrace.hosts.depot import Depot
 from tailrace.hosts.service import Service
 from tailrace.hosts.states import SQLITE, shared_state
 from tailrace.kinds import Surroundings
