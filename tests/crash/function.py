@@ -28,7 +28,7 @@ from tailrace.state.dynamodb import DynamodbState, definition
 
 SECONDS = 2.0
 """An invocation may take so long."""
-HIDDEN_S = 4
+HIDDEN_S = 60
 TO = ("cloudwatch", "elasticsearch", "logstash", "s3")
 SETTINGS = """\
 to = ["cloudwatch", "elasticsearch", "logstash", "s3"]
@@ -146,17 +146,23 @@ class Function:
         if not self._answered(sandbox, invoked, dice):
             sandbox.close()
             self._look()
+            for message in received:  # sooner than by itself; what was killed may still hold leases
+                self._hidden(queue, message, dice.randint(0, 2))
             return None
         failed = {each["itemIdentifier"] for each in (invoked.answer or {}).get("batchItemFailures", ())}
         for message in received:
-            told = {"QueueUrl": queue, "ReceiptHandle": message["ReceiptHandle"]}
             if invoked.error or message["MessageId"] in failed:
                 self.messages["failed"] += 1
-                self.world.sqs.change_message_visibility(**told, VisibilityTimeout=1)
+                self._hidden(queue, message, 1)
             else:
                 self.messages["done"] += 1
-                self.world.sqs.delete_message(**told)
+                self.world.sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
         return sandbox
+
+    def _hidden(self, queue: str, message: dict[str, Any], seconds: int) -> None:
+        self.world.sqs.change_message_visibility(
+            QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=seconds
+        )
 
     def _answered(self, sandbox: Runtime, invoked: Invoked, dice: Random) -> bool:
         """Whether it has answered before it was killed."""
