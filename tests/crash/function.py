@@ -21,12 +21,11 @@ from typing import Any
 
 from crash.figures import Told, figures
 from crash.landings import Known, Verdict, in_bucket, letters, objects_in
-from crash.world import LOGS, OUT, World
+from crash.world import World
 from services.lambda_runtime import Invoked, Runtime
 from tailrace.clock import SystemClock
 from tailrace.state.dynamodb import DynamodbState, definition
 
-TABLE, LETTERS, MORE = "receipts", "letters", "more"
 SECONDS = 2.0
 """An invocation may take so long."""
 HIDDEN_S = 4
@@ -81,11 +80,9 @@ class Function:
         self._lock = threading.Lock()
         self._killing = 0
         self._wrongs: list[str] = []
-        self.more = str(world.sqs.create_queue(QueueName=MORE)["QueueUrl"])
-        world.make_bucket(LETTERS)
         self.dynamodb = world.client("dynamodb")
-        self.dynamodb.create_table(**definition(TABLE))
-        told = SETTINGS.format(table=TABLE, letters=LETTERS, more=self.more, **world.sinks)
+        self.dynamodb.create_table(**definition(world.table))
+        told = SETTINGS.format(table=world.table, letters=world.letters, more=world.more, **world.sinks)
         (world.folder / "tailrace.toml").write_text(told, encoding="utf-8")
 
     def campaign(self, kills: int, backlog: int, sandboxes: int) -> None:
@@ -104,7 +101,7 @@ class Function:
 
         def over() -> bool:
             assert time.monotonic() < patience, f"messages are left: {self.told()}"
-            return not self.world.left() and not self.world.left(self.more)
+            return not self.world.left() and not self.world.left(self.world.more)
 
         self._work(sandboxes, over)
         self._look()
@@ -125,7 +122,7 @@ class Function:
         dice, sandbox = Random(f"mapping {self.seed} {name}"), None
         try:
             while not over() and not self._wrongs:
-                for queue in (self.more, self.world.queue):
+                for queue in (self.world.more, self.world.queue):
                     sandbox = self._polled(queue, sandbox, dice)
         except BaseException as error:  # noqa: BLE001 - the main thread tells it
             self._wrongs.append(f"{type(error).__name__}: {error}")
@@ -194,7 +191,7 @@ class Function:
         """Take in what has arrived, and what is confirmed."""
         with self._lock:
             self.world.receivers.harvest()
-            with closing(DynamodbState.open(TABLE, self.dynamodb, SystemClock())) as state:
+            with closing(DynamodbState.open(self.world.table, self.dynamodb, SystemClock())) as state:
                 self.known.confirm(state.receipts(), self.world.corpus)
 
     def told(self) -> str:
@@ -213,11 +210,8 @@ class Function:
 
     def summaries(self) -> list[dict[str, Any]]:
         """The lines in which invocations tell of themselves; a killed one may have written half a line."""
-        found = []
-        for line in self.log.splitlines():
-            if line.startswith('{"tailrace":"summary"') and line.endswith("}"):
-                found.append(json.loads(line))
-        return found
+        lines = self.log.splitlines()
+        return [json.loads(line) for line in lines if line.startswith('{"tailrace":"summary"') and line.endswith("}")]
 
     @property
     def log(self) -> str:
@@ -228,19 +222,19 @@ class Function:
         """What is wrong, as it is seen from outside."""
         verdict, world = Verdict(), self.world
         receivers, corpus = world.receivers, world.corpus
-        dead = letters(objects_in(world.s3, LETTERS))
+        dead = letters(objects_in(world.s3, world.letters))
         summaries = self.summaries()
         self.known.given_back = any(line["failures"] for line in summaries)
         for sink in TO:
-            found = in_bucket(world.s3, OUT) if sink == "s3" else receivers.found[sink]
+            found = in_bucket(world.s3, world.out) if sink == "s3" else receivers.found[sink]
             verdict.compare(sink, found, dead.get(sink, Counter()), corpus)
             if sink in ("cloudwatch", "logstash"):
                 verdict.explain(sink, found, world.fronts["logs" if sink == "cloudwatch" else sink], self.known)
         verdict.rejects(dead.get("", Counter()), corpus)
         verdict.wrongs += receivers.complaints
         verdict.wrongs += [error for line in summaries for error in line["errors"] if "does not know" in error]
-        for words in (("--check",), ("--missing", f"s3://{LOGS}/")):
-            answer = self._tailrace("receipts", *words, "--state", f"dynamodb:{TABLE}")
+        for words in (("--check",), ("--missing", f"s3://{world.logs}/")):
+            answer = self._tailrace("receipts", *words, "--state", f"dynamodb:{world.table}")
             verdict.wrongs += [f"{words}: {answer.stdout}{answer.stderr}"] if answer.returncode else []
         return verdict
 
@@ -254,7 +248,11 @@ class Function:
 def _event(queue: str, received: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The event that Lambda makes of messages."""
     name = queue.rpartition("/")[2]
-    told = {"eventSource": "aws:sqs", "eventSourceARN": f"arn:aws:sqs:eu-west-1:123456789012:{name}", "awsRegion": "eu-west-1"}
+    told = {
+        "eventSource": "aws:sqs",
+        "eventSourceARN": f"arn:aws:sqs:eu-west-1:123456789012:{name}",
+        "awsRegion": "eu-west-1",
+    }
     return {
         "Records": [
             {

@@ -41,9 +41,7 @@ def test_a_worker_that_is_killed_200_times(
 
 @pytest.mark.long
 @pytest.mark.timeout(3600)
-def test_a_function_that_is_killed_200_times(
-    tmp_path: Path, endpoint: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_function_that_is_killed_200_times(tmp_path: Path, endpoint: str, capsys: pytest.CaptureFixture[str]) -> None:
     told = killed_function(tmp_path, endpoint, kills=200, seed=1)
     with capsys.disabled():
         print(f"\n{told}")  # noqa: T201 - the figures
