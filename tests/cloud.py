@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock, Thread
 from typing import Any
+from urllib.request import Request, urlopen
 
 import boto3
 from botocore.config import Config
-from moto.server import DomainDispatcherApplication, create_backend_app
+from moto.server import DomainDispatcherApplication, ThreadedMotoServer, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 REGION = "eu-west-1"
@@ -45,6 +46,18 @@ def _one_by_one(application: Any) -> Any:
     return answer
 
 
+def forget(server: ThreadedMotoServer) -> None:
+    """Make a server new: all servers of a process have the same buckets, queues and tables."""
+    host, port = server.get_host_and_port()
+    forget_at(f"http://{host}:{port}")
+
+
+def forget_at(endpoint: str) -> None:
+    """The same, by its URL."""
+    with urlopen(Request(f"{endpoint}/moto-api/reset", method="POST"), timeout=30) as answer:
+        answer.read()
+
+
 @contextmanager
 def cloud() -> Iterator[str]:
     """A server of all services; its URL."""
@@ -52,8 +65,10 @@ def cloud() -> Iterator[str]:
     server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=_Silent)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
+    endpoint = f"http://127.0.0.1:{server.server_port}"
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
+        forget_at(endpoint)
+        yield endpoint
     finally:
         server.shutdown()
         thread.join()

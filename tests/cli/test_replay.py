@@ -15,6 +15,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from cli.conftest import Run
+from cloud import forget
 from making import alb
 from parsing import SAMPLES
 from tailrace.deadsink import LetterRecords
@@ -30,6 +31,7 @@ _numbers = itertools.count()
 def endpoint() -> Iterator[str]:
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
+    forget(server)
     host, port = server.get_host_and_port()
     yield f"http://{host}:{port}"
     server.stop()

@@ -18,8 +18,10 @@ def test_every_station_is_looked_at(run: Any, tmp_path: Path) -> None:
     told = [line.split(None, 2) for line in ran.out.splitlines()]
     assert [(mark, name) for mark, name, _rest in told] == [("✓", "a.log"), ("✓", "store:s"), ("✓", "stdout")]
     assert "one file can be read" in told[0][2]
-    assert "can be written to" in told[1][2]
-    assert not (tmp_path / "s" / "receipts.sqlite").exists()
+    assert "can be made" in told[1][2]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.log", "run.toml"]
+    assert run("run", "run.toml", "--listen", "").code == 0
+    assert "can be written to" in run("run", "run.toml", "--check").out
 
 
 def test_what_is_wrong_is_told_of_each_and_is_exit_1(run: Any, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from cli.conftest import PROGRAM, Run, environment
+from cloud import forget
 from making import alb
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "not-a-secret", "AWS_REGION": "us-east-1"}
@@ -31,6 +32,7 @@ wait = 1
 def endpoint() -> Iterator[str]:
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
+    forget(server)
     host, port = server.get_host_and_port()
     yield f"http://{host}:{port}"
     server.stop()

@@ -16,6 +16,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from cli.conftest import Run
+from cloud import forget
 from making import alb
 from services.strict_logs import KEY, REGION, SECRET, StrictLogs, throttled
 
@@ -28,6 +29,7 @@ NAME = "123456789012_elasticloadbalancing_eu-west-1_app.{}.1234567890abcdef_2026
 def moto() -> Iterator[tuple[str, int]]:
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
+    forget(server)
     yield server.get_host_and_port()
     server.stop()
 

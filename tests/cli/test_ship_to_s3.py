@@ -16,6 +16,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from cli.conftest import Run
+from cloud import forget
 from making import alb, clb
 
 DAY, NEXT = "2026-09-23", "2026-09-24"
@@ -27,6 +28,7 @@ _NUMBERS = itertools.count()
 def endpoint() -> Iterator[str]:
     moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     moto.start()
+    forget(moto)
     host, port = moto.get_host_and_port()
     yield f"http://{host}:{port}"
     moto.stop()

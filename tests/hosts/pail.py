@@ -1,6 +1,6 @@
 """A sink of tests, installed as a third party's would be: lines go to a file in one piece at each flush, with receipts.
 
-`pail:FILE?option&…`: `slow` makes each write take a while, `busy` makes each second flush refuse for now, `picky` refuses
+`pail:FILE?option&…`: `slow=SECONDS` makes each write take so long, `busy` makes each second flush refuse for now, `picky` refuses
 records with `/refused` in them for good, `denied` is Fatal, `broken` raises what no sink may raise.
 """
 
@@ -38,8 +38,9 @@ class Pail:
         self._flushes = 0
 
     def write(self, item: Item, batch: Batch, part: int) -> None:  # noqa: ARG002
-        if "slow" in self._options:
-            time.sleep(0.25)
+        for option in self._options:
+            if option.startswith("slow="):
+                time.sleep(float(option.removeprefix("slow=")))
         if "denied" in self._options:
             raise Fatal("pail: nobody may pour")
         if "broken" in self._options:

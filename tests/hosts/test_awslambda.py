@@ -43,7 +43,7 @@ class Aws:
         self.s3, self.sqs, self.dynamodb, self.ssm = (
             client_of(name, endpoint) for name in ("s3", "sqs", "dynamodb", "ssm")
         )
-        self.bucket = "logs"
+        self.bucket = "lambda-logs"  # moto keeps one account for all servers of a process
         self.s3.create_bucket(Bucket=self.bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
         self.environ = {
             "AWS_ENDPOINT_URL": endpoint,
@@ -309,15 +309,15 @@ def test_what_another_invocation_is_at_work_on_comes_again(aws: Aws, make: Make)
 def test_an_object_that_takes_several_invocations_is_in_effect_delivered_once(aws: Aws, make: Make) -> None:
     table, queue = aws.table(), aws.queue()
     function = make(
-        "slow", TAILRACE_STATE=f"dynamodb:{table}", TAILRACE_AWSLAMBDA__CONTINUATION_QUEUE=queue,
-        TAILRACE_AWSLAMBDA__MARGIN="0.5s",
+        "slow=0.6", TAILRACE_STATE=f"dynamodb:{table}", TAILRACE_AWSLAMBDA__CONTINUATION_QUEUE=queue,
+        TAILRACE_AWSLAMBDA__MARGIN="1s",
     )  # fmt: skip
     content = lines(16_000)  # some 9 chunks
     message: Any = json.dumps(aws.put(gzip.compress(b"".join(content)), "a+b/%25é.log"))
     hops = 0
     function(sqs())  # the sandbox starts, which takes longer than an invocation may
     while True:
-        assert not failed(function(sqs(message), seconds=1.6))
+        assert not failed(function(sqs(message), seconds=3))
         bodies = aws.taken(queue)
         if not bodies:
             break
@@ -334,11 +334,11 @@ def test_an_object_that_takes_several_invocations_is_in_effect_delivered_once(aw
 
 
 def test_without_a_state_what_takes_too_long_comes_again(aws: Aws, make: Make) -> None:
-    function = make("slow", TAILRACE_AWSLAMBDA__MARGIN="0.5s")
+    function = make("slow=0.6", TAILRACE_AWSLAMBDA__MARGIN="1s")
     event = aws.put(b"".join(lines(16_000)))
     function(sqs())
     with pytest.raises(FunctionError, match=r"takes longer than one invocation: set state to dynamodb:TABLE"):
-        function(event, seconds=1.6)
+        function(event, seconds=3)
 
 
 def continuation(event: dict[str, Any], bucket: str, **other: Any) -> str:
@@ -352,15 +352,15 @@ def continuation(event: dict[str, Any], bucket: str, **other: Any) -> str:
 def test_a_continuation_ends_where_it_cannot_go_on(aws: Aws, make: Make) -> None:
     table, queue = aws.table(), aws.queue()
     function = make(
-        "slow", TAILRACE_STATE=f"dynamodb:{table}", TAILRACE_AWSLAMBDA__CONTINUATION_QUEUE=queue,
-        TAILRACE_AWSLAMBDA__MARGIN="0.5s",
+        "slow=0.6", TAILRACE_STATE=f"dynamodb:{table}", TAILRACE_AWSLAMBDA__CONTINUATION_QUEUE=queue,
+        TAILRACE_AWSLAMBDA__MARGIN="1s",
     )  # fmt: skip
     event = aws.put(b"".join(lines(16_000)))
     function(sqs())
-    assert failed(function(sqs(continuation(event, aws.bucket, hop=20)), seconds=1.6)) == ["0"]
+    assert failed(function(sqs(continuation(event, aws.bucket, hop=20)), seconds=3)) == ["0"]
     assert "is not delivered after 20 continuations" in function.summary["errors"][0]
     far = continuation(event, aws.bucket, offsets={function.sink: 10**9})
-    assert failed(function(sqs(far), seconds=1.6)) == ["0"]
+    assert failed(function(sqs(far), seconds=3)) == ["0"]
     assert "has brought it no further than" in function.summary["errors"][0]
     assert failed(function(sqs(continuation(event, aws.bucket, version=2)))) == ["0"]
     assert "a continuation that this version of Tailrace does not know" in function.summary["errors"][0]
@@ -379,7 +379,7 @@ def test_a_continuation_of_what_was_replaced_is_superseded(aws: Aws, make: Make)
 @pytest.mark.parametrize("envelope", ["direct", "queue"])
 def test_killed_in_the_middle_the_next_try_goes_on_from_what_was_confirmed(aws: Aws, make: Make, envelope: str) -> None:
     table = aws.table()
-    function = make("slow", TAILRACE_STATE=f"dynamodb:{table}", TAILRACE_CHECKPOINT="1MiB")
+    function = make("slow=0.2", TAILRACE_STATE=f"dynamodb:{table}", TAILRACE_CHECKPOINT="1MiB")
     content = lines(12_000)
     event: Any = aws.put(gzip.compress(b"".join(content)))
     event = event if envelope == "direct" else sqs(event)

@@ -24,7 +24,7 @@ def endpoint() -> Iterator[str]:
         s3.put_object(Bucket="conf", Key="latin.toml", Body=b"# \xe9")
         s3.put_object(Bucket="conf", Key="bad.toml", Body=b"to = ")
         ssm.put_parameter(Name="/tailrace/lambda", Value='to = ["stdout"]\nschema = "otel"\n', Type="SecureString")
-        dynamodb.create_table(**definition("receipts"))
+        dynamodb.create_table(**definition("container"))
         yield url
         for client in (s3, ssm, dynamodb):
             client.close()
@@ -85,7 +85,7 @@ def test_settings_come_from_the_package_from_s3_and_from_a_parameter() -> None:
 
 
 def test_clients_are_made_once_and_the_state_is_the_table() -> None:
-    made_now = container(TAILRACE_STATE="dynamodb:receipts")
+    made_now = container(TAILRACE_STATE="dynamodb:container")
     assert made_now.client("s3") is made_now.client("s3")
     assert made_now.objects() is made_now.objects()
     assert made_now.state is not None

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from making import StillClock
 from tailrace.errors import SourceError
 from tailrace.events import Announced, NotUnderstood
-from tailrace.hosts._lambda_deadline import Deadline, Punctual, leasing
+from tailrace.hosts._lambda_deadline import Deadline, Progress, Punctual, leasing
 from tailrace.hosts._lambda_messages import Continuation, Part, in_order, messages, parts
 from tailrace.hosts._lambda_report import Report
 from tailrace.model import Counts, Identity, Item, Totals
@@ -56,14 +56,17 @@ def test_a_lease_ends_with_the_invocation(clock: StillClock) -> None:
         assert not own.claim(ITEM.identity, "one", 300)
 
 
-def test_what_is_late_is_not_read_any_more(clock: StillClock) -> None:
+def test_what_is_late_is_not_skipped_any_more(clock: StillClock) -> None:
     with Deadline(clock, 90, 30) as deadline:
-        stream: Any = Punctual(io.BytesIO(b"content"), deadline, "logs/a.log")
+        progress = Progress()
+        stream: Any = Punctual(io.BytesIO(b"content"), deadline, progress, "logs/a.log")
         assert stream.read(3) == b"con"
         assert stream.tell() == 3
         clock.sleep(70)
         with pytest.raises(SourceError, match=r"logs/a\.log: the invocation ended before"):
             stream.read(3)
+        progress.moved(ITEM, 3, 1)
+        assert stream.read(3) == b"ten", "what is under way is ended by the stop"
         stream.close()
 
 

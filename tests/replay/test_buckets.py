@@ -11,6 +11,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from breaking import client_of
+from cloud import forget
 from making import StillClock, alb
 from replaying import Gate, World, ids_of, refusing, stored
 from tailrace.deadletters import encode_refusal
@@ -28,6 +29,7 @@ _numbers = itertools.count()
 def client() -> Iterator[Any]:
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
+    forget(server)
     host, port = server.get_host_and_port()
     made = client_of(f"http://{host}:{port}")
     yield made
@@ -37,7 +39,7 @@ def client() -> Iterator[Any]:
 
 @pytest.fixture
 def bucket(client: Any) -> str:
-    name = f"letters-{next(_numbers)}"
+    name = f"pages-of-letters-{next(_numbers)}"
     client.create_bucket(Bucket=name)
     return name
 

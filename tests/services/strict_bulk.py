@@ -160,6 +160,8 @@ class StrictBulk:
         return answer(asked) if answer else (404, {"error": "no such thing", "status": 404})
 
     def _bulk(self, asked: Asked) -> tuple[int, Any]:
+        if not asked.body:
+            return 400, {"error": {"type": "parse_exception", "reason": "request body is required"}, "status": 400}
         try:
             pairs = self._pairs(asked)
         except (AssertionError, ValueError) as error:
@@ -180,7 +182,7 @@ class StrictBulk:
         body = gzip.decompress(asked.body) if asked.headers.get("Content-Encoding") == "gzip" else asked.body
         if len(body) > self.limit:
             return None
-        assert body, "nothing to do"
+        assert body, "nothing, but compressed"
         assert body.endswith(b"\n"), "the bulk request must be terminated by a newline"
         lines = body[:-1].split(b"\n")
         assert len(lines) % 2 == 0, "actions and documents come in pairs"

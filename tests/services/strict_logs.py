@@ -167,7 +167,10 @@ class StrictLogs:
         self._thread.join()
 
     def reset(self) -> None:
-        """Forget everything, as if it were new."""
+        """Forget everything, as if it were new, once every request that is under way is answered."""
+        deadline = time.monotonic() + 10
+        while self._under_way and time.monotonic() < deadline:
+            time.sleep(0.01)
         with self._lock:
             for kept in (self.faults, self.accepted, self.broken, self.called, self.sizes, self.groups, self.retention):
                 kept.clear()

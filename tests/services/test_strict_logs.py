@@ -13,6 +13,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from moto.server import ThreadedMotoServer
 
+from cloud import forget
 from services.strict_logs import KEY, REGION, SECRET, StrictLogs
 from services.strict_logs_rules import rejected
 
@@ -147,6 +148,7 @@ def test_a_body_that_is_not_what_was_signed_is_refused(logs: StrictLogs, client:
 def test_moto_gets_what_is_accepted_and_tells_it() -> None:
     moto = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     moto.start()
+    forget(moto)
     with StrictLogs(upstream=moto.get_host_and_port()) as logs:
         client = client_of(logs.url)
         assert code_of(client, logEvents=events(now_ms())) == "ResourceNotFoundException"

@@ -196,13 +196,16 @@ class TestOutcomes:
         assert written(search, 1) == [second, fourth]
         assert len(search.documents) == 5
 
-    def test_what_does_not_fit_is_refused_with_the_line_as_it_was_logged(self, search: StrictBulk, to: To) -> None:
+    @pytest.mark.parametrize("number", [0, 2, 4])
+    def test_what_does_not_fit_is_refused_with_the_line_as_it_was_logged(
+        self, search: StrictBulk, to: To, number: int
+    ) -> None:
         content = b"".join(LINES)
-        search.judge = only(ids_of(content)[2], judge=UNFIT)
+        search.judge = only(ids_of(content)[number], judge=UNFIT)
         flushed = delivered(to(INDEX), item(), FIVE)
         (refusal,) = flushed.refusals
-        assert refusal.payload + b"\n" == LINES[2]
-        assert refusal.offset == len(LINES[0] + LINES[1])
+        assert refusal.payload + b"\n" == LINES[number]
+        assert refusal.offset == len(b"".join(LINES[:number]))
         assert (refusal.reason, refusal.detail) == ("mapping", "mapper_parsing_exception: source.port is no long")
         assert len(search.documents) == 4
 
@@ -282,6 +285,7 @@ class TestWholeRequests:
         assert delivered(sink, item(), many(40)).refusals == []
         assert len(search.documents) == 40
         before = len(search.asked)
+        assert before < 20, "each time half as much is tried"
         delivered(sink, item("b.log"), batch(many_lines(40), item("b.log")))
         sizes = [len(gzip.decompress(asked.body)) for asked in search.asked[before:]]
         assert max(sizes) <= 10_000, "the size is remembered"

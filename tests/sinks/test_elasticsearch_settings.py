@@ -11,7 +11,7 @@ from making import alb, batch, item
 from searching import To, Vault, delivered, surroundings, workers
 from services.sigv4 import client_with, refusal_of
 from services.strict_bulk import Asked, StrictBulk
-from tailrace.errors import Fatal, UsageError
+from tailrace.errors import Fatal, Retryable, UsageError
 
 ONE = batch(alb("2026-09-23"))
 
@@ -95,6 +95,24 @@ class TestCredentials:
         with pytest.raises(Fatal, match=r"asks for credentials \(401\): set user and password, api_key, or aws$"):
             sink.flush()
         assert len(search.asked) == 1
+
+
+class TestCheck:
+    def test_a_server_that_would_take_records_is_told_of_and_gets_none(self, search: StrictBulk, to: To) -> None:
+        told = to("x", user="me", password="secret").check()
+        assert told == f"{search.url}/x takes bulk requests, and these credentials if it asks for any"
+        assert [asked.body for asked in search.asked] == [b""]
+        assert search.documents == {}
+
+    @pytest.mark.parametrize(
+        ("status", "error"), [(401, Fatal), (403, Fatal), (404, Fatal), (302, Fatal), (400, Fatal), (503, Retryable)]
+    )
+    def test_one_that_would_not_raises_what_records_would(
+        self, search: StrictBulk, to: To, status: int, error: type[Exception]
+    ) -> None:
+        search.welcome = lambda _asked: status
+        with pytest.raises(error):
+            to("x").check()
 
 
 class TestSignatures:

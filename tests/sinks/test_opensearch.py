@@ -207,6 +207,13 @@ def test_without_ids_the_server_chooses_them(server: OpenSearch, stream: str) ->
     assert server.count(stream) == 2 * len(formats())
 
 
+def test_a_check_writes_nothing(server: OpenSearch, index: str) -> None:
+    for name in (index, f"{index}-{{format}}"):
+        with closing(workers(f"{server.url}/{name}")()) as sink:
+            assert sink.check().startswith(f"{server.url}/{name} takes bulk requests")
+    assert server.ask("GET", f"_cat/indices/{index}*?format=json") == []
+
+
 def test_names_may_follow_from_records(server: OpenSearch, index: str) -> None:
     flushed = sent(server, f"{index}-{{format}}-{{date}}", item(), batch(ALL))
     assert flushed.refusals == []

@@ -9,6 +9,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from breaking import Bucket, Proxy, client_of
+from cloud import forget
 from making import StillClock
 
 
@@ -16,6 +17,7 @@ from making import StillClock
 def server() -> Iterator[tuple[str, int]]:
     moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     moto.start()
+    forget(moto)
     yield moto.get_host_and_port()
     moto.stop()
 

@@ -30,13 +30,18 @@ POM
 start() {
     dir=$1
     port=$2
-    mkdir -p "$dir"
+    mkdir -p "$dir/node_1/config"
+    # Alone: else it would join whatever other one runs on this machine.
+    cat >"$dir/node_1/config/opensearch.yml" <<YML
+discovery.type: single-node
+network.host: 127.0.0.1
+YML
     nohup java -Xms512m -Xmx512m -cp "$cache/lib/*" org.codelibs.opensearch.runner.OpenSearchRunner \
-        -basePath "$dir" -numOfNode 1 -baseHttpPort $((port - 1)) >"$dir/log" 2>&1 &
+        -basePath "$dir" -clusterName "tailrace-$port" -numOfNode 1 -baseHttpPort $((port - 1)) >"$dir/log" 2>&1 &
     echo $! >"$dir/pid"
     for _ in $(seq 120); do
-        if grep -q "Node\] started\|\] started$" "$dir/log"; then
-            grep -q "127.0.0.1:$port" "$dir/log" || { echo "the port $port is taken" >&2; stop "$dir"; exit 1; }
+        if grep -q "GatewayService.*recovered" "$dir/log" && grep -q "o.o.n.Node .* started$" "$dir/log"; then
+            grep -q "publish_address {127.0.0.1:$port}" "$dir/log" || { echo "the port $port is taken" >&2; stop "$dir"; exit 1; }
             return
         fi
         kill -0 "$(cat "$dir/pid")" 2>/dev/null || break

@@ -129,7 +129,7 @@ impl<'a> Input<'a> {
 
     /// The same; with a schema, their records are written at once.
     fn batches_as(&self, schema: Option<usize>) -> Vec<Batch> {
-        let Way { plan, kind, reference, offset, schemas } = self.way;
+        let Way { plan, kind, reference, offset, schemas, .. } = self.way;
         let item = Item { kind: kind.clone(), reference: *reference, offset: *offset };
         let rendering = schema.map(|schema| {
             let ids = (schema == 0).then(|| Arc::new(Ids::new(IDENTITY)));

@@ -7,7 +7,7 @@ from typing import Any, BinaryIO, Final, Self, cast
 
 from tailrace.clock import Clock
 from tailrace.errors import SourceError
-from tailrace.model import Identity
+from tailrace.model import Identity, Item
 from tailrace.ports import State
 
 _SHARE: Final = 3
@@ -75,15 +75,30 @@ def leasing(state: State, deadline: Deadline) -> State:
     return cast("State", Leasing(state, deadline))
 
 
-class Punctual:
-    """A stream that can be read until it is late: skipping what is confirmed already may take longer than there is time."""
+class Progress:
+    """Whether anything came of an item since it was opened: what is confirmed already has to be skipped first."""
 
-    def __init__(self, stream: BinaryIO, deadline: Deadline, name: str) -> None:
-        self._stream, self._deadline, self._name = stream, deadline, name
+    def __init__(self) -> None:
+        self.begun = False
+
+    def reading(self, *, now: bool) -> None:
+        """Nothing to tell of single reads."""
+
+    def moved(self, item: Item, position: int, lines: int) -> None:  # noqa: ARG002 - as every watch
+        """Something came of it, so `stop` ends the work from now on."""
+        self.begun = True
+
+
+class Punctual:
+    """A stream that is not skipped when it is late: that may take longer than there is time."""
+
+    def __init__(self, stream: BinaryIO, deadline: Deadline, progress: Progress, name: str) -> None:
+        self._stream, self._deadline, self._progress, self._name = stream, deadline, progress, name
+        progress.begun = False
 
     def read(self, size: int = -1, /) -> bytes:
-        """The next bytes. Raises SourceError when it is late."""
-        if self._deadline.late:
+        """The next bytes. Raises SourceError when it is late and nothing has come of the stream yet."""
+        if self._deadline.late and not self._progress.begun:
             message = (
                 f"{self._name}: the invocation ended before what is not confirmed yet was reached;"
                 " give the function more time or memory"

@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from tailrace.metrics import LINES, OBJECTS, RECORDS, REFUSALS, REJECTS, RETRIES, Tally
-from tailrace.model import Counts, Item
+from tailrace.model import Counts
 from tailrace.run import Outcome
 
 _ERRORS: Final = 5
@@ -34,12 +34,6 @@ class Report:
     errors: deque[str] = field(default_factory=lambda: deque(maxlen=_ERRORS))
     failures: int = 0
     lasting: bool = False
-
-    def reading(self, *, now: bool) -> None:
-        """Nothing to tell of single reads."""
-
-    def moved(self, item: Item, position: int, lines: int) -> None:
-        """Nothing to tell of single batches."""
 
     def ended(self, outcome: Outcome, lag: float) -> None:
         """An object has been carried, or as much of it as could be."""

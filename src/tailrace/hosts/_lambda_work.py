@@ -14,7 +14,7 @@ from tailrace.deadsink import DeadSink
 from tailrace.errors import Retryable, SourceError, Superseded, TailraceError
 from tailrace.homes import Home, Job
 from tailrace.hosts._lambda_container import Container
-from tailrace.hosts._lambda_deadline import Deadline, Punctual, leasing
+from tailrace.hosts._lambda_deadline import Deadline, Progress, Punctual, leasing
 from tailrace.hosts._lambda_messages import HOPS, Continuation, Message, Part, parts
 from tailrace.hosts._lambda_report import Report
 from tailrace.model import Identity, Item, Refusal, Reject
@@ -100,9 +100,10 @@ class Invocation:
             message = f"{name}: there was no time left in this invocation to begin it; it comes again"
             raise SourceError(message)
         seen: list[Superseded] = []
-        item = replace(part.item, open=partial(self._opened, part.item, seen))
-        job, home = self._job(), self._home()
-        outcome = deliver(item, [home], job, self.report)
+        progress = Progress()
+        item = replace(part.item, open=partial(self._opened, part.item, progress, seen))
+        home = self._home()
+        outcome = deliver(item, [home], self._job(), progress)
         if outcome.status == "held":
             message = f"{name} is being delivered by another invocation; its message comes again"
             raise SourceError(message)
@@ -113,9 +114,9 @@ class Invocation:
         if outcome.status == "stopped":
             self._continue(part, home)
 
-    def _opened(self, item: Item, seen: list[Superseded]) -> BinaryIO:
+    def _opened(self, item: Item, progress: Progress, seen: list[Superseded]) -> BinaryIO:
         try:
-            return cast("BinaryIO", Punctual(item.open(), self.deadline, item.identity.name))
+            return cast("BinaryIO", Punctual(item.open(), self.deadline, progress, item.identity.name))
         except Superseded as error:
             seen.append(error)
             raise

@@ -24,6 +24,7 @@ class Change:
 
     counts: Counts = field(default_factory=Counts)
     totals: Totals = field(default_factory=Totals)
+    filtered: int = 0
     nowhere: int = 0
     dead_rejects: int = 0
 
@@ -38,25 +39,44 @@ def passed_on(number: int) -> Change:
     return Change(totals=Totals(routed=-number, dead=-number), nowhere=number)
 
 
-def reread(lines: int, now: Counts, totals: Totals | None) -> Change:
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What became of a letter's records at a sink: those that were for it, and those that were not."""
+
+    totals: Totals
+    filtered: int = 0
+    nowhere: int = 0
+
+
+def reread(lines: int, now: Counts, part: Part | None) -> Change:
     """A reject of so many lines that reads otherwise now.
 
-    `now`: the account of its lines; those that are still rejects are kept as such. `totals`: what became of the records at
+    `now`: the account of its lines; those that are still rejects are kept as such. `part`: what became of the records at
     the sink; None if they did not go there.
     """
     before = Counts(lines=-lines, rejects=-1, reject_lines=-lines)
+    part = part or Part(Totals(), nowhere=now.records)
     return Change(
         counts=now + before,
-        totals=totals or Totals(),
-        nowhere=0 if totals else now.records,
+        totals=part.totals,
+        filtered=part.filtered,
+        nowhere=part.nowhere,
         dead_rejects=now.rejects - 1,
     )
 
 
-def apart(counts: Counts, totals: Totals) -> Change:
-    """Records of letters at a sink that has no account of their object; only what it has taken."""
+def besides(counts: Counts, part: Part) -> Change:
+    """The records of a letter that an account does not know, as lines of their own."""
     records = replace(counts, lines=counts.record_lines, rejects=0, reject_lines=0, control=0, blank=0)
-    return Change(counts=records, totals=totals)
+    return Change(counts=records, totals=part.totals, filtered=part.filtered, nowhere=part.nowhere)
+
+
+def apart(counts: Counts, totals: Totals) -> Change:
+    """What a sink has taken of a letter's records, where it has no account of their object."""
+    number = totals.accepted + totals.already
+    lines = counts.record_lines if number == counts.records else number
+    taken = replace(counts, records=number, record_lines=lines)
+    return besides(taken, Part(replace(totals, routed=number, dead=0)))
 
 
 def apart_of(item: Identity) -> Identity:
@@ -84,8 +104,18 @@ def changed(receipt: Receipt, change: Change, where: Where, now: float) -> Recei
     dead_rejects = part.dead_rejects + change.dead_rejects
     if min(counts.rejects, counts.reject_lines, totals.dead, totals.routed, dead_rejects) < 0:
         return None
-    nowhere = part.nowhere + change.nowhere
+    filtered, nowhere = part.filtered + change.filtered, part.nowhere + change.nowhere
     if isinstance(part, Tail):
-        tail = replace(part, counts=counts, totals=totals, nowhere=nowhere, dead_rejects=dead_rejects)
+        tail = replace(
+            part, counts=counts, totals=totals, filtered=filtered, nowhere=nowhere, dead_rejects=dead_rejects
+        )
         return replace(receipt, tail=tail, finished=now)
-    return replace(receipt, counts=counts, totals=totals, nowhere=nowhere, dead_rejects=dead_rejects, finished=now)
+    return replace(
+        receipt,
+        counts=counts,
+        totals=totals,
+        filtered=filtered,
+        nowhere=nowhere,
+        dead_rejects=dead_rejects,
+        finished=now,
+    )

@@ -51,17 +51,17 @@ class Reader:
     by_reference: bool
     now: float
 
-    def read(self, letter: Letter) -> Reading | Stays:
-        """What the letter is now."""
+    def read(self, letter: Letter, *, anew: bool = False) -> Reading | Stays:
+        """What the letter is now; `anew`: read from its object, whatever the letter holds."""
+        own = letter.is_whole and not self.by_reference and not anew
         try:
-            return self._refused(letter) if letter.sink else self._rejected(letter)
+            return self._refused(letter, own=own) if letter.sink else self._rejected(letter, own=own)
         except SourceError as error:
             return Stays(letter, str(error))
 
-    def _rejected(self, letter: Letter) -> Reading | Stays:
+    def _rejected(self, letter: Letter, *, own: bool) -> Reading | Stays:
         if letter.reason == "truncated":
             return Stays(letter, "the data of its object breaks off there")
-        own = letter.is_whole and not self.by_reference
         reading = self._parsed(letter, [(letter.payload if own else self.again.content(letter)) + b"\n"])
         if own and letter.lines > 1 and any(offset != letter.offset for offset in reading.offsets):
             # A payload of several lines has lost their carriage returns, so later offsets would not be right.
@@ -72,8 +72,8 @@ class Reader:
             return Stays(letter, "its lines cannot be told apart without those around them")
         return reading
 
-    def _refused(self, letter: Letter) -> Reading | Stays:
-        if letter.is_whole and not self.by_reference:
+    def _refused(self, letter: Letter, *, own: bool) -> Reading | Stays:
+        if own:
             reading = self._parsed(letter, [letter.payload + b"\n"])
             if reading.is_its_record:
                 return reading

@@ -21,7 +21,7 @@ from tailrace.replay.pages import Kept, Objects, lines, revised
 from tailrace.replay.sending import Fate, Sending
 from tailrace.store import journal
 
-_TOGETHER, _BYTES = 500, 4 << 20
+_TOGETHER, _BYTES = 2000, 8 << 20
 """So many letters, or about so many bytes of them, are sent before a sink is asked what became of them."""
 
 

@@ -16,12 +16,13 @@ from typing import NoReturn
 from tailrace.errors import Retryable, SourceError
 from tailrace.homes import Job
 from tailrace.letters import Letter, of_refusal, of_reject
-from tailrace.model import Flushed, Item, Refusal, Totals
+from tailrace.model import Flushed, Item, Refusal, Totals, View
 from tailrace.ports import Sink
 from tailrace.receipts import Receipt
-from tailrace.replay.accounts import Where, apart, apart_of, passed_on, reread, taken, where
+from tailrace.replay.accounts import Part, Where, apart, apart_of, besides, passed_on, reread, taken, where
 from tailrace.replay.ledger import Ledger
 from tailrace.replay.reading import Reader, Reading, Stays
+from tailrace.transforms import Seen
 
 NOT_DELIVERED = "not_delivered"
 """Why a letter stays for a sink that could not be reached while others took its record."""
@@ -70,20 +71,33 @@ class _Delivery:
         self.refused = {refusal.offset: refusal for refusal in flushed.refusals}
         rest = flushed.already
         for reading in self.readings:
-            number = len(reading.offsets) - len(self.refusals(reading))
+            number = self.shown(reading) - len(self.refusals(reading))
             self.already[reading.letter.offset] = min(rest, number)
             rest -= min(rest, number)
+
+    def shown(self, reading: Reading) -> int:
+        """How many records of a letter are for this sink."""
+        view = _view(self.sink)
+        return sum(len(batch.records.select(view)) for batch in reading.batches) if view else len(reading.offsets)
 
     def refusals(self, reading: Reading) -> list[Refusal]:
         """What the sink will never take of a letter."""
         return [self.refused[offset] for offset in reading.offsets if offset in self.refused]
 
-    def totals(self, reading: Reading) -> Totals:
-        """What became of a letter's records; all are dead where the sink gave no answer."""
-        number = len(reading.offsets)
+    def part(self, reading: Reading) -> Part:
+        """What became of a letter's records; all that are for it are dead where the sink gave no answer."""
+        number, view = self.shown(reading), _view(self.sink)
         dead = len(self.refusals(reading)) if self.flushed else number
         already = self.already.get(reading.letter.offset, 0)
-        return Totals(routed=number, accepted=number - dead - already, already=already, dead=dead)
+        filtered = 0
+        if view and not view.counted:
+            filtered = sum(batch.records.select(view).filtered for batch in reading.batches)
+        totals = Totals(routed=number, accepted=number - dead - already, already=already, dead=dead)
+        return Part(totals, filtered, len(reading.offsets) - number - filtered)
+
+
+def _view(sink: Sink) -> View | None:
+    return sink.view if isinstance(sink, Seen) else None
 
 
 _Sent = tuple[Reading, list[_Delivery]]
@@ -106,7 +120,7 @@ class Sending:
     def look(self, letters: Sequence[Letter]) -> Iterator[Fate]:
         """What would become of letters if every sink took them."""
         for letter in letters:
-            found = self._reader.read(letter)
+            found = self._reader.read(letter, anew=self._shows_less(letter))
             if isinstance(found, Stays):
                 yield _staying(found)
             elif lanes := self._lanes(found, {}, "body"):
@@ -130,7 +144,7 @@ class Sending:
         sent: list[_Sent] = []
         deliveries: dict[tuple[str, bool], _Delivery] = {}
         for letter in letters:
-            found = self._reader.read(letter)
+            found = self._reader.read(letter, anew=self._shows_less(letter))
             if isinstance(found, Stays):
                 yield _staying(found)
                 continue
@@ -162,6 +176,11 @@ class Sending:
             if receipt is None or where(letter.offset, receipt, receipts) == place:
                 found.append((lane, receipt is None))
         return found
+
+    def _shows_less(self, letter: Letter) -> bool:
+        """Whether the sink that refused it does not see everything: then the letter does not tell everything either."""
+        views = (_view(lane.sink) for lane in self.lanes if lane.sink.name == letter.sink)
+        return any(view and view.redact for view in views)
 
     def _deliver(self, delivery: _Delivery, ledger: Ledger) -> None:
         sink, trying = delivery.sink, self._job.patience.trying
@@ -203,12 +222,12 @@ def _settled_refusal(reading: Reading, deliveries: Sequence[_Delivery], place: W
     letter, item = reading.letter, reading.letter.item
     records = 0
     for delivery in deliveries:
-        totals = delivery.totals(reading)
-        records += totals.accepted
+        part = delivery.part(reading)
+        records += part.totals.accepted
         if delivery.is_apart:
             _count_apart(delivery, reading, ledger)
-        elif not totals.dead:
-            change, instead = taken(1, totals.already), apart(reading.counts, totals)
+        elif part.totals.routed and not part.totals.dead:
+            change, instead = taken(1, part.totals.already), besides(reading.counts, part)
             ledger.change(item, delivery.sink.name, change, place, instead)
     for delivery in deliveries:
         if delivery.flushed is None:
@@ -216,6 +235,8 @@ def _settled_refusal(reading: Reading, deliveries: Sequence[_Delivery], place: W
         if refusals := delivery.refusals(reading):
             again = replace(letter, reason=refusals[0].reason, detail=refusals[0].detail)
             return Fate(letter, (again,), f"refused again: {again.reason}", records)
+    if not any(delivery.shown(reading) for delivery in deliveries):
+        return Fate(letter, (letter,), "by its filter it is not for that sink")
     if deliveries[0].sink.name != letter.sink and letter.sink in ledger.of(item):
         ledger.change(item, letter.sink, passed_on(1), place)
     return Fate(letter, records=records)
@@ -226,7 +247,7 @@ def _settled_reject(reading: Reading, deliveries: Sequence[_Delivery], place: Wh
     if deliveries and not any(delivery.flushed for delivery in deliveries):
         return Fate(letter, (letter,), str(deliveries[0].lane.error))
     left = [of_reject(item, reject, letter.modified) for reject in reading.rejects]
-    its_own = {delivery.sink.name: delivery.totals(reading) for delivery in deliveries if not delivery.is_apart}
+    its_own = {delivery.sink.name: delivery.part(reading) for delivery in deliveries if not delivery.is_apart}
     for delivery in deliveries:
         left += [of_refusal(item, delivery.sink.name, each, letter.modified) for each in _refusals(delivery, reading)]
         if delivery.is_apart:
@@ -234,21 +255,21 @@ def _settled_reject(reading: Reading, deliveries: Sequence[_Delivery], place: Wh
     receipts = dict(ledger.of(item))
     for sink, receipt in receipts.items():
         if where(letter.offset, receipt, receipts) == place:
-            totals = its_own.get(sink)
-            instead = apart(reading.counts, totals) if totals else None
-            ledger.change(item, sink, reread(letter.lines, reading.counts, totals), place, instead)
+            part = its_own.get(sink)
+            instead = besides(reading.counts, part) if part else None
+            ledger.change(item, sink, reread(letter.lines, reading.counts, part), place, instead)
     why = ", ".join(dict.fromkeys(f"{'refused' if each.sink else 'rejected'}: {each.reason}" for each in left))
-    return Fate(letter, tuple(left), why, sum(delivery.totals(reading).accepted for delivery in deliveries))
+    return Fate(letter, tuple(left), why, sum(delivery.part(reading).totals.accepted for delivery in deliveries))
 
 
 def _refusals(delivery: _Delivery, reading: Reading) -> list[Refusal]:
     """What stays for a sink of a letter that has become records."""
     if delivery.flushed:
         return delivery.refusals(reading)
-    told = str(delivery.lane.error)
+    told, view = str(delivery.lane.error), _view(delivery.sink)
     found = []
     for batch in reading.batches:
-        raw = batch.records.raw()
+        raw = (batch.records.select(view) if view else batch.records).raw()
         for begin, end, offset in zip([0, *raw.ends], raw.ends, raw.offsets, strict=False):
             found.append(Refusal(offset, NOT_DELIVERED, bytes(raw.data[begin:end]), told))
     return found
@@ -256,12 +277,9 @@ def _refusals(delivery: _Delivery, reading: Reading) -> list[Refusal]:
 
 def _count_apart(delivery: _Delivery, reading: Reading, ledger: Ledger) -> None:
     """Count what a sink has taken that has no account of the object."""
-    totals = delivery.totals(reading)
-    number = totals.accepted + totals.already
-    if number and delivery.sink.keeps_receipts:
-        lines = reading.counts.record_lines if not totals.dead else number
-        counts = replace(reading.counts, records=number, record_lines=lines)
-        ledger.add_apart(reading.letter.item, delivery.sink.name, apart(counts, replace(totals, routed=number, dead=0)))
+    totals = delivery.part(reading).totals
+    if totals.accepted + totals.already and delivery.sink.keeps_receipts:
+        ledger.add_apart(reading.letter.item, delivery.sink.name, apart(reading.counts, totals))
 
 
 def _file(delivery: _Delivery, place: Where, ledger: Ledger) -> None:

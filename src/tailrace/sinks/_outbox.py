@@ -79,6 +79,10 @@ class Outbox:
         self._waiting: deque[Chunk] = deque()
         self.forget()
 
+    def check(self) -> str:
+        """Whether requests are answered. Raises Retryable and Fatal."""
+        return self._server.check(self._path)
+
     def forget(self) -> None:
         """Nothing waits, and nothing is told of any more."""
         self._waiting.clear()

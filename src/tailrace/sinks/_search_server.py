@@ -16,7 +16,7 @@ from tailrace.quantities import Secret
 from tailrace.sinks._bulk_answer import failure, named
 from tailrace.transport import Answer, Connection, endpoint_of, retry_after
 
-_NOT_FOUND: Final = 404
+_BAD_REQUEST, _NOT_FOUND = 400, 404
 _UNAUTHORIZED: Final = (401, 403)
 _AGAIN: Final = frozenset({408, 425, 429})
 PUSHED_BACK: Final = frozenset({429, 503})
@@ -153,6 +153,15 @@ class SearchServer:
         kind, _reason = failure(answer.body)
         told = f"{answer.status} {named(kind)}" if kind else str(answer.status)
         return Fatal(f"{self.where} does not do what a search server does ({told}): check the URL, and what is there")
+
+    def check(self, path: str) -> str:
+        """Whether bulk requests are answered there; sends an empty one. Raises Retryable and Fatal."""
+        answer = self.ask("POST", path, {"Content-Type": "application/x-ndjson"})
+        if again := self.again(answer):
+            raise again
+        if not answer.ok and (answer.status != _BAD_REQUEST or not failure(answer.body)[0]):
+            raise self.fatal(answer)
+        return f"{self.where} takes bulk requests, and these credentials if it asks for any"
 
     def json(self, method: str, path: str, document: Any = None) -> Any:
         """What a small request is answered with; None for 404. Raises Retryable, and Fatal with the server's own words."""

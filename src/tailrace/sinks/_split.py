@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import date
 from functools import lru_cache
@@ -11,6 +12,8 @@ from tailrace.kernel.names import Schema
 from tailrace.letters import DEAD_LETTER
 from tailrace.model import NO_TIME, RawLines, Records, record_id
 
+_FORMAT = re.compile(rb'\{(?:"_id":"[^"]*",)?"(?:[^"\\]|\\.)*":"([^"]*)"')
+"""The format is told first, behind the id, under whatever name a view gives it."""
 _MS_A_DAY = 86_400_000
 _EPOCH = date(1970, 1, 1).toordinal()
 
@@ -62,10 +65,10 @@ class Split:
             return
         self._lines = bytes(self._records.ndjson(self._schema, ids=self._ids)).split(b"\n")
         self._raw = self._records.raw()
-        behind = 7 if self._ids else 3  # {"_id":"…","format":"…", and the quotes that stand before its value
         for row, at in enumerate(self._raw.times):
-            name = self._lines[row].split(b'"', behind + 1)[behind].decode()
-            self._rows.setdefault(Kind(name, _day(at)), []).append(row)
+            found = _FORMAT.match(self._lines[row])
+            assert found
+            self._rows.setdefault(Kind(found[1].decode(), _day(at)), []).append(row)
 
 
 def _day(at: int) -> str | None:

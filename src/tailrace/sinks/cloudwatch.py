@@ -100,6 +100,7 @@ class CloudwatchSink:
     def __init__(self, shared: Shared) -> None:
         self.name = shared.name
         self.timeless = self.repeated = 0
+        self._told = (0, 0)
         self._shared = shared
         self._gathering = Gathering()
         self._waiting: deque[Put] = deque()
@@ -225,8 +226,13 @@ class CloudwatchSink:
             if not self._waiting and not self._flying:
                 break
             self._drive(0)
-        flushed = Flushed(already=self._already, refusals=tuple(self._refusals))
-        self._already, self._refusals = 0, []
+        flushed = Flushed(
+            already=self._already,
+            refusals=tuple(self._refusals),
+            repeated=self.repeated - self._told[0],
+            timeless=self.timeless - self._told[1],
+        )
+        self._already, self._refusals, self._told = 0, [], (self.repeated, self.timeless)
         return flushed
 
     def abandon(self) -> None:

@@ -159,6 +159,10 @@ class ElasticsearchSink:
         self._letters.forget()
         self._told, self._item = 0, None
 
+    def check(self) -> str:
+        """Whether the server is there and knows who asks; what may be written is seen with the first record."""
+        return self._records.check()
+
     def close(self) -> None:
         """Close the connection. May be called twice."""
         self.abandon()

@@ -28,6 +28,7 @@ from tailrace.sinks._s3_upload import LARGEST_PART, LEAST_PART, Place, Upload, c
 MEMORY: Final = 16 << 20
 """So many bytes wait beside a part, for each worker; Parquet takes four times as much, for all of them."""
 
+SCHEME: Final = "s3://"
 _TYPES: Final = {"gzip": "application/gzip", "zstd": "application/zstd", "none": "application/x-ndjson"}
 _PARQUET: Final = "application/vnd.apache.parquet"
 
@@ -142,6 +143,7 @@ def _opened(address: str, own: Options, given: Surroundings) -> Callable[[], S3S
     keys = template(own.key, prefix, _extension(own))
     _refuse(own, keys)
     refuse_loop(bucket, keys, given.settings)
+    _refuse_twins((bucket, prefix), given.settings)
     schema = own.schema or given.settings.schema
     client = given.client("s3")
     place = Place(client=client, bucket=bucket, arguments=_arguments(own), checksum=checksum_of(client))
@@ -214,17 +216,22 @@ def refuse_loop(bucket: str, keys: Template, settings: Settings) -> None:
     """Raises UsageError if a source of the settings would read what is written under these keys."""
     for word in settings.from_:
         url = str(settings.sources.get(word, {}).get("url", word))
-        read, _, prefix = url.removeprefix("s3://").partition("/")
-        if (
-            url.startswith("s3://")
-            and read == bucket
-            and (keys.head.startswith(prefix) or prefix.startswith(keys.head))
-        ):
+        read, _, prefix = url.removeprefix(SCHEME).partition("/")
+        if url.startswith(SCHEME) and read == bucket and (keys.head.startswith(prefix) or prefix.startswith(keys.head)):
             message = (
                 f"{url} would read what is written to s3://{bucket}/{keys.head}…, round for ever; write to a prefix outside"
                 f" of it, or to another bucket"
             )
             raise UsageError(message)
+
+
+def _refuse_twins(place: tuple[str, str], settings: Settings) -> None:
+    """Raises UsageError if another sink gives its objects the same names."""
+    urls = [str(settings.sinks.get(word, {}).get("url", word)) for word in settings.to]
+    places = [_place(url.removeprefix("s3:")) for url in urls if url.startswith(SCHEME)]
+    if places.count(place) > 1:
+        message = f"two sinks write to s3://{'/'.join(place)}, where their objects would overwrite one another; give each a prefix"
+        raise UsageError(message)
 
 
 SINK = SinkKind(

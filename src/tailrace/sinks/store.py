@@ -102,14 +102,12 @@ class StoreSink:
             self._partitions = None
 
     def check(self) -> str:
-        """Whether files can be written there. Raises Fatal."""
-        temporary = self._directory / TEMPORARY
-        with writing(temporary):
-            temporary.mkdir(parents=True, exist_ok=True)
-            with TemporaryFile(dir=temporary) as file:
-                file.write(b"tailrace")
-                file.flush()
-        return f"{self._directory} can be written to"
+        """Whether files can be written there, or the folder made. Raises Fatal. Nothing is left."""
+        place = next(folder for folder in (self._directory, *self._directory.parents) if folder.exists())
+        with writing(place), TemporaryFile(dir=place) as file:
+            file.write(b"tailrace")
+            file.flush()
+        return f"{self._directory} can be written to" if place == self._directory else f"{self._directory} can be made"
 
     def close(self) -> None:
         """Let go of everything. May be called twice."""

@@ -27,7 +27,7 @@ from tailrace.clouds.recursion import refuse_own_group
 from tailrace.errors import UsageError
 from tailrace.kinds import Known, SourceKind, Surroundings
 from tailrace.model import Identity, Item
-from tailrace.quantities import Duration
+from tailrace.quantities import Duration, instant
 from tailrace.sources._cloudwatch_windows import Pages, Stopping, Window, windows
 from tailrace.subscriptions import KIND, Group, LogEvent, digest, etag_of
 
@@ -46,10 +46,10 @@ class CloudwatchSource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """What can be set of a log group that is read."""
 
     since: str = ""
-    """From when on events are carried: a time (RFC 3339), or how long ago, such as 2h. If not given: all that there are; for
+    """From this time on: RFC 3339 (UTC without a zone), or so long ago: 12h, 14d. If not given: all that there is; for
     `tailrace run` from now on, or from where it was."""
     until: str = ""
-    """Up to when, likewise; for `tailrace ship` up to now if not given, for `tailrace run` there is no end then."""
+    """Before this time, written in the same ways; if not given up to now, for `tailrace run` without end."""
     window: Duration = Duration(60)
     """The events of so long a time are one item."""
     overlap: Duration = Duration(120)
@@ -319,15 +319,10 @@ def _moment(text: str, key: str, now: float) -> int | None:
     if not text:
         return None
     try:
-        return int((now - Duration.parse(text)) * 1000)
-    except ValueError:
-        pass
-    try:
-        at = datetime.fromisoformat(text)
+        return int(instant(text, now) * 1000)
     except ValueError as error:
-        message = f"{key}: expected a time such as 2026-11-21T08:00:00Z, or how long ago, such as 2h; not {text!r}"
+        message = f"{key} {text}: {error}"
         raise UsageError(message) from error
-    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 SOURCE = SourceKind(

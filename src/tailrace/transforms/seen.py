@@ -23,7 +23,7 @@ class Seen:
     """A sink through a view; what the view keeps out is told with each flush."""
 
     def __init__(self, sink: Sink, view: View) -> None:
-        self._sink, self._view = sink, view
+        self._sink, self.view = sink, view
         self._passed = _Passed()
         self.name = f"{sink.name}+{view.digest}" if view.digest else sink.name
         self.keeps_receipts = sink.keeps_receipts
@@ -31,9 +31,9 @@ class Seen:
 
     def write(self, item: Item, batch: Batch, part: int) -> None:
         """Offer the records that the view shows. Raises what the sink raises."""
-        shown = batch.records.select(self._view)
+        shown = batch.records.select(self.view)
         self._sink.write(item, replace(batch, records=shown), part)
-        filtered = 0 if self._view.counted else shown.filtered
+        filtered = 0 if self.view.counted else shown.filtered
         self._passed.filtered += filtered
         self._passed.elsewhere += len(batch.records) - len(shown) - filtered
         self._passed.counted += shown.filtered - filtered

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from datetime import date, timedelta
 from hashlib import blake2b
 from itertools import pairwise
@@ -21,7 +22,7 @@ from shelves import Shelf
 from tailrace.errors import Fatal, UsageError
 from tailrace.kernel.plan import ItemPlan, Plan
 from tailrace.kernel.reference import Parser
-from tailrace.model import Batch, Identity, Item
+from tailrace.model import Batch, Identity, Item, View
 from tailrace.registry import formats, sink_named
 from tailrace.settings import Settings
 from tailrace.sinks._compressing import PIECE, Compressors, Text
@@ -305,6 +306,25 @@ def test_a_source_that_would_read_what_is_written_is_refused(
             shelf.sink(prefix, settings=told)
     else:
         shelf.sink(prefix, settings=told)
+
+
+def test_two_sinks_of_one_prefix_would_overwrite_one_another(shelf: Shelf) -> None:
+    place = f"s3://{shelf.name}/out"
+    told = Settings(to=("errors", place, "stdout"), sinks={"errors": {"url": f"{place}/", "include": "status >= 500"}})
+    with pytest.raises(UsageError, match="overwrite one another; give each a prefix"):
+        shelf.sink(settings=told)
+    shelf.sink(settings=Settings(to=("errors", place), sinks={"errors": {"url": f"{place}/errors"}}))
+
+
+def test_under_a_view_that_names_the_format_otherwise_kinds_are_told_apart(shelf: Shelf) -> None:
+    view = View(rename=(("format", 'a "kind"'),), constants=(("env", '"prod"'),))
+    made = batch(MIXED)
+    shown = replace(made, records=made.records.select(view))
+    sink = shelf.sink(ids=True)
+    sink.write(item(), shown, 0)
+    sink.flush()
+    assert [key.split("/")[1] for key in shelf.objects()] == ["format=alb", "format=alb", "format=clb"]
+    assert shelf.lines() == sorted(bytes(shown.records.ndjson(ids=True)).splitlines())
 
 
 def test_its_own_objects_are_not_taken_whatever_brought_them(shelf: Shelf) -> None:

@@ -379,8 +379,8 @@ def test_a_token_that_comes_again_does_not_go_round(group: LogGroup) -> None:
     ("word", "own", "message"),
     [
         ("cloudwatch:", {}, "write cloudwatch:GROUP"),
-        (f"cloudwatch:{GROUP}", {"since": "yesterday"}, "since: expected a time such as"),
-        (f"cloudwatch:{GROUP}", {"until": "2026-13-01"}, "until: expected a time such as"),
+        (f"cloudwatch:{GROUP}", {"since": "yesterday"}, "since yesterday: write a time such as"),
+        (f"cloudwatch:{GROUP}", {"until": "2026-13-01"}, "until 2026-13-01: write a time such as"),
         (f"cloudwatch:{GROUP}", {"window": "10ms"}, "window: at least 1s"),
     ],
 )
