@@ -19,13 +19,13 @@ def endpoint() -> Iterator[str]:
         yield opened
 
 
-@pytest.mark.parametrize(("to", "kills"), [(STREAMING, 4), (STORE, 2)])
+@pytest.mark.parametrize(("to", "kills"), [(STREAMING, 3), (STORE, 2)])
 def test_a_killed_worker_loses_nothing(tmp_path: Path, endpoint: str, to: Sequence[str], kills: int) -> None:
     killed_worker(tmp_path, endpoint, to, kills=kills, seed=3, scale=0.3)
 
 
 def test_a_killed_function_loses_nothing(tmp_path: Path, endpoint: str) -> None:
-    killed_function(tmp_path, endpoint, kills=4, seed=3, scale=0.3)
+    killed_function(tmp_path, endpoint, kills=3, seed=3, scale=0.2)
 
 
 @pytest.mark.long

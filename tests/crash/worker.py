@@ -183,7 +183,11 @@ class Worker:
         verdict.wrongs += [f"{world.left(world.dead)} messages in the dead-letter queue"] * bool(world.left(world.dead))
         verdict.wrongs += self._asked("receipts", "--check")
         verdict.wrongs += self._asked("receipts", "--missing", f"s3://{world.logs}/")
-        verdict.wrongs += [line for line in self.log.read_text("utf-8").splitlines() if line.startswith("Traceback")]
+        verdict.wrongs += [
+            line
+            for line in self.log.read_text("utf-8").splitlines()
+            if line.startswith(("Traceback", "internal error"))
+        ]
         return verdict
 
     def _stored(self) -> Counter[int]:
