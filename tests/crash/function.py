@@ -26,7 +26,7 @@ from services.lambda_runtime import Invoked, Runtime
 from tailrace.clock import SystemClock
 from tailrace.state.dynamodb import DynamodbState, definition
 
-SECONDS = 2.0
+SECONDS = 3.0
 """An invocation may take so long."""
 HIDDEN_S = 60
 TO = ("cloudwatch", "elasticsearch", "logstash", "s3")
@@ -119,36 +119,38 @@ class Function:
 
     def _mapping(self, name: str, over: Callable[[], bool]) -> None:
         """One of the threads that AWS polls with, and its sandbox."""
-        dice, sandbox = Random(f"mapping {self.seed} {name}"), None
+        dice, sandboxes = Random(f"mapping {self.seed} {name}"), list[Runtime]()
         try:
             while not over() and not self._wrongs:
                 for queue in (self.world.more, self.world.queue):
-                    sandbox = self._polled(queue, sandbox, dice)
+                    self._poll(queue, sandboxes, dice)
         except BaseException as error:  # noqa: BLE001 - the main thread tells it
             self._wrongs.append(f"{type(error).__name__}: {error}")
         finally:
-            if sandbox:
+            for sandbox in sandboxes:
                 sandbox.close()
 
-    def _polled(self, queue: str, sandbox: Runtime | None, dice: Random) -> Runtime | None:
+    def _poll(self, queue: str, sandboxes: list[Runtime], dice: Random) -> None:
+        """Receive, and invoke if there is something; `sandboxes`: the one that there is, if it was not killed."""
         received = self.world.sqs.receive_message(
             QueueUrl=queue, MaxNumberOfMessages=3, VisibilityTimeout=HIDDEN_S, WaitTimeSeconds=0,
             AttributeNames=["All"],
         ).get("Messages", [])  # fmt: skip
         if not received:
             time.sleep(0.1)
-            return sandbox
-        if sandbox is None:
+            return
+        if not sandboxes:
             self.known.began.append(time.monotonic())
-            sandbox = Runtime("tailrace.hosts.awslambda.handler", self.world.folder, self.world.environ)
+            sandboxes.append(Runtime("tailrace.hosts.awslambda.handler", self.world.folder, self.world.environ))
+        (sandbox,) = sandboxes
         self.messages["invocations"] += 1
         invoked = sandbox.begin(_event(queue, received), seconds=SECONDS)
         if not self._answered(sandbox, invoked, dice):
-            sandbox.close()
+            sandboxes.pop().close()
             self._look()
             for message in received:  # sooner than by itself; what was killed may still hold leases
                 self._hidden(queue, message, dice.randint(0, 2))
-            return None
+            return
         failed = {each["itemIdentifier"] for each in (invoked.answer or {}).get("batchItemFailures", ())}
         for message in received:
             if invoked.error or message["MessageId"] in failed:
@@ -157,7 +159,6 @@ class Function:
             else:
                 self.messages["done"] += 1
                 self.world.sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
-        return sandbox
 
     def _hidden(self, queue: str, message: dict[str, Any], seconds: int) -> None:
         self.world.sqs.change_message_visibility(
@@ -169,7 +170,7 @@ class Function:
         begun, first = time.monotonic(), self.ends.total() + self.kills.total() == 0
         # The process starts with its first event; that time is not of the invocation.
         patience = SECONDS + 15
-        kill_after = dice.uniform(0, SECONDS + 0.5) if dice.random() < 0.5 and not first else patience
+        kill_after = dice.uniform(0, SECONDS + 0.5) if dice.random() < 0.7 and not first else patience
         while not invoked.answered.wait(0.01):
             assert sandbox.process is not None
             assert sandbox.failed_to_start is None, sandbox.failed_to_start
@@ -191,6 +192,7 @@ class Function:
             if self.kills.total() >= self._killing:
                 return False
             self.kills["in an invocation"] += 1
+            (self.world.folder / "kills").write_text(f"{self.kills.total()}\n")
             return True
 
     def _look(self) -> None:
@@ -276,7 +278,7 @@ def killed_function(folder: Path, cloud: str, *, kills: int, seed: int, scale: f
     world = World(folder, cloud, seed, scale)
     try:
         function = Function(world, seed)
-        function.campaign(kills, backlog=6, sandboxes=2)
+        function.campaign(kills, backlog=8, sandboxes=3)
         function.finish(2, 120 + kills)
         verdict = function.verdict()
         told = figures("Lambda", world, function.told_of, verdict, time.monotonic() - started)

@@ -129,6 +129,7 @@ class Worker:
         while self.kills.total() < kills:
             self.kill(self.start())
             self._look()
+            (self.world.folder / "kills").write_text(f"{self.kills.total()}\n")
         self.world.enough()
         self.world.break_things(on=False)
 
