@@ -223,7 +223,7 @@ class _Reading:
                 shares.append((lane, Share(lane.offered, flushed)))
                 lane.offered = 0
         for visit in self._visits:
-            self._job.patience.trying(visit.flush)
+            self._patiently(visit.flush)
         for lane, share in shares:
             self._outcome.add(lane.sink.name, share)
         return shares
@@ -238,11 +238,20 @@ class _Reading:
     def _try(self, lane: Lane, call: Callable[[], T]) -> T | None:
         """What the call returns; if it keeps refusing, the lane carries the error and is served no more."""
         try:
-            return self._job.patience.trying(call)
+            return self._patiently(call)
         except Retryable as error:
             lane.error = error
             lane.sink.abandon()
             return None
+
+    def _patiently(self, call: Callable[[], T]) -> T:
+        """What the call returns, tried again; meanwhile nobody else takes the item over."""
+
+        def holding() -> T:
+            self._renew()
+            return call()
+
+        return self._job.patience.trying(holding)
 
     def _renew(self) -> None:
         now = self._job.clock.monotonic()

@@ -33,7 +33,7 @@ def main() -> None:
                 told = killed_worker(folder, endpoint, WAYS[what], **how)
             else:
                 told = killed_function(folder, endpoint, **how)
-        print(told, flush=True)
+        print(told, flush=True)  # noqa: T201 - the figures
 
 
 if __name__ == "__main__":

@@ -21,15 +21,14 @@ from typing import Any
 
 from crash.figures import Told, figures
 from crash.landings import Known, Verdict, in_bucket, letters, objects_in
-from crash.world import LOGS, OUT, World
+from crash.world import World
 from services.lambda_runtime import Invoked, Runtime
 from tailrace.clock import SystemClock
 from tailrace.state.dynamodb import DynamodbState, definition
 
-TABLE, LETTERS, MORE = "receipts", "letters", "more"
-SECONDS = 2.0
+SECONDS = 3.0
 """An invocation may take so long."""
-HIDDEN_S = 4
+HIDDEN_S = 60
 TO = ("cloudwatch", "elasticsearch", "logstash", "s3")
 SETTINGS = """\
 to = ["cloudwatch", "elasticsearch", "logstash", "s3"]
@@ -81,11 +80,9 @@ class Function:
         self._lock = threading.Lock()
         self._killing = 0
         self._wrongs: list[str] = []
-        self.more = str(world.sqs.create_queue(QueueName=MORE)["QueueUrl"])
-        world.make_bucket(LETTERS)
         self.dynamodb = world.client("dynamodb")
-        self.dynamodb.create_table(**definition(TABLE))
-        told = SETTINGS.format(table=TABLE, letters=LETTERS, more=self.more, **world.sinks)
+        self.dynamodb.create_table(**definition(world.table))
+        told = SETTINGS.format(table=world.table, letters=world.letters, more=world.more, **world.sinks)
         (world.folder / "tailrace.toml").write_text(told, encoding="utf-8")
 
     def campaign(self, kills: int, backlog: int, sandboxes: int) -> None:
@@ -104,7 +101,7 @@ class Function:
 
         def over() -> bool:
             assert time.monotonic() < patience, f"messages are left: {self.told()}"
-            return not self.world.left() and not self.world.left(self.more)
+            return not self.world.left() and not self.world.left(self.world.more)
 
         self._work(sandboxes, over)
         self._look()
@@ -122,51 +119,58 @@ class Function:
 
     def _mapping(self, name: str, over: Callable[[], bool]) -> None:
         """One of the threads that AWS polls with, and its sandbox."""
-        dice, sandbox = Random(f"mapping {self.seed} {name}"), None
+        dice, sandboxes = Random(f"mapping {self.seed} {name}"), list[Runtime]()
         try:
             while not over() and not self._wrongs:
-                for queue in (self.more, self.world.queue):
-                    sandbox = self._polled(queue, sandbox, dice)
+                for queue in (self.world.more, self.world.queue):
+                    self._poll(queue, sandboxes, dice)
         except BaseException as error:  # noqa: BLE001 - the main thread tells it
             self._wrongs.append(f"{type(error).__name__}: {error}")
         finally:
-            if sandbox:
+            for sandbox in sandboxes:
                 sandbox.close()
 
-    def _polled(self, queue: str, sandbox: Runtime | None, dice: Random) -> Runtime | None:
+    def _poll(self, queue: str, sandboxes: list[Runtime], dice: Random) -> None:
+        """Receive, and invoke if there is something; `sandboxes`: the one that there is, if it was not killed."""
         received = self.world.sqs.receive_message(
             QueueUrl=queue, MaxNumberOfMessages=3, VisibilityTimeout=HIDDEN_S, WaitTimeSeconds=0,
             AttributeNames=["All"],
         ).get("Messages", [])  # fmt: skip
         if not received:
             time.sleep(0.1)
-            return sandbox
-        if sandbox is None:
+            return
+        if not sandboxes:
             self.known.began.append(time.monotonic())
-            sandbox = Runtime("tailrace.hosts.awslambda.handler", self.world.folder, self.world.environ)
+            sandboxes.append(Runtime("tailrace.hosts.awslambda.handler", self.world.folder, self.world.environ))
+        (sandbox,) = sandboxes
         self.messages["invocations"] += 1
         invoked = sandbox.begin(_event(queue, received), seconds=SECONDS)
         if not self._answered(sandbox, invoked, dice):
-            sandbox.close()
+            sandboxes.pop().close()
             self._look()
-            return None
+            for message in received:  # sooner than by itself; what was killed may still hold leases
+                self._hidden(queue, message, dice.randint(0, 2))
+            return
         failed = {each["itemIdentifier"] for each in (invoked.answer or {}).get("batchItemFailures", ())}
         for message in received:
-            told = {"QueueUrl": queue, "ReceiptHandle": message["ReceiptHandle"]}
             if invoked.error or message["MessageId"] in failed:
                 self.messages["failed"] += 1
-                self.world.sqs.change_message_visibility(**told, VisibilityTimeout=1)
+                self._hidden(queue, message, 1)
             else:
                 self.messages["done"] += 1
-                self.world.sqs.delete_message(**told)
-        return sandbox
+                self.world.sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+
+    def _hidden(self, queue: str, message: dict[str, Any], seconds: int) -> None:
+        self.world.sqs.change_message_visibility(
+            QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=seconds
+        )
 
     def _answered(self, sandbox: Runtime, invoked: Invoked, dice: Random) -> bool:
         """Whether it has answered before it was killed."""
         begun, first = time.monotonic(), self.ends.total() + self.kills.total() == 0
         # The process starts with its first event; that time is not of the invocation.
         patience = SECONDS + 15
-        kill_after = dice.uniform(0, SECONDS + 0.5) if dice.random() < 0.5 and not first else patience
+        kill_after = dice.uniform(0, SECONDS + 0.5) if dice.random() < 0.7 and not first else patience
         while not invoked.answered.wait(0.01):
             assert sandbox.process is not None
             assert sandbox.failed_to_start is None, sandbox.failed_to_start
@@ -188,13 +192,14 @@ class Function:
             if self.kills.total() >= self._killing:
                 return False
             self.kills["in an invocation"] += 1
+            (self.world.folder / "kills").write_text(f"{self.kills.total()}\n")
             return True
 
     def _look(self) -> None:
         """Take in what has arrived, and what is confirmed."""
         with self._lock:
             self.world.receivers.harvest()
-            with closing(DynamodbState.open(TABLE, self.dynamodb, SystemClock())) as state:
+            with closing(DynamodbState.open(self.world.table, self.dynamodb, SystemClock())) as state:
                 self.known.confirm(state.receipts(), self.world.corpus)
 
     def told(self) -> str:
@@ -213,11 +218,8 @@ class Function:
 
     def summaries(self) -> list[dict[str, Any]]:
         """The lines in which invocations tell of themselves; a killed one may have written half a line."""
-        found = []
-        for line in self.log.splitlines():
-            if line.startswith('{"tailrace":"summary"') and line.endswith("}"):
-                found.append(json.loads(line))
-        return found
+        lines = self.log.splitlines()
+        return [json.loads(line) for line in lines if line.startswith('{"tailrace":"summary"') and line.endswith("}")]
 
     @property
     def log(self) -> str:
@@ -228,19 +230,19 @@ class Function:
         """What is wrong, as it is seen from outside."""
         verdict, world = Verdict(), self.world
         receivers, corpus = world.receivers, world.corpus
-        dead = letters(objects_in(world.s3, LETTERS))
+        dead = letters(objects_in(world.s3, world.letters))
         summaries = self.summaries()
         self.known.given_back = any(line["failures"] for line in summaries)
         for sink in TO:
-            found = in_bucket(world.s3, OUT) if sink == "s3" else receivers.found[sink]
+            found = in_bucket(world.s3, world.out) if sink == "s3" else receivers.found[sink]
             verdict.compare(sink, found, dead.get(sink, Counter()), corpus)
             if sink in ("cloudwatch", "logstash"):
                 verdict.explain(sink, found, world.fronts["logs" if sink == "cloudwatch" else sink], self.known)
         verdict.rejects(dead.get("", Counter()), corpus)
         verdict.wrongs += receivers.complaints
         verdict.wrongs += [error for line in summaries for error in line["errors"] if "does not know" in error]
-        for words in (("--check",), ("--missing", f"s3://{LOGS}/")):
-            answer = self._tailrace("receipts", *words, "--state", f"dynamodb:{TABLE}")
+        for words in (("--check",), ("--missing", f"s3://{world.logs}/")):
+            answer = self._tailrace("receipts", *words, "--state", f"dynamodb:{world.table}")
             verdict.wrongs += [f"{words}: {answer.stdout}{answer.stderr}"] if answer.returncode else []
         return verdict
 
@@ -254,7 +256,11 @@ class Function:
 def _event(queue: str, received: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The event that Lambda makes of messages."""
     name = queue.rpartition("/")[2]
-    told = {"eventSource": "aws:sqs", "eventSourceARN": f"arn:aws:sqs:eu-west-1:123456789012:{name}", "awsRegion": "eu-west-1"}
+    told = {
+        "eventSource": "aws:sqs",
+        "eventSourceARN": f"arn:aws:sqs:eu-west-1:123456789012:{name}",
+        "awsRegion": "eu-west-1",
+    }
     return {
         "Records": [
             {
@@ -272,7 +278,7 @@ def killed_function(folder: Path, cloud: str, *, kills: int, seed: int, scale: f
     world = World(folder, cloud, seed, scale)
     try:
         function = Function(world, seed)
-        function.campaign(kills, backlog=6, sandboxes=2)
+        function.campaign(kills, backlog=8, sandboxes=3)
         function.finish(2, 120 + kills)
         verdict = function.verdict()
         told = figures("Lambda", world, function.told_of, verdict, time.monotonic() - started)

@@ -17,7 +17,7 @@ from random import Random
 from crash.corpus import marks
 from crash.figures import Told, figures
 from crash.landings import Known, Verdict, dead, in_bucket
-from crash.world import DEAD, LOGS, OUT, QUEUE, World
+from crash.world import World
 from tailrace.clock import SystemClock
 from tailrace.errors import EXIT_TERMINATED, EXIT_UNUSABLE, UsageError
 from tailrace.receipts import FILE
@@ -81,7 +81,7 @@ class Worker:
         self.log = self.world.folder / "worker.log"
         self._config.write_text(
             SETTINGS.format(
-                to=", ".join(f'"{word}"' for word in self.to), store=self.store, queue=QUEUE, dead=DEAD,
+                to=", ".join(f'"{word}"' for word in self.to), store=self.store, queue=self.world.queue, dead=self.world.dead,
                 **self.world.sinks,
             ),
             encoding="utf-8",
@@ -129,6 +129,7 @@ class Worker:
         while self.kills.total() < kills:
             self.kill(self.start())
             self._look()
+            (self.world.folder / "kills").write_text(f"{self.kills.total()}\n")
         self.world.enough()
         self.world.break_things(on=False)
 
@@ -171,7 +172,7 @@ class Worker:
         for sink in self.to:
             found = receivers.found[sink]
             if sink == "s3":
-                found = in_bucket(world.s3, OUT)
+                found = in_bucket(world.s3, world.out)
             elif sink == "store":
                 found = self._stored()
             verdict.compare(sink, found, letters.get(sink, Counter()), corpus)
@@ -182,8 +183,12 @@ class Worker:
         verdict.wrongs += receivers.complaints
         verdict.wrongs += [f"{world.left(world.dead)} messages in the dead-letter queue"] * bool(world.left(world.dead))
         verdict.wrongs += self._asked("receipts", "--check")
-        verdict.wrongs += self._asked("receipts", "--missing", f"s3://{LOGS}/")
-        verdict.wrongs += [line for line in self.log.read_text("utf-8").splitlines() if line.startswith("Traceback")]
+        verdict.wrongs += self._asked("receipts", "--missing", f"s3://{world.logs}/")
+        verdict.wrongs += [
+            line
+            for line in self.log.read_text("utf-8").splitlines()
+            if line.startswith(("Traceback", "internal error"))
+        ]
         return verdict
 
     def _stored(self) -> Counter[int]:

@@ -28,6 +28,7 @@ from tailrace.hosts.intake import OneByOne
 from tailrace.hosts.reading import parsers
 from tailrace.hosts.workers import Crew, Summary, Workers
 from tailrace.kinds import Surroundings
+from tailrace.notices import Notices
 from tailrace.ports import DeadLetters
 from tailrace.retry import Patience
 from tailrace.settings import Resolved, Settings
@@ -88,9 +89,12 @@ def _relative(folder: Path) -> str:
 
 def job_of(settings: Settings, given: Surroundings, *, again: bool) -> Job:
     """What is the same for all items. Raises UsageError."""
+    notices = Notices(given.notice, given.clock)
     return Job(
         parser=parsers(settings, warn),
-        patience=Patience(settings.retry, given.clock, given.stop.wait),
+        patience=Patience(
+            settings.retry, given.clock, given.stop.wait, lasting=lambda sentence: notices.tell(sentence, sentence)
+        ),
         clock=given.clock,
         checkpoint=settings.checkpoint,
         again=again,

@@ -103,7 +103,7 @@ class Watching:
         self._tally.add(IN_FLIGHT, -1)
         if outcome is None:
             self._tally.add(OBJECTS, 1, "failed")
-            self._say(f"error: {error}; it is given back")
+            self._say(f"error: {item.identity.name} is given back: {error}")
             return
         self._tally.delivered(outcome, self._clock.now() - item.modified)
         if outcome.truncated:

@@ -15,7 +15,7 @@ from threading import Event, Thread
 from typing import Any, Final
 
 from tailrace.errors import Fatal, MissingExtra
-from tailrace.sources._notices import Notices
+from tailrace.notices import Notices
 
 _TURN_S: Final = 0.2
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0

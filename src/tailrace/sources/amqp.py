@@ -21,10 +21,10 @@ from tailrace.errors import UsageError
 from tailrace.events import NotUnderstood, announced
 from tailrace.kinds import SourceKind, Surroundings
 from tailrace.model import Item
+from tailrace.notices import Notices
 from tailrace.quantities import Duration, Secret
 from tailrace.sources._amqp_link import Delivery, Link, Place
 from tailrace.sources._hand import Hand
-from tailrace.sources._notices import Notices
 from tailrace.sources._objects import Objects
 
 _SCHEMES: Final = {"amqp": 5672, "amqps": 5671}

@@ -17,10 +17,10 @@ from tailrace.errors import Retryable, UsageError
 from tailrace.events import Announced, NotUnderstood, announced
 from tailrace.kinds import SourceKind, Surroundings
 from tailrace.model import Item
+from tailrace.notices import Notices
 from tailrace.quantities import Duration
 from tailrace.sources._dead import DeadQueue
 from tailrace.sources._hand import Hand
-from tailrace.sources._notices import Notices
 from tailrace.sources._objects import Objects, is_folder
 from tailrace.sources._queue import Message, Queue
 from tailrace.sources._visibility import Held, Hidden

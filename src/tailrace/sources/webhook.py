@@ -22,10 +22,10 @@ import msgspec
 from tailrace.events import NotUnderstood, announced
 from tailrace.kinds import SourceKind, Surroundings
 from tailrace.model import Item
+from tailrace.notices import Notices
 from tailrace.quantities import Duration, Secret, Size
 from tailrace.serving import Handler, Server, place_of
 from tailrace.sources._hand import Hand
-from tailrace.sources._notices import Notices
 from tailrace.sources._objects import Objects
 
 _PREFIX: Final = "webhook:"
