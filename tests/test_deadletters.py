@@ -137,6 +137,16 @@ def test_a_retry_in_which_nothing_is_refused_removes_what_a_crash_left(tmp_path:
     assert letters(left)[0]["sink"] == "cloudwatch:two"
 
 
+def test_a_sink_that_is_behind_has_commits_of_its_own(tmp_path: Path) -> None:
+    """Rejects are kept from where no receipt tells of them yet, which may be behind where the sink's commit begins."""
+    dead = DeadFolder(tmp_path)
+    dead.write(item(), [], 700)
+    dead.refuse(item(), "es", [Refusal(9, "mapping", b"three")], 0)
+    dead.flush()
+    (path,) = (tmp_path / "dead").iterdir()
+    assert path.name.startswith(f"{item().identity.digest}-0-")
+
+
 def test_only_the_letters_of_one_commit_are_kept(tmp_path: Path) -> None:
     dead = DeadFolder(tmp_path)
     for start in (0, 10, 1):

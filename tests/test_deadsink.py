@@ -147,13 +147,34 @@ def test_columns_hold_what_the_object_holds() -> None:
     assert rows[0]["time"].isoformat() == "2026-09-21T14:13:20+00:00"
 
 
+def test_what_each_sink_refused_is_as_if_of_another_item(clock: StillClock) -> None:
+    """Names follow from items and offsets: what one sink refused must not overwrite what another one did."""
+    identities = []
+
+    class Named(Post):
+        def write(self, of: Item, batch: Batch, part: int) -> None:
+            assert not self.open or identities[-1] == of.identity, "flush before the next item"
+            identities.append(of.identity)
+            super().write(of, batch, part)
+
+    post = Named()
+    for sink in ("es", "other"):
+        dead = DeadSink(post, clock, once)
+        dead.write(ITEM, [reject(b"one")], 3)
+        dead.refuse(ITEM, sink, [Refusal(9, "mapping", b"three")], 3)
+        dead.flush()
+    assert identities[0] == identities[2] == ITEM.identity
+    assert len(set(identities)) == 3
+    assert {letter.item for letter in post.letters} == {ITEM.identity}
+
+
 def test_letters_are_there_after_the_flush_under_the_commit(clock: StillClock) -> None:
     post = Post()
     dead = DeadSink(post, clock, once)
     dead.write(ITEM, [reject(b"one"), reject(b"two", 4)], 3)
     dead.write(ITEM, [], 3)
-    dead.refuse(ITEM, "es", [Refusal(9, "mapping", b"three")], 3)
     assert not post.kept
+    dead.refuse(ITEM, "es", [Refusal(9, "mapping", b"three")], 3)
     dead.flush()
     assert [letter.payload for letter in post.letters] == [b"one", b"two", b"three"]
     assert {(key, part) for key, part, _line in post.kept} == {("a.log", 3)}

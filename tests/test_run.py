@@ -333,6 +333,22 @@ def test_a_sink_that_names_a_pause_is_left_alone_so_long(bench: Bench, clock: St
     assert numbers(bench.sinks[0]) == [1]
 
 
+def test_nobody_else_takes_an_item_over_while_sinks_are_waited_for(bench: Bench, clock: StillClock) -> None:
+    bench.sinks = [Shelf("one"), Shelf("two")]
+    for shelf in bench.sinks:
+        shelf.refusals = [Retryable("busy", after=29)] * 10
+    of, job = item(lines(1)), bench.job()
+    stolen: list[bool] = []
+
+    def wait(seconds: float) -> bool:
+        clock.sleep(seconds)
+        stolen.append(bench.state.claim(of.identity, "thief", 1))
+        return False
+
+    assert bench.deliver(of, replace(job, patience=replace(job.patience, wait=wait))).status == "delivered"
+    assert (len(stolen), any(stolen)) == (20, False)
+
+
 def test_a_sink_that_keeps_refusing_gives_the_item_back(bench: Bench, clock: StillClock) -> None:
     bench.sinks[0].refusals = [Retryable("busy")] * 100
     begun = clock.now()

@@ -25,24 +25,24 @@ class DeadFolder:
     def __init__(self, directory: Path) -> None:
         self._temporary = directory.absolute() / "tmp"
         self._folder = directory.absolute() / "dead"
-        self._commit = ""
+        self._item = ""
         self._files: dict[str, BinaryIO | None] = {}
 
     def write(self, item: Item, rejects: Sequence[Reject], start: int) -> None:
         """Keep the rejects of one item. Raises Fatal if the disk does not take them."""
-        self._keep(_commit_of(item, start), "", [encode(item.identity, reject, item.modified) for reject in rejects])
+        self._keep(item, _commit_of(item, start), [encode(item.identity, reject, item.modified) for reject in rejects])
 
     def refuse(self, item: Item, sink: str, refusals: Sequence[Refusal], start: int) -> None:
         """Keep what a sink refused. Raises Fatal if the disk does not take it."""
         by_sink = f"-{blake2b(sink.encode('utf-8', 'surrogateescape'), digest_size=4).hexdigest()}"
         letters = [encode_refusal(item.identity, sink, refusal, item.modified) for refusal in refusals]
-        self._keep(_commit_of(item, start), by_sink, letters)
+        self._keep(item, f"{_commit_of(item, start)}{by_sink}", letters)
 
-    def _keep(self, commit: str, part: str, letters: Sequence[bytes]) -> None:
-        if self._commit not in ("", commit):
+    def _keep(self, item: Item, part: str, letters: Sequence[bytes]) -> None:
+        if self._item not in ("", item.identity.digest):
             raise ValueError("what was written of one item must be flushed or abandoned before the next")
-        self._commit = commit
-        name = f"{commit}{part}.ndjson"
+        self._item = item.identity.digest
+        name = f"{part}.ndjson"
         file = self._files.setdefault(name, None)
         if not letters:
             return
@@ -64,7 +64,7 @@ class DeadFolder:
                 publish([(self._temporary / name, self._folder / name) for name in kept])
             for name in self._files.keys() - kept.keys():
                 (self._folder / name).unlink(missing_ok=True)
-        self._files, self._commit = {}, ""
+        self._files, self._item = {}, ""
 
     def abandon(self) -> None:
         """Forget what was written since the last flush."""
@@ -73,7 +73,7 @@ class DeadFolder:
                 with suppress(OSError):  # a full disk refuses what was buffered; it is not wanted any more
                     file.close()
                 (self._temporary / name).unlink(missing_ok=True)
-        self._files, self._commit = {}, ""
+        self._files, self._item = {}, ""
 
     def keep_only(self, item: Item, start: int) -> None:
         """Remove the letters of an item but those of one commit. Raises Fatal if the disk refuses."""

@@ -2,13 +2,15 @@
 
 As NDJSON a letter is the object that `letters.py` describes, with the time of its delivery; where ids are asked for it
 has one of its own, because several sinks may refuse the same record. What is delivered again has the same names and
-ids, so it overwrites where a sink can; a sink cannot take letters back, so those of a delivery that was repeated with
+ids, so it overwrites where a sink can: rejects and what each sink refused are as if of different items, because sinks may
+have an item up to different places. A sink cannot take letters back, so those of a delivery that was repeated with
 other settings stay there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Protocol, TypeVar
@@ -52,10 +54,14 @@ class DeadSink:
 
     def refuse(self, item: Item, sink: str, refusals: Sequence[Refusal], start: int) -> None:
         """Keep what a sink refused of one item; likewise."""
-        self._keep(item, (of_refusal(item.identity, sink, each, item.modified) for each in refusals), start)
+        letters = (of_refusal(item.identity, sink, each, item.modified) for each in refusals)
+        identity = item.identity
+        self._keep(replace(item, identity=replace(identity, etag=f"{identity.etag} {sink}")), letters, start)
 
     def _keep(self, item: Item, letters: Iterator[Letter], start: int) -> None:
         for together in _slices(letters):
+            if self._item and self._item.identity != item.identity:
+                self._trying(self.flush)
             if self._item is None:
                 self._item, self._part = item, start
             batch = _batch(together, self._clock.now())

@@ -103,6 +103,10 @@ class Visit:
         if rejects or batch.end > self._confirmed:
             self._home.dead.write(self._item, rejects, max(start, self._confirmed))
 
+    def confirmed(self, receipt: Receipt) -> None:
+        """A sink has the item up to a place, so the rejects up to there are kept: who reads them later does not keep them again."""
+        self._confirmed = max(self._confirmed, receipt.offset)
+
     def refuse(self, sink: Sink, refusals: Sequence[Refusal], start: int) -> None:
         """Keep what a sink refused in the commit that begins at an offset."""
         self._home.dead.refuse(self._item, sink.name, refusals, start)

@@ -6,7 +6,7 @@ https://prometheus.io/docs/practices/naming/
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Final, Literal
@@ -30,9 +30,13 @@ LINES: Final = Metric("tailrace_lines", "Lines read.")
 RECORDS: Final = Metric("tailrace_records", "Records by what a sink did with them.", ("sink", "outcome"))
 REJECTS: Final = Metric("tailrace_rejects", "Lines that are no record, by the reason.", ("reason",))
 REFUSALS: Final = Metric("tailrace_refusals", "Records that a sink will never take, by the reason.", ("sink", "reason"))
+NOTED: Final = Metric(
+    "tailrace_noted_records", "Records that were filtered, may be there twice, or had no time.", ("sink", "what")
+)
+MESSAGES: Final = Metric("tailrace_messages", "Messages of a queue by what became of them.", ("source", "outcome"))
 RETRIES: Final = Metric("tailrace_retries", "Times that a sink asked to try again.")
 IN_FLIGHT: Final = Metric("tailrace_objects_in_flight", "Objects that are being carried.", kind="gauge")
-METRICS: Final = (OBJECTS, BYTES, LINES, RECORDS, REJECTS, REFUSALS, RETRIES, IN_FLIGHT)
+METRICS: Final = (OBJECTS, BYTES, LINES, RECORDS, REJECTS, REFUSALS, NOTED, MESSAGES, RETRIES, IN_FLIGHT)
 LAG: Final = Metric("tailrace_lag_seconds", "From when an object was written to when it was delivered.")
 LAG_BOUNDS: Final = (1, 5, 15, 60, 300, 900, 3600, 21_600, 86_400)
 
@@ -59,6 +63,8 @@ class Tally:
         self._lock = Lock()
         self._figures: dict[Metric, dict[tuple[str, ...], float]] = {metric: {} for metric in METRICS}
         self.lags = Lags()
+        self.queues: dict[str, Mapping[str, int]] = {}
+        """What sources count of their messages, by the source's name."""
 
     def add(self, metric: Metric, number: float = 1, *labels: str) -> None:
         """So many more."""
@@ -78,6 +84,8 @@ class Tally:
             self.add(REJECTS, number, reason)
         for (sink, reason), number in outcome.refused.items():
             self.add(REFUSALS, number, sink, reason)
+        for (sink, what), number in outcome.noted.items():
+            self.add(NOTED, number, sink, what)
         for sink, totals in outcome.totals.items():
             self.add(RECORDS, totals.accepted, sink, "accepted")
             self.add(RECORDS, totals.already, sink, "already")
@@ -91,6 +99,8 @@ class Tally:
         for metric in METRICS:
             with self._lock:
                 found = dict(self._figures[metric])
+            if metric is MESSAGES:
+                found = {(name, what): told[what] for name, told in self.queues.items() for what in tuple(told)}
             if not metric.labels:
                 found.setdefault((), 0)
             for labels, number in found.items():

@@ -344,7 +344,9 @@ class Flushed:
 
     `files`: made durable, to be named by the receipt. `already`: so many were there before. `refusals`: never to be
     taken. `unconfirmed`: the other side does not confirm what it takes. `filtered`, `elsewhere`: so many were not for this
-    sink, by its conditions or its formats. `counted`: so many its conditions would have kept out.
+    sink, by its conditions or its formats. `counted`: so many its conditions would have kept out. `repeated`: so many were sent
+    once more although nobody knows whether they had arrived, and may be there twice. `timeless`: so many had no time and were
+    given that of their delivery.
     """
 
     files: Sequence[StoredFile] = ()
@@ -354,6 +356,8 @@ class Flushed:
     filtered: int = 0
     elsewhere: int = 0
     counted: int = 0
+    repeated: int = 0
+    timeless: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,15 @@ class Measured(Protocol):
 
 
 @runtime_checkable
+class Counting(Protocol):
+    """A source that counts what becomes of its messages."""
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many messages, by what became of them; the same mapping is always up to date."""
+
+
+@runtime_checkable
 class Checkable(Protocol):
     """A source, sink or state that can look whether it would work."""
 

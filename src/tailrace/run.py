@@ -40,7 +40,7 @@ class Outcome:
     """What became of an item, and what was read of it now.
 
     `skipped`: every sink had it already. `held`: somebody else is at work on it. `stopped`: confirmed up to where the
-    stop came. `gone`: it does not exist any more. `reasons`: of rejects. `totals`: what became of records, by sink; `refused`: by sink and reason; `passed`: what was not
+    stop came. `gone`: it does not exist any more. `reasons`: of rejects. `totals`: what became of records, by sink; `refused`: by sink and reason; `noted`: what was not
     for a sink, by sink and why.
     `content`: bytes read, decompressed.
     """
@@ -50,7 +50,7 @@ class Outcome:
     reasons: Counter[str] = field(default_factory=Counter)
     totals: dict[str, Totals] = field(default_factory=dict)
     refused: Counter[tuple[str, str]] = field(default_factory=Counter)
-    passed: Counter[tuple[str, str]] = field(default_factory=Counter)
+    noted: Counter[tuple[str, str]] = field(default_factory=Counter)
     content: int = 0
     truncated: str = ""
 
@@ -59,8 +59,11 @@ class Outcome:
         self.totals[sink] = self.totals.get(sink, Totals()) + share.totals
         told = share.flushed
         self.refused.update((sink, refusal.reason) for refusal in told.refusals)
-        why = {"filtered": told.filtered, "of other formats": told.elsewhere, "would be filtered": told.counted}
-        self.passed.update({(sink, name): number for name, number in why.items() if number})
+        why = {
+            "filtered": told.filtered, "of other formats": told.elsewhere, "would be filtered": told.counted,
+            "may be there twice": told.repeated, "without a time": told.timeless,
+        }  # fmt: skip
+        self.noted.update({(sink, name): number for name, number in why.items() if number})
 
     def followed_by(self, later: Outcome) -> Outcome:
         """Both readings as one: in the later one is nothing that was not in the first, but for what other sinks had of it."""
@@ -69,7 +72,7 @@ class Outcome:
             told,
             totals=self.totals | later.totals,
             refused=self.refused + later.refused,
-            passed=self.passed + later.passed,
+            noted=self.noted + later.noted,
         )
 
 
@@ -192,7 +195,7 @@ class _Reading:
 
     def _commit(self, state: Literal["partial", "complete"], *, apart: bool = False) -> None:
         """Make durable what was written, then write the receipts."""
-        now = self._job.clock.now()
+        now, confirmed = self._job.clock.now(), list[Lane]()
         for lane, share in self._flush():
             if apart:
                 lane.base = self._pending.as_tail_of(lane.base, now, share)
@@ -200,7 +203,10 @@ class _Reading:
                 lane.base = self._pending.added_to(lane.base, state, now, share)
             if lane.sink.keeps_receipts:
                 lane.state.commit(lane.base, share.flushed.files, lane.replaced)
+                confirmed.append(lane)
             lane.replaced = ()
+        for lane in confirmed:
+            lane.visit.confirmed(lane.base)
         if self._job.again and self._start == 0:
             for visit in self._visits:
                 visit.keep_only(0)
@@ -217,7 +223,7 @@ class _Reading:
                 shares.append((lane, Share(lane.offered, flushed)))
                 lane.offered = 0
         for visit in self._visits:
-            self._job.patience.trying(visit.flush)
+            self._patiently(visit.flush)
         for lane, share in shares:
             self._outcome.add(lane.sink.name, share)
         return shares
@@ -232,11 +238,20 @@ class _Reading:
     def _try(self, lane: Lane, call: Callable[[], T]) -> T | None:
         """What the call returns; if it keeps refusing, the lane carries the error and is served no more."""
         try:
-            return self._job.patience.trying(call)
+            return self._patiently(call)
         except Retryable as error:
             lane.error = error
             lane.sink.abandon()
             return None
+
+    def _patiently(self, call: Callable[[], T]) -> T:
+        """What the call returns, tried again; meanwhile nobody else takes the item over."""
+
+        def holding() -> T:
+            self._renew()
+            return call()
+
+        return self._job.patience.trying(holding)
 
     def _renew(self) -> None:
         now = self._job.clock.monotonic()

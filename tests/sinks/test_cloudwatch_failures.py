@@ -79,7 +79,7 @@ ONCE = Counter("ABCDEFGHI")
 def test_what_may_pass_is_tried_again_and_nothing_is_doubled(logs: StrictLogs, sending: Sending, fault: Fault) -> None:
     logs.faults.extend([fault, Fault(), fault, fault])
     sink = sending.sink()
-    assert sending.ship(sink, *(plain([line]) for line in CONTENT)) == Flushed()
+    assert sending.ship(sink, *(plain([line]) for line in CONTENT)) == Flushed(repeated=sink.repeated)
     sink.close()
     assert arrived(logs) == ONCE
     assert sending.clock.time > NOW
@@ -92,7 +92,7 @@ def test_after_a_lost_answer_events_may_be_there_twice_which_is_counted(
 ) -> None:
     logs.faults.append(fault)
     sink = sending.sink()
-    assert sending.ship(sink, *(plain([line]) for line in CONTENT)) == Flushed()
+    assert sending.ship(sink, *(plain([line]) for line in CONTENT)) == Flushed(repeated=3)
     sink.close()
     twice = [event for event, count in arrived(logs).items() if count == 2]
     assert (len(twice), sink.repeated) == (3, 3)
@@ -110,7 +110,7 @@ def test_an_answer_that_does_not_come_is_not_waited_for_for_ever(logs: StrictLog
         Retryable, match=r"nothing is known of what was sent to the log group /logs/alb \(ReadTimeoutError\)"
     ):
         sink.flush()
-    assert sink.flush() == Flushed()
+    assert sink.flush() == Flushed(repeated=1)
     sink.close()
     assert sink.repeated == 1
 

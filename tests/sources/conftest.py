@@ -6,20 +6,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from moto.server import ThreadedMotoServer
 
 from breaking import Bucket, Proxy, client_of
-from cloud import forget
+from cloud import address_of, cloud
 from making import StillClock
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[tuple[str, int]]:
-    moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    moto.start()
-    forget(moto)
-    yield moto.get_host_and_port()
-    moto.stop()
+    with cloud() as endpoint:
+        yield address_of(endpoint)
 
 
 @pytest.fixture(scope="module")

@@ -88,7 +88,7 @@ def _rows(summary: Summary) -> Iterator[tuple[str, str, str]]:
         ("rejects", rejects, _reasons(summary.reasons).strip(" ()")),
         ("already", sum(each.already for each in summary.totals.values()), "were there before"),
         ("refused", summary.refused.total(), f"{_by_sink(summary.refused)}; kept among the dead letters"),
-        ("passed by", summary.passed.total(), _by_sink(summary.passed)),
+        ("noted", summary.noted.total(), _by_sink(summary.noted)),
         ("control", counts.control, "headers and test files"),
         ("blank", counts.blank, ""),
         ("invalid", counts.invalid, "fields that do not fit their type, kept in `invalid`"),

@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from tailrace.clouds.whole import watch
 from tailrace.errors import MissingExtra, UsageError
 
 _AWS_HOSTS: Final = (
@@ -66,13 +67,14 @@ def client(
             session = _session(boto3.Session, profile, os.environ.get("AWS_REGION"))
         made = session.client(service, endpoint_url=endpoint_url, config=Config(**_COMMON))
         if endpoint_url or not _is_aws(made.meta.endpoint_url):
-            return session.client(service, endpoint_url=endpoint_url, config=Config(**_COMMON, **_PRIVATE))
-        if private:
+            made = session.client(service, endpoint_url=endpoint_url, config=Config(**_COMMON, **_PRIVATE))
+        elif private:
             raise UsageError(_endpointless(made.meta.service_model))
-        if session.region_name:
+        elif session.region_name:
             session.get_partition_for_region(session.region_name)
     except (BotoCoreError, ValueError) as error:
         raise _told(error, service, region) from error
+    watch(made)
     return made
 
 

@@ -18,7 +18,7 @@ from tailrace.hosts.listening import Listener, Told
 from tailrace.hosts.workers import Crew, Summary, Workers
 from tailrace.metrics import IN_FLIGHT, LINES, OBJECTS, Tally
 from tailrace.model import Item
-from tailrace.ports import Source
+from tailrace.ports import Counting, Source
 from tailrace.run import Outcome
 
 
@@ -48,6 +48,11 @@ class Service:
     def run(self, workers: int) -> Summary:
         """Carry until the stop; the account of it all. Raises what ended the service before."""
         tally = Tally()
+        tally.queues = {
+            f"{type(source).__name__.lower()} {number}": source.counts
+            for number, source in enumerate(self.sources, 1)
+            if isinstance(source, Counting)
+        }
         patience = replace(self.job.patience, retried=tally.retried)
         job = replace(self.job, patience=patience)
         with ExitStack() as stack:
@@ -104,4 +109,4 @@ class Watching:
         if outcome.truncated:
             self._say(f"warning: {item.identity.name} is truncated: {outcome.truncated}")
         if outcome.status == "gone":
-            self._say(f"warning: {item.identity.name} does not exist any more; its receipt says so")
+            self._say(f"warning: {item.identity.name} does not exist any more, or was replaced; its receipt says so")

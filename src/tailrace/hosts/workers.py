@@ -64,8 +64,8 @@ class Summary:
     """What became of the records, by sink."""
     refused: Counter[tuple[str, str]] = field(default_factory=Counter)
     """What will never be taken, by sink and reason."""
-    passed: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """What was not for a sink, by sink and why."""
+    noted: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """What was not for a sink, may be there twice, or had no time; by sink."""
     content: int = 0
     seconds: float = 0.0
     broken: int = 0
@@ -83,7 +83,7 @@ class Summary:
         self.counts.add(outcome.counts)
         self.reasons.update(outcome.reasons)
         self.refused.update(outcome.refused)
-        self.passed.update(outcome.passed)
+        self.noted.update(outcome.noted)
         for sink, totals in outcome.totals.items():
             self.totals[sink] = self.totals.get(sink, Totals()) + totals
         self.content += outcome.content

@@ -30,7 +30,7 @@ _NOTHING: Final = Secret("")
 class Credentials:
     """Who sends: at most one of a user with a password, an API key, and AWS's signature for a service."""
 
-    user: str = ""
+    username: str = ""
     password: Secret = _NOTHING
     api_key: Secret = _NOTHING
     aws: str = ""
@@ -69,16 +69,16 @@ class Authorization(Protocol):
 
 def authorization(own: Credentials, given: Surroundings) -> Authorization | None:
     """As the settings tell. Raises UsageError if they tell several."""
-    told = [name for name, there in (("user", own.user), ("api_key", own.api_key), ("aws", own.aws)) if there]
+    told = [name for name, there in (("username", own.username), ("api_key", own.api_key), ("aws", own.aws)) if there]
     if len(told) > 1:
         message = f"{' and '.join(told)} are given; a request can carry only one of them"
         raise UsageError(message)
-    if bool(own.password) != bool(own.user):
-        raise UsageError("user and password belong together; give both or neither")
+    if bool(own.password) != bool(own.username):
+        raise UsageError("username and password belong together; give both or neither")
     if own.aws:
         return _signed(own.aws, given)
-    if own.user:
-        return _by_header(own.password, given.vault, lambda secret: _basic(f"{own.user}:{secret}"))
+    if own.username:
+        return _by_header(own.password, given.vault, lambda secret: _basic(f"{own.username}:{secret}"))
     if own.api_key:
         return _by_header(own.api_key, given.vault, _api_key)
     return None
@@ -138,7 +138,7 @@ class SearchServer:
 
     def _unauthorized(self, status: int) -> str:
         if not self._authorized:
-            return f"{self.where} asks for credentials ({status}): set user and password, api_key, or aws"
+            return f"{self.where} asks for credentials ({status}): set username and password, api_key, or aws"
         return f"{self.where} does not accept the credentials, or they may not write there ({status}): check them and their rights"
 
     def again(self, answer: Answer) -> Retryable | None:

@@ -55,8 +55,8 @@ class CloudwatchSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     """For how many days groups that are created keep their events; 0 for ever."""
     concurrency: Annotated[int, msgspec.Meta(ge=1, le=64)] = 4
     """How many requests are under way at a time, for all workers together."""
-    compression: Literal["none", "gzip"] = "none"
-    """Compress requests: less to send, more to compute. AWS takes that though its API's documentation does not tell."""
+    gzip: bool = False
+    """Whether requests are compressed: less to send, more to compute. AWS takes that though its API's documentation does not tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +100,7 @@ class CloudwatchSink:
     def __init__(self, shared: Shared) -> None:
         self.name = shared.name
         self.timeless = self.repeated = 0
+        self._told = (0, 0)
         self._shared = shared
         self._gathering = Gathering()
         self._waiting: deque[Put] = deque()
@@ -225,8 +226,13 @@ class CloudwatchSink:
             if not self._waiting and not self._flying:
                 break
             self._drive(0)
-        flushed = Flushed(already=self._already, refusals=tuple(self._refusals))
-        self._already, self._refusals = 0, []
+        flushed = Flushed(
+            already=self._already,
+            refusals=tuple(self._refusals),
+            repeated=self.repeated - self._told[0],
+            timeless=self.timeless - self._told[1],
+        )
+        self._already, self._refusals, self._told = 0, [], (self.repeated, self.timeless)
         return flushed
 
     def abandon(self) -> None:
@@ -284,7 +290,7 @@ def _opened(address: str, own: CloudwatchSettings, given: Surroundings) -> Calla
             cut=own.oversize == "cut",
             retime=own.out_of_range == "now",
         ),
-        wire=Wire(client, compress=own.compression == "gzip"),
+        wire=Wire(client, compress=own.gzip),
         groups=Groups(client, create=own.create_group, retention=own.retention_days),
         senders=Senders(own.concurrency, client.close),
         clock=given.clock,

@@ -1,42 +1,43 @@
-"""The S3 sink against Ceph's gateway, which is strict where moto is not: signatures, sizes of parts, uploads that are no more.
-
-Runs where one is told by RGW_ENDPOINT, RGW_ACCESS_KEY and RGW_SECRET_KEY.
-"""
+"""The S3 sink against Ceph's gateway, which is strict where moto is not: signatures, sizes of parts, uploads that are no more."""
 
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pyarrow.parquet as pq
 import pytest
-from test_s3_faults import MIB, lines_of, lost, noise, persist
 
 from breaking import Fault, Proxy, client_of, cut, instead, unheard
 from making import StillClock, alb, batch, clb, item
+from services.real import Ceph, ceph
 from shelves import Shelf
+from sinks.s3.test_s3_faults import MIB, lines_of, lost, noise, persist
 from tailrace.errors import Fatal, Retryable
 
-ENDPOINT = os.environ.get("RGW_ENDPOINT", "")
 
-pytestmark = pytest.mark.skipif(not ENDPOINT, reason="no Ceph gateway is told by RGW_ENDPOINT")
+@pytest.fixture(scope="module")
+def gateway() -> Iterator[Ceph]:
+    with ceph() as made:
+        yield made
 
 
-@pytest.fixture
-def gateway() -> Iterator[Proxy]:
-    place = urlsplit(ENDPOINT)
+@pytest.fixture(scope="module")
+def before(gateway: Ceph) -> Iterator[Proxy]:
+    """What breaks connections to it."""
+    place = urlsplit(gateway.endpoint)
     made = Proxy((str(place.hostname), place.port or 80))
     yield made
     made.close()
 
 
 @pytest.fixture
-def shelf(gateway: Proxy, clock: StillClock) -> Iterator[Shelf]:
-    keys = {"key": os.environ["RGW_ACCESS_KEY"], "secret": os.environ["RGW_SECRET_KEY"]}
-    through, direct = client_of(gateway.url, patience=20, **keys), client_of(ENDPOINT, **keys)
+def shelf(gateway: Ceph, before: Proxy, clock: StillClock) -> Iterator[Shelf]:
+    before.reset()
+    keys = {"key": gateway.key, "secret": gateway.secret}
+    through, direct = client_of(before.url, patience=20, **keys), client_of(gateway.endpoint, **keys)
     for client in (through, direct):
         client.meta.config.request_checksum_calculation = "when_required"
     made = Shelf(through, direct, clock, f"shelf-{uuid4().hex[:12]}")
@@ -70,10 +71,10 @@ def test_parquet_arrives(shelf: Shelf) -> None:
 
 @pytest.mark.parametrize("number", range(5))
 @pytest.mark.parametrize("fault", [lost, unheard(lost), unheard(instead(503, "SlowDown")), cut(40)])
-def test_parts_arrive_once_whatever_call_fails(shelf: Shelf, gateway: Proxy, fault: Fault, number: int) -> None:
+def test_parts_arrive_once_whatever_call_fails(shelf: Shelf, before: Proxy, fault: Fault, number: int) -> None:
     sink = shelf.sink(compression="none", part_size="5MiB")
     batches = [noise(count, size=4 * MIB) for count in range(3)]
-    gateway.faults = [None] * number + [fault]
+    before.faults = [None] * number + [fault]
     for each in batches:
         persist(lambda each=each: sink.write(item(), each, 0))
     assert shelf.objects() == []
@@ -98,9 +99,9 @@ def test_an_upload_that_somebody_ended_is_told_and_what_is_abandoned_is_gone(she
     assert (shelf.uploads(), shelf.objects()) == ([], [])
 
 
-def test_looking_and_what_will_not_pass(shelf: Shelf) -> None:
+def test_looking_and_what_will_not_pass(shelf: Shelf, gateway: Ceph) -> None:
     assert shelf.sink().check() == "objects can be put there"
-    shelf.through = client_of(ENDPOINT, key="nobody", secret="nothing")
+    shelf.through = client_of(gateway.endpoint, key="nobody", secret="nothing")
     with pytest.raises(Fatal, match="the credentials are not accepted"):
         shelf.sink().check()
     name, shelf.name = shelf.name, "not-there"
