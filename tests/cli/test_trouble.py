@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import time
 from pathlib import Path
 
-from cli.conftest import Run
+from cli.conftest import PROGRAM, Run, environment
 from making import alb
-from services.logstash import HttpInput, status
+from services.logstash import HttpInput, silent, status
 
 FAST = ("--set", "retry.first_pause=10ms", "--set", "retry.longest_pause=20ms")
 AWAY = ("--to", "logstash:http://127.0.0.1:1", *FAST, "--set", "retry.deadline=200ms")
@@ -53,3 +56,18 @@ def test_strict_makes_refusals_a_failure(run: Run, tmp_path: Path) -> None:
         to = ("ship", "0.log", "--to", f"logstash:{server.url}", "--again")
         assert run(*to).code == 0
         assert run(*to, "--strict").code == 1
+
+
+def test_a_stop_that_has_to_wait_says_so_and_a_second_one_ends_at_once(tmp_path: Path) -> None:
+    logs(tmp_path, 1)
+    with HttpInput(always=silent(60)) as server:
+        command = [*PROGRAM, "ship", "0.log", "--to", f"logstash:{server.url}"]
+        with subprocess.Popen(command, env=environment(), cwd=tmp_path, stderr=subprocess.PIPE, text=True) as worker:
+            while not server.seen:
+                time.sleep(0.02)
+            worker.send_signal(signal.SIGTERM)
+            assert worker.stderr
+            assert worker.stderr.readline().startswith("stopping: ")
+            worker.send_signal(signal.SIGTERM)
+            assert worker.stderr.read().strip() == "interrupted"
+    assert worker.returncode == 130

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from tailrace.cli import _summary
 from tailrace.cli._cells import visible
-from tailrace.cli._console import people, regular, surroundings, warn
+from tailrace.cli._console import people, regular, say, surroundings, warn
 from tailrace.cli._progress import display
 from tailrace.deadletters import DeadCount, DeadFile
 from tailrace.disk import writing
@@ -106,7 +106,7 @@ def _run(asked: Asked, given: Surroundings, job: Job, crew: Crew, *, workers: in
     sources = asked.opened(given)
     memory.keep()
     with display(people(), partial(asked.opened, given)) as shown:
-        return Workers(OneByOne(sources), crew, job, shown).run(workers)
+        return Workers(OneByOne(sources), crew, job, shown, say=say).run(workers)
 
 
 @contextmanager

@@ -64,7 +64,7 @@ class Service:
             self.health.ready = True
             display = Watching(tally, job.clock, self.say)
             try:
-                return Workers(intake, self.crew, job, display).run(workers)
+                return Workers(intake, self.crew, job, display, say=self.say).run(workers)
             finally:
                 self.health.live = self.health.ready = False
 
