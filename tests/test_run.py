@@ -184,6 +184,13 @@ def test_an_item_is_delivered_once(bench: Bench) -> None:
     assert bench.letters.offsets == [len(lines(1, 2))]
 
 
+def test_every_line_is_told_of_also_the_last_one_without_a_newline(bench: Bench) -> None:
+    watch = Watcher()
+    outcome = bench.deliver(item(lines(1, 2).rstrip()), watch=watch)
+    assert watch.lines == outcome.counts.lines == 2
+    assert watch.positions[-1] == len(lines(1, 2)) - 1
+
+
 def test_an_empty_item_has_a_receipt(bench: Bench) -> None:
     assert bench.deliver(item(b"")).status == "delivered"
     assert bench.receipt(item(b"")).state == "complete"

@@ -190,6 +190,7 @@ class _Reading:
         if apart and self._pending.counts.lines:
             self._commit("partial")
         self._offer(last)
+        self._watch.moved(self._item, self._item.size or self._outcome.content, last.counts.lines)
         self._pending.truncated = self._outcome.truncated = str(broken or "")
         self._commit("complete", apart=apart)
 
