@@ -147,7 +147,7 @@ class _Reading:
             if self._unconfirmed >= self._job.checkpoint:
                 self._commit("partial")
             self._renew()
-        return self._finish(parser)
+        return self._finish(parser, position())
 
     def _content(self, stream: BinaryIO) -> Iterator[bytes]:
         """The chunks, up to the end or to where the data breaks."""
@@ -179,7 +179,7 @@ class _Reading:
         if batch.rejects:
             self._outcome.reasons.update(reject.reason for reject in batch.rejects)
 
-    def _finish(self, parser: Parser) -> None:
+    def _finish(self, parser: Parser, position: int) -> None:
         """Deliver what the end of the content tells; in a file that may grow apart, for it may be read again."""
         broken = self._broken
         last = parser.finish(truncated=broken is not None and not broken.length)
@@ -190,7 +190,7 @@ class _Reading:
         if apart and self._pending.counts.lines:
             self._commit("partial")
         self._offer(last)
-        self._watch.moved(self._item, self._item.size or self._outcome.content, last.counts.lines)
+        self._watch.moved(self._item, position, last.counts.lines)
         self._pending.truncated = self._outcome.truncated = str(broken or "")
         self._commit("complete", apart=apart)
 
