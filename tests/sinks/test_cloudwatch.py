@@ -15,7 +15,7 @@ from logsending import DAY, GROUP, NOW, Sending, batches, client_of, lines, logg
 from making import StillClock, alb, batch, clb, item
 from services.strict_logs import Accepted, Fault, StrictLogs, slow, without_group, without_stream
 from tailrace.errors import Fatal, UsageError
-from tailrace.model import Flushed
+from tailrace.model import NO_TIME, Flushed
 
 KEY = "123456789012_elasticloadbalancing_us-east-2_app.shop.1234567890abcdef_20260923T0720Z_192.0.2.1_{}.log.gz"
 
@@ -380,3 +380,12 @@ def test_the_reference_twin_and_the_native_kernel_send_the_same(logs: StrictLogs
             logs.accepted.clear()
     assert found[0] == found[2] != found[1] == found[3]
     assert len(found[0]) == 51
+
+
+def test_what_is_abandoned_counts_no_records_without_a_time(logs: StrictLogs, sending: Sending) -> None:
+    logs.create(GROUP)
+    sink, records = sending.sink(), plain([b"one", b"two"], [NO_TIME, NO_TIME])
+    sink.write(item(), records, 0)
+    sink.abandon()
+    assert sending.ship(sink, records).timeless == 2
+    sink.close()

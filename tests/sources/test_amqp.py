@@ -121,9 +121,16 @@ def replace_struct(settings: AmqpSettings, own: dict[str, Any]) -> AmqpSettings:
     return AmqpSettings(**(values | own))
 
 
+class Unused:
+    """A client of which nothing is asked."""
+
+    def close(self) -> None:
+        pass
+
+
 def surroundings(clock: StillClock, client: Any, stop: Event, notices: list[str]) -> Surroundings:
     made = Surroundings(
-        settings=Settings(), clock=clock, stdin=io.BytesIO(), stdout=1, client=lambda _service: client,
+        settings=Settings(), clock=clock, stdin=io.BytesIO(), stdout=1, client=lambda _service: client or Unused(),
         vault=Vault(lambda _service: client, {}),
     )  # fmt: skip
     return replace(made, stop=stop, notice=notices.append)
@@ -161,6 +168,19 @@ def test_a_message_is_done_with_when_all_its_objects_are(desk: Desk) -> None:
         again.source.ack(each)
     again.close()
     assert desk.left() == 0
+
+
+def test_a_check_takes_no_message_and_a_reader_may_follow(desk: Desk) -> None:
+    desk.send(event("a"), event("b"))
+    reader = desk.reader()
+    first = reader.next()
+    assert reader.source.check() == "the queue is there; 0 messages wait", "both are in the reader's hand"
+    reader.source.ack(first)
+    reader.close()
+    source = Amqp(reader.source._place, AmqpSettings(), surroundings(desk.clock, None, Event(), []))
+    assert source.check() == source.check() == "the queue is there; 1 messages wait"
+    assert desk.left() == 1
+    source.close()
 
 
 def test_what_fails_comes_again_until_that_is_too_often(desk: Desk) -> None:

@@ -243,6 +243,7 @@ class CloudwatchSink:
         self._waiting.clear()
         self._gathering.clear()
         self._already, self._refusals, self._failing, self._invalid = 0, [], False, 0
+        self.timeless = self._told[1]  # they come again, and are counted then
 
     def check(self) -> str:
         """Whether the group is there, or will be made. Raises TailraceError with the remedy."""

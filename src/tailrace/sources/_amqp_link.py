@@ -8,7 +8,8 @@ https://pika.readthedocs.io/en/stable/modules/adapters/blocking.html
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import partial
 from queue import Queue
 from threading import Event, Thread
@@ -45,7 +46,7 @@ class Place:
     vhost: str
     queue: str
     user: str
-    password: str
+    password: str = field(repr=False)
 
 
 class Link:
@@ -103,21 +104,43 @@ class Link:
         channel.close()
         self._channel.basic_ack(delivery.tag)
 
+    def look(self) -> int:
+        """How many messages wait in the queue; asked over a connection of its own, which takes none. Raises Fatal and MissingExtra."""
+        connection, channel = self._connected()
+        try:
+            return int(channel.queue_declare(self._place.queue, passive=True).method.message_count)
+        finally:
+            _end(connection)
+
     def _connect(self) -> None:
+        """Connect, and begin to take. Raises Fatal and MissingExtra; then no connection is left."""
+        self._connection, self._channel = self._connected()
+        from pika.exceptions import AMQPError  # noqa: PLC0415 - an optional library
+
+        try:
+            self._channel.basic_qos(prefetch_count=self._prefetch)
+            self._number += 1
+            self._channel.basic_consume(self._place.queue, self._taken)
+        except (AMQPError, OSError) as error:
+            _end(self._connection)
+            raise _told(error, self._place) from error
+
+    def _connected(self) -> tuple[Any, Any]:
+        """A new connection with a channel, where the queue is. Raises Fatal and MissingExtra."""
         try:
             import pika  # noqa: PLC0415 - an optional library
         except ImportError as error:
             raise MissingExtra("a queue of AMQP", "amqp") from error
-        at = self._place
+        connection = None
         try:
-            self._connection = pika.BlockingConnection(_parameters(pika, at))
-            self._channel = self._connection.channel()
-            self._channel.queue_declare(at.queue, passive=True)
-            self._channel.basic_qos(prefetch_count=self._prefetch)
-            self._number += 1
-            self._channel.basic_consume(at.queue, self._taken)
+            connection = pika.BlockingConnection(_parameters(pika, self._place))
+            channel = connection.channel()
+            channel.queue_declare(self._place.queue, passive=True)
         except (pika.exceptions.AMQPError, OSError) as error:
-            raise _told(error, at) from error
+            if connection:
+                _end(connection)
+            raise _told(error, self._place) from error
+        return connection, channel
 
     def _taken(self, _channel: Any, method: Any, _properties: Any, body: bytes) -> None:
         self.inbox.put(Delivery(self._number, method.delivery_tag, body))
@@ -147,23 +170,24 @@ class Link:
                 break
         return pause
 
-    def waiting(self) -> int:
-        """How many messages wait in the queue."""
-        return int(self._channel.queue_declare(self._place.queue, passive=True).method.message_count)
-
     def close(self) -> None:
         """Give back what is not done with, and disconnect. May be called twice."""
         self._over.set()
         if self._thread.is_alive():
             self._thread.join(_CONNECT_S)
-        if self._connection is not None and self._connection.is_open:
-            from pika.exceptions import AMQPError  # noqa: PLC0415 - an optional library
+        if self._connection is not None:
+            _end(self._connection)
 
-            try:
-                self._connection.process_data_events(time_limit=0)  # what was asked for last
-                self._connection.close()
-            except (AMQPError, OSError):
-                return  # broken: it is all the broker's again
+
+def _end(connection: Any) -> None:
+    """Do what was asked for last, and disconnect. Raises nothing: what is broken is all the broker's again."""
+    from pika.exceptions import AMQPError  # noqa: PLC0415 - an optional library
+
+    if connection.is_open:
+        with suppress(AMQPError, OSError):
+            connection.process_data_events(time_limit=0)
+        with suppress(AMQPError, OSError):
+            connection.close()
 
 
 def _parameters(pika: Any, at: Place) -> Any:

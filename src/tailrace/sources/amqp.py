@@ -55,7 +55,8 @@ class Amqp:
 
     def __init__(self, place: Place, own: AmqpSettings, given: Surroundings) -> None:
         self._place, self._own, self._given = place, own, given
-        self._objects = Objects(given.client("s3"), given.clock, requester_pays=own.requester_pays)
+        self._client = given.client("s3")
+        self._objects = Objects(self._client, given.clock, requester_pays=own.requester_pays)
         self._notices = Notices(given.notice, given.clock)
         self._link = Link(place, own.prefetch, self._notices)
         self._hand = Hand[Delivery]()
@@ -119,13 +120,13 @@ class Amqp:
             self._link.bury(settled.handle, self._dead_letter_queue, "failed too often")
 
     def check(self) -> str:
-        """Whether the queue can be read, and how many messages wait."""
-        self._link.open()
-        return f"the queue can be read; {self._link.waiting():,} messages wait"
+        """Whether the queue is there, and how many messages wait. None is taken."""
+        return f"the queue is there; {self._link.look():,} messages wait"
 
     def close(self) -> None:
-        """Give back what is not done with."""
+        """Give back what is not done with, and close the connections."""
         self._link.close()
+        self._client.close()
 
 
 def place_of(url: str, own: AmqpSettings, password: str) -> Place:

@@ -63,7 +63,8 @@ class Webhook:
         self._notices = Notices(given.notice, given.clock)
         self._token = given.vault.read(own.token)
         self._place = place_of(address, self._token, "webhook")
-        self._objects = Objects(given.client("s3"), given.clock, requester_pays=own.requester_pays)
+        self._client = given.client("s3")
+        self._objects = Objects(self._client, given.clock, requester_pays=own.requester_pays)
         self._inbox = Queue[Item]()
         self._hand = Hand[_Request]()
         self._room = Semaphore(own.requests)
@@ -158,6 +159,7 @@ class Webhook:
             request.done.set()
         if self._server:
             self._server.close()
+        self._client.close()
 
 
 def _password(credentials: str) -> str:
