@@ -44,7 +44,7 @@ def test_it_is_done_and_told(run: Run, server: StrictBulk) -> None:
 
 @pytest.mark.parametrize("word", ["elasticsearch", "search"])
 def test_a_sink_of_the_settings_may_be_named_or_meant(run: Run, server: StrictBulk, word: str, tmp_path: Path) -> None:
-    config = f'to = ["stdout"]\n[sinks.search]\nurl = "elasticsearch:{server.url}/logs-alb-default"\nuser = "me"\npassword = "env:PW"\n'
+    config = f'to = ["stdout"]\n[sinks.search]\nurl = "elasticsearch:{server.url}/logs-alb-default"\nusername = "me"\npassword = "env:PW"\n'
     (tmp_path / "tailrace.toml").write_text(config)
     ran = run("sink", "setup", word, PW="secret")
     assert ran.code == 0, ran.err
