@@ -54,7 +54,7 @@ ROWS = {
     "receiver": Row("HTTP receiver's bare speed, 1 MiB requests"),
     "cloudwatch": Row("tailrace → cloudwatch"),
     "cloudwatch_json": Row("tailrace → cloudwatch, message=json"),
-    "cloudwatch_gzip": Row("tailrace → cloudwatch, compression=gzip"),
+    "cloudwatch_gzip": Row("tailrace → cloudwatch, gzip=true"),
     "boto3_batch": Row("boto3 put_log_events, a list of dicts a batch", beside="cloudwatch"),
     "boto3_line": Row("boto3 put_log_events, one call a line", 0.01, beside="cloudwatch"),
 }
@@ -98,7 +98,7 @@ def cloudwatch_json(url: str, lines: int) -> Work:
 
 def cloudwatch_gzip(url: str, lines: int) -> Work:
     """Compressed requests."""
-    return cloudwatch(url, lines, compression="gzip")
+    return cloudwatch(url, lines, gzip=True)
 
 
 def boto3_batch(url: str, lines: int) -> Work:

@@ -9,7 +9,8 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, NamedTuple
 
@@ -205,6 +206,17 @@ def client_of(endpoint: str, patience: float = 60, **credentials: str) -> Any:
             read_timeout=patience,
         ),
     )
+
+
+@contextmanager
+def behind_a_proxy(server: tuple[str, int], patience: float) -> Iterator[tuple[Proxy, Any, Any]]:
+    """A proxy, a client that goes through it, and one that goes straight to the server: making them takes long."""
+    with (
+        closing(Proxy(server)) as proxy,
+        closing(client_of(proxy.url, patience=patience)) as through,
+        closing(client_of(f"http://{server[0]}:{server[1]}")) as direct,
+    ):
+        yield proxy, through, direct
 
 
 class Bucket:

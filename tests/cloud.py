@@ -6,22 +6,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock, Thread
 from typing import Any
+from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 import boto3
 from botocore.config import Config
-from moto.server import DomainDispatcherApplication, ThreadedMotoServer, create_backend_app
+from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 REGION = "eu-west-1"
 
 
-def client_of(service: str, endpoint: str) -> Any:
+def client_of(service: str, endpoint: str, region: str = REGION) -> Any:
     """A client that trusts whatever answers there."""
     return boto3.client(
         service,
         endpoint_url=endpoint,
-        region_name=REGION,
+        region_name=region,
         aws_access_key_id="AKIDEXAMPLE",
         aws_secret_access_key="example",
         config=Config(retries={"total_max_attempts": 1, "mode": "standard"}, max_pool_connections=16),
@@ -46,33 +47,33 @@ def _one_by_one(application: Any) -> Any:
     return answer
 
 
-def forget(server: ThreadedMotoServer) -> None:
+def _forget(endpoint: str) -> None:
     """Make a server new: all servers of a process have the same buckets, queues and tables."""
-    host, port = server.get_host_and_port()
-    forget_at(f"http://{host}:{port}")
-
-
-def forget_at(endpoint: str) -> None:
-    """The same, by its URL."""
     with urlopen(Request(f"{endpoint}/moto-api/reset", method="POST"), timeout=30) as answer:
         answer.read()
 
 
 @contextmanager
 def cloud() -> Iterator[str]:
-    """A server of all services; its URL."""
+    """A new server of all services; its URL."""
     application = _one_by_one(DomainDispatcherApplication(create_backend_app))
     server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=_Silent)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     endpoint = f"http://127.0.0.1:{server.server_port}"
     try:
-        forget_at(endpoint)
+        _forget(endpoint)
         yield endpoint
     finally:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def address_of(endpoint: str) -> tuple[str, int]:
+    """Host and port of a server, for what stands before it."""
+    parts = urlsplit(endpoint)
+    return str(parts.hostname), int(parts.port or 0)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from making import StillClock
 from tailrace.deadletters import DeadFolder
 from tailrace.errors import Fatal, Retryable
 from tailrace.homes import Home, Job
-from tailrace.hosts.assembling import asked_for
+from tailrace.hosts.asking import asked_for
 from tailrace.hosts.reading import parsers
 from tailrace.kinds import Surroundings
 from tailrace.letters import Letter, decoded

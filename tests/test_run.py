@@ -184,6 +184,13 @@ def test_an_item_is_delivered_once(bench: Bench) -> None:
     assert bench.letters.offsets == [len(lines(1, 2))]
 
 
+def test_every_line_is_told_of_also_the_last_one_without_a_newline(bench: Bench) -> None:
+    watch = Watcher()
+    outcome = bench.deliver(item(lines(1, 2).rstrip()), watch=watch)
+    assert watch.lines == outcome.counts.lines == 2
+    assert watch.positions[-1] == len(lines(1, 2)) - 1
+
+
 def test_an_empty_item_has_a_receipt(bench: Bench) -> None:
     assert bench.deliver(item(b"")).status == "delivered"
     assert bench.receipt(item(b"")).state == "complete"
@@ -331,6 +338,22 @@ def test_a_sink_that_names_a_pause_is_left_alone_so_long(bench: Bench, clock: St
     bench.deliver(item(lines(1)))
     assert clock.now() - begun == 17
     assert numbers(bench.sinks[0]) == [1]
+
+
+def test_nobody_else_takes_an_item_over_while_sinks_are_waited_for(bench: Bench, clock: StillClock) -> None:
+    bench.sinks = [Shelf("one"), Shelf("two")]
+    for shelf in bench.sinks:
+        shelf.refusals = [Retryable("busy", after=29)] * 10
+    of, job = item(lines(1)), bench.job()
+    stolen: list[bool] = []
+
+    def wait(seconds: float) -> bool:
+        clock.sleep(seconds)
+        stolen.append(bench.state.claim(of.identity, "thief", 1))
+        return False
+
+    assert bench.deliver(of, replace(job, patience=replace(job.patience, wait=wait))).status == "delivered"
+    assert (len(stolen), any(stolen)) == (20, False)
 
 
 def test_a_sink_that_keeps_refusing_gives_the_item_back(bench: Bench, clock: StillClock) -> None:

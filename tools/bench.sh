@@ -9,4 +9,5 @@ if ! command -v goaccess >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get 
     { apt-get update -qq && apt-get install -y -qq goaccess >/dev/null; } || true
 fi
 command -v goaccess >/dev/null || echo "GoAccess is not installed: its row is left out" >&2
-exec "$bin/python" bench/run.py
+"$bin/python" bench/run.py
+bench/rows.sh "$bin/python" | tee -a bench/RESULTS.md

@@ -42,15 +42,23 @@ class Duration(float):
         return _written(self, {unit: _SECONDS[unit] for unit in ("d", "h", "m")}, "s")
 
 
+def moment(text: str) -> float:
+    """A time of RFC 3339, or a date, in seconds since 1970; UTC if it names no zone. Raises ValueError."""
+    try:
+        at = datetime.fromisoformat(text)
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+    except OverflowError as error:
+        raise ValueError(text) from error
+
+
 def instant(text: str, now: float) -> float:
     """A time as people write it, in seconds since 1970: RFC 3339, UTC if it names no zone; a date; or how long ago.
 
     Raises ValueError with the remedy.
     """
     try:
-        at = datetime.fromisoformat(text)
-        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
+        return moment(text)
+    except ValueError:
         pass
     try:
         return datetime.fromtimestamp(now - Duration.parse(text), UTC).timestamp()

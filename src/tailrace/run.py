@@ -147,7 +147,7 @@ class _Reading:
             if self._unconfirmed >= self._job.checkpoint:
                 self._commit("partial")
             self._renew()
-        return self._finish(parser)
+        return self._finish(parser, position())
 
     def _content(self, stream: BinaryIO) -> Iterator[bytes]:
         """The chunks, up to the end or to where the data breaks."""
@@ -179,7 +179,7 @@ class _Reading:
         if batch.rejects:
             self._outcome.reasons.update(reject.reason for reject in batch.rejects)
 
-    def _finish(self, parser: Parser) -> None:
+    def _finish(self, parser: Parser, position: int) -> None:
         """Deliver what the end of the content tells; in a file that may grow apart, for it may be read again."""
         broken = self._broken
         last = parser.finish(truncated=broken is not None and not broken.length)
@@ -190,6 +190,7 @@ class _Reading:
         if apart and self._pending.counts.lines:
             self._commit("partial")
         self._offer(last)
+        self._watch.moved(self._item, position, last.counts.lines)
         self._pending.truncated = self._outcome.truncated = str(broken or "")
         self._commit("complete", apart=apart)
 
@@ -223,7 +224,7 @@ class _Reading:
                 shares.append((lane, Share(lane.offered, flushed)))
                 lane.offered = 0
         for visit in self._visits:
-            self._job.patience.trying(visit.flush)
+            self._patiently(visit.flush)
         for lane, share in shares:
             self._outcome.add(lane.sink.name, share)
         return shares
@@ -238,11 +239,20 @@ class _Reading:
     def _try(self, lane: Lane, call: Callable[[], T]) -> T | None:
         """What the call returns; if it keeps refusing, the lane carries the error and is served no more."""
         try:
-            return self._job.patience.trying(call)
+            return self._patiently(call)
         except Retryable as error:
             lane.error = error
             lane.sink.abandon()
             return None
+
+    def _patiently(self, call: Callable[[], T]) -> T:
+        """What the call returns, tried again; meanwhile nobody else takes the item over."""
+
+        def holding() -> T:
+            self._renew()
+            return call()
+
+        return self._job.patience.trying(holding)
 
     def _renew(self) -> None:
         now = self._job.clock.monotonic()

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import boto3
 import pytest
 
+from cloud import cloud
+
+AWS_REGION = "us-east-1"
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "not-a-secret", "AWS_REGION": AWS_REGION}
 PROGRAM = (sys.executable, "-m", "tailrace")
+_numbers = itertools.count()
 
 
 @dataclass(frozen=True)
@@ -48,3 +56,19 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         return told
 
     return ran
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    """A new AWS for the tests of a file."""
+    with cloud() as url:
+        yield url
+
+
+@pytest.fixture
+def bucket(endpoint: str) -> Any:
+    """A bucket of its own for each test."""
+    resource = boto3.resource(
+        "s3", endpoint_url=endpoint, region_name=AWS_REGION, aws_access_key_id="x", aws_secret_access_key="y"
+    )
+    return resource.create_bucket(Bucket=f"bucket-{next(_numbers)}")

@@ -4,45 +4,20 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import itertools
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
-from cli.conftest import Run
-from cloud import forget
+from cli.conftest import CREDENTIALS, Run
 from making import alb
 from parsing import SAMPLES
 from tailrace.deadsink import LetterRecords
 from tailrace.letters import decoded, of_refusal, of_reject
 from tailrace.model import Identity, Refusal, Reject
 
-CREDENTIALS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "not-a-secret", "AWS_REGION": "us-east-1"}
 DAY = "2026-09-23"
-_numbers = itertools.count()
-
-
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    forget(server)
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-@pytest.fixture
-def bucket(endpoint: str) -> Any:
-    resource = boto3.resource(
-        "s3", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="y"
-    )
-    return resource.create_bucket(Bucket=f"letters-{next(_numbers)}")
 
 
 def letters(place: Path) -> list[dict[str, Any]]:

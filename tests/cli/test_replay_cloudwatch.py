@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from moto.server import ThreadedMotoServer
 
 from cli.conftest import Run
-from cloud import forget
+from cloud import address_of, cloud
 from making import alb
 from services.strict_logs import KEY, REGION, SECRET, StrictLogs
 
@@ -18,13 +17,9 @@ GROUP = "/logs/replayed"
 
 @pytest.fixture
 def logs() -> Iterator[StrictLogs]:
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    forget(server)
-    with StrictLogs(upstream=server.get_host_and_port()) as made:
+    with cloud() as endpoint, StrictLogs(upstream=address_of(endpoint)) as made:
         yield made
         assert made.broken == []
-    server.stop()
 
 
 def test_what_is_too_old_may_be_sent_as_of_now(run: Run, logs: StrictLogs) -> None:

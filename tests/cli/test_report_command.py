@@ -77,7 +77,7 @@ def test_nothing_to_show_is_a_sentence(samples: Path, run: Run, words: list[str]
 def test_an_empty_store_is_a_sentence(tmp_path: Path, run: Run) -> None:
     ran = run("report", "--store", made(tmp_path / "store"))
     assert ran.code == 0
-    assert "`tailrace ship` brings some" in ran.out.replace("\n", " ")
+    assert "`tailrace ship` brings some" in " ".join(ran.out.split())
     assert json.loads(run("report", "--store", tmp_path / "store", "--json").out)["total"]["requests"] == 0
 
 

@@ -6,19 +6,13 @@ import json
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
-import pytest
-from moto.server import ThreadedMotoServer
-
-from cli.conftest import PROGRAM, Run, environment
-from cloud import forget
+from cli.conftest import AWS_REGION, CREDENTIALS, PROGRAM, Run, environment
+from cloud import client_of
 from making import alb
 
-CREDENTIALS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "not-a-secret", "AWS_REGION": "us-east-1"}
 CONFIG = """
 from = ["events"]
 listen = ""
@@ -28,24 +22,8 @@ wait = 1
 """
 
 
-@pytest.fixture
-def endpoint() -> Iterator[str]:
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    forget(server)
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-def client(service: str, endpoint: str) -> Any:
-    return boto3.client(
-        service, endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="y"
-    )
-
-
 def test_events_become_records_until_the_stop(run: Run, endpoint: str, tmp_path: Path) -> None:
-    s3, sqs = client("s3", endpoint), client("sqs", endpoint)
+    s3, sqs = (client_of(service, endpoint, AWS_REGION) for service in ("s3", "sqs"))
     dead = sqs.create_queue(QueueName="dead")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 9})

@@ -13,10 +13,9 @@ from typing import Any
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from cli.conftest import Run
-from cloud import forget
+from cloud import address_of, cloud
 from making import alb
 from services.strict_logs import KEY, REGION, SECRET, StrictLogs, throttled
 
@@ -27,11 +26,8 @@ NAME = "123456789012_elasticloadbalancing_eu-west-1_app.{}.1234567890abcdef_2026
 
 @pytest.fixture(scope="module")
 def moto() -> Iterator[tuple[str, int]]:
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    forget(server)
-    yield server.get_host_and_port()
-    server.stop()
+    with cloud() as endpoint:
+        yield address_of(endpoint)
 
 
 @pytest.fixture

@@ -2,41 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
 import re
-from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
-from cli.conftest import Run
-from cloud import forget
+from cli.conftest import CREDENTIALS, Run
 from making import alb
 from parsing import SAMPLES, truths
 
-CREDENTIALS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "not-a-secret", "AWS_REGION": "us-east-1"}
-_numbers = itertools.count()
-
-
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    forget(server)
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
 
 @pytest.fixture
-def bucket(endpoint: str) -> Any:
-    name = f"access-logs-{next(_numbers)}"
-    resource = boto3.resource(
-        "s3", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="y"
-    )
-    bucket = resource.create_bucket(Bucket=name)
+def bucket(bucket: Any) -> Any:
     for path in (SAMPLES / "s3" / "AWSLogs").rglob("*"):
         if path.is_file():
             bucket.put_object(Key=str(path.relative_to(SAMPLES / "s3")), Body=path.read_bytes())

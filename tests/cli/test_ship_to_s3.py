@@ -9,29 +9,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import msgspec
 import pyarrow.parquet as pq
 import pytest
-from moto.server import ThreadedMotoServer
 
-from cli.conftest import Run
-from cloud import forget
+from cli.conftest import AWS_REGION, CREDENTIALS, Run
+from cloud import client_of
 from making import alb, clb
 
 DAY, NEXT = "2026-09-23", "2026-09-24"
-CREDENTIALS = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y", "AWS_REGION": "us-east-1"}
 _NUMBERS = itertools.count()
-
-
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    moto.start()
-    forget(moto)
-    host, port = moto.get_host_and_port()
-    yield f"http://{host}:{port}"
-    moto.stop()
 
 
 class Shelf:
@@ -39,9 +26,7 @@ class Shelf:
 
     def __init__(self, endpoint: str) -> None:
         self.name = f"to-{next(_NUMBERS)}"
-        self.client = boto3.client(
-            "s3", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="y"
-        )
+        self.client = client_of("s3", endpoint, AWS_REGION)
         self.client.create_bucket(Bucket=self.name)
 
     def objects(self, prefix: str = "") -> dict[str, bytes]:

@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
-from moto.server import ThreadedMotoServer
 
-from cloud import forget
+from cloud import client_of
+from cloud import cloud as aws
 from tailrace.clouds import Vault
 from tailrace.errors import Fatal, Retryable, TailraceError, UsageError
 from tailrace.quantities import Secret
@@ -24,13 +23,8 @@ _numbers = itertools.count()
 @pytest.fixture(scope="module")
 def cloud() -> Iterator[Callable[[str], Any]]:
     """Makes clients of a server of AWS's APIs."""
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    forget(server)
-    host, port = server.get_host_and_port()
-    session = boto3.Session("AKIDEXAMPLE", "x", region_name="us-east-1")
-    yield lambda service: session.client(service, endpoint_url=f"http://{host}:{port}")
-    server.stop()
+    with aws() as endpoint:
+        yield lambda service: client_of(service, endpoint)
 
 
 @pytest.fixture

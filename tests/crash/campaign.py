@@ -1,4 +1,4 @@
-"""The whole crash test, with its figures: python tests/crash/campaign.py [worker|store|lambda …] [--kills N] [--seed N]."""
+"""The whole crash test, with its figures: python tests/crash/campaign.py [worker|store|function …] [--kills N] [--seed N]."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from cloud import cloud
-from crash.worker import killed_worker
+from crash.function import killed_function
+from crash.worker import STORE, STREAMING, killed_worker
 
-WAYS = {"worker": ("cloudwatch", "elasticsearch", "logstash", "s3"), "store": ("store", "elasticsearch")}
+WAYS = {"worker": STREAMING, "store": STORE}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", nargs="*", default=list(WAYS))
+    parser.add_argument("what", nargs="*", default=[*WAYS, "function"])
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--scale", type=float, default=1.0)
@@ -27,10 +28,12 @@ def main() -> None:
         folder = Path(chosen.keep or tempfile.mkdtemp(prefix="crash-")) / what
         folder.mkdir(parents=True)
         with cloud() as endpoint:
-            told = killed_worker(
-                folder, endpoint, WAYS[what], kills=chosen.kills, seed=chosen.seed, scale=chosen.scale
-            )
-        print(told, flush=True)
+            how = {"kills": chosen.kills, "seed": chosen.seed, "scale": chosen.scale}
+            if what in WAYS:
+                told = killed_worker(folder, endpoint, WAYS[what], **how)
+            else:
+                told = killed_function(folder, endpoint, **how)
+        print(told, flush=True)  # noqa: T201 - the figures
 
 
 if __name__ == "__main__":

@@ -60,7 +60,7 @@ class Front:
 
     def __post_init__(self) -> None:
         self._dice, self._lock = Random(f"{self.name} {self.seed}"), threading.Lock()
-        self._server = _Server(("127.0.0.1", 0), _handler(self))
+        self._server = _Server(self)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self._thread.start()
@@ -93,115 +93,116 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
 
+    def __init__(self, front: Front) -> None:
+        self.front = front
+        super().__init__(("127.0.0.1", 0), _Handler)
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that was killed is no error."""
 
 
-def _handler(front: Front) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-        wbufsize = 1 << 16
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = 1 << 16
 
-        def log_message(self, *_: object) -> None:
-            pass
+    def log_message(self, *_: object) -> None:
+        pass
 
-        def setup(self) -> None:
-            super().setup()
-            self.behind = http.client.HTTPConnection(*front.server)
+    def setup(self) -> None:
+        super().setup()
+        self.front = self.server.front
+        self.behind = http.client.HTTPConnection(*self.front.server)
 
-        def finish(self) -> None:
-            self.behind.close()
-            super().finish()
+    def finish(self) -> None:
+        self.behind.close()
+        super().finish()
 
-        def handle_expect_100(self) -> bool:
-            super().handle_expect_100()
-            self.wfile.flush()
-            return True
+    def handle_expect_100(self) -> bool:
+        super().handle_expect_100()
+        self.wfile.flush()
+        return True
 
-        def do_POST(self) -> None:
-            body, at = self._body(), time.monotonic()
-            kind, share = front.rolled()
-            if kind in _STATUS:
-                self._refuse(kind)
-                return
-            if kind == "dropped":
-                self._reset()
-                return
-            if kind == "slow":
-                time.sleep(share * front.slowness)
-            status, headers, answer = self._ask(body)
-            if status < 300:
-                encoding = self.headers.get("Content-Encoding", "")
-                front.remember(at, body, encoding, answered=kind not in ("lost", "halved"))
-            if kind == "lost":
-                self._reset()
-            else:
-                self._answer(status, headers, answer, half=kind == "halved", share=share)
+    def do_POST(self) -> None:
+        body, at = self._body(), time.monotonic()
+        kind, share = self.front.rolled()
+        if kind in _STATUS:
+            self._refuse(kind)
+            return
+        if kind == "dropped":
+            self._reset()
+            return
+        if kind == "slow":
+            time.sleep(share * self.front.slowness)
+        status, headers, answer = self._ask(body)
+        if status < 300:
+            encoding = self.headers.get("Content-Encoding", "")
+            self.front.remember(at, body, encoding, answered=kind not in ("lost", "halved"))
+        if kind == "lost":
+            self._reset()
+        else:
+            self._answer(status, headers, answer, half=kind == "halved", share=share)
 
-        do_GET = do_PUT = do_HEAD = do_DELETE = do_POST  # noqa: N815 - as the standard library names them
+    do_GET = do_PUT = do_HEAD = do_DELETE = do_POST  # noqa: N815 - as the standard library names them
 
-        def _body(self) -> bytes:
-            if "chunked" in self.headers.get("Transfer-Encoding", ""):
-                found = b""
-                while size := int(self.rfile.readline(), 16):
-                    found += self.rfile.read(size)
-                    self.rfile.readline()
+    def _body(self) -> bytes:
+        if "chunked" in self.headers.get("Transfer-Encoding", ""):
+            found = b""
+            while size := int(self.rfile.readline(), 16):
+                found += self.rfile.read(size)
                 self.rfile.readline()
-                return found
-            length = int(self.headers.get("Content-Length", 0))
-            found = self.rfile.read(length)
-            if len(found) < length:
-                raise ConnectionError("the client has gone")
+            self.rfile.readline()
             return found
+        length = int(self.headers.get("Content-Length", 0))
+        found = self.rfile.read(length)
+        if len(found) < length:
+            raise ConnectionError("the client has gone")
+        return found
 
-        def _ask(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
-            skipped = {"transfer-encoding", "content-length", "connection", "expect"}
-            headers = {name: value for name, value in self.headers.items() if name.lower() not in skipped}
-            if front.rewrite:
-                headers["Host"] = f"{front.server[0]}:{front.server[1]}"
-            headers["Content-Length"] = str(len(body))
-            self.behind.request(self.command, self.path, body, headers)
-            response = self.behind.getresponse()
-            found = [
-                (name, value) for name, value in response.getheaders()
-                if name.lower() not in ("connection", "transfer-encoding", "date", "server")
-            ]  # fmt: skip
-            return response.status, found, response.read()
+    def _ask(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
+        skipped = {"transfer-encoding", "content-length", "connection", "expect"}
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in skipped}
+        if self.front.rewrite:
+            headers["Host"] = f"{self.front.server[0]}:{self.front.server[1]}"
+        headers["Content-Length"] = str(len(body))
+        self.behind.request(self.command, self.path, body, headers)
+        response = self.behind.getresponse()
+        found = [
+            (name, value) for name, value in response.getheaders()
+            if name.lower() not in ("connection", "transfer-encoding", "date", "server")
+        ]  # fmt: skip
+        return response.status, found, response.read()
 
-        def _answer(
-            self, status: int, headers: list[tuple[str, str]], answer: bytes, *, half: bool, share: float
-        ) -> None:
-            if not any(name.lower() == "content-length" for name, _ in headers):
-                headers = [*headers, ("Content-Length", str(len(answer)))]
-            self.send_response_only(status)
-            for name, value in headers:
-                self.send_header(name, value)
-            if half:
-                self.send_header("Connection", "close")
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(answer[: int(len(answer) * share)] if half else answer)
-            if half and (self.command == "HEAD" or not answer):
-                self._reset()  # there is no half of it
-            elif half:
-                self.close_connection = True
-
-        def _refuse(self, kind: Happening | None) -> None:
-            status, body = _refusal(kind or "failed", self.headers.get("X-Amz-Target", ""), aws=front.name == "aws")
-            self.send_response_only(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(body)
-
-        def _reset(self) -> None:
+    def _answer(self, status: int, headers: list[tuple[str, str]], answer: bytes, *, half: bool, share: float) -> None:
+        if not any(name.lower() == "content-length" for name, _ in headers):
+            headers = [*headers, ("Content-Length", str(len(answer)))]
+        self.send_response_only(status)
+        for name, value in headers:
+            self.send_header(name, value)
+        if half:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(answer[: int(len(answer) * share)] if half else answer)
+        if half and (self.command == "HEAD" or not answer):
+            self._reset()  # there is no half of it
+        elif half:
             self.close_connection = True
-            self.wfile = _Nothing()  # type: ignore[assignment]
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
-            os.close(self.connection.detach())
 
-    return Handler
+    def _refuse(self, kind: Happening | None) -> None:
+        status, body = _refusal(kind or "failed", self.headers.get("X-Amz-Target", ""), aws=self.front.name == "aws")
+        self.send_response_only(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def _reset(self) -> None:
+        self.close_connection = True
+        self.wfile = _Nothing()  # type: ignore[assignment]
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+        os.close(self.connection.detach())
 
 
 class _Nothing:

@@ -6,7 +6,7 @@ import gzip
 import json
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -86,13 +86,18 @@ def _count(counter: Counter[int], texts: Iterable[str]) -> None:
         counter.update(marks(text) or [-1])
 
 
-def in_bucket(client: Any, bucket: str) -> Counter[int]:
-    """What is in the objects of a bucket, NDJSON in gzip."""
-    found: Counter[int] = Counter()
+def objects_in(client: Any, bucket: str) -> Iterator[bytes]:
+    """The lines of all objects of a bucket, which are NDJSON in gzip."""
     for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket):
         for entry in page.get("Contents", ()):
             body = client.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read()
-            _count(found, (json.loads(line)["request_url"] for line in gzip.decompress(body).splitlines()))
+            yield from gzip.decompress(body).splitlines()
+
+
+def in_bucket(client: Any, bucket: str) -> Counter[int]:
+    """The records in the objects of a bucket."""
+    found: Counter[int] = Counter()
+    _count(found, (json.loads(line)["request_url"] for line in objects_in(client, bucket)))
     return found
 
 

@@ -9,13 +9,12 @@ from __future__ import annotations
 import io
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from random import Random
 from threading import Event
-from typing import Any
 
 import pytest
 
@@ -24,7 +23,7 @@ from tailrace.deadletters import DeadFolder
 from tailrace.errors import Retryable, SourceError
 from tailrace.homes import Home, Job
 from tailrace.hosts.reading import parsers
-from tailrace.model import Batch, Flushed, Identity, Item, Refusal, StoredFile
+from tailrace.model import Batch, Flushed, Identity, Item, Refusal, Rendering, StoredFile
 from tailrace.receipts import Receipt, imbalances
 from tailrace.retry import Patience
 from tailrace.run import deliver
@@ -68,7 +67,7 @@ class Sink:
     fate: Fate
     kept: Counter[int] = field(default_factory=Counter)
     keeps_receipts: bool = True
-    rendering: None = None
+    rendering: Rendering | None = None
     waiting: list[int] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
 

@@ -15,13 +15,16 @@ from pathlib import Path
 from random import Random
 
 from crash.corpus import marks
+from crash.figures import Told, figures
 from crash.landings import Known, Verdict, dead, in_bucket
-from crash.world import DEAD, LOGS, OUT, QUEUE, World
+from crash.world import World
 from tailrace.clock import SystemClock
 from tailrace.errors import EXIT_TERMINATED, EXIT_UNUSABLE, UsageError
 from tailrace.receipts import FILE
 from tailrace.state.sqlite import SqliteState
 
+STREAMING = ("cloudwatch", "elasticsearch", "logstash", "s3")
+STORE = ("store", "elasticsearch")
 SETTINGS = """\
 from = ["queue"]
 to = [{to}]
@@ -78,7 +81,7 @@ class Worker:
         self.log = self.world.folder / "worker.log"
         self._config.write_text(
             SETTINGS.format(
-                to=", ".join(f'"{word}"' for word in self.to), store=self.store, queue=QUEUE, dead=DEAD,
+                to=", ".join(f'"{word}"' for word in self.to), store=self.store, queue=self.world.queue, dead=self.world.dead,
                 **self.world.sinks,
             ),
             encoding="utf-8",
@@ -126,6 +129,7 @@ class Worker:
         while self.kills.total() < kills:
             self.kill(self.start())
             self._look()
+            (self.world.folder / "kills").write_text(f"{self.kills.total()}\n")
         self.world.enough()
         self.world.break_things(on=False)
 
@@ -151,6 +155,11 @@ class Worker:
         assert code == EXIT_TERMINATED, (code, self.told())
         self.world.receivers.harvest()
 
+    @property
+    def told_of(self) -> Told:
+        given_back = self.log.read_text(encoding="utf-8").count("it is given back")
+        return [("kills", self.kills), ("other ends", self.ends), ("given back", Counter(objects=given_back))]
+
     def told(self) -> str:
         """The end of what it has written."""
         return self.log.read_text(encoding="utf-8")[-3000:]
@@ -163,7 +172,7 @@ class Worker:
         for sink in self.to:
             found = receivers.found[sink]
             if sink == "s3":
-                found = in_bucket(world.s3, OUT)
+                found = in_bucket(world.s3, world.out)
             elif sink == "store":
                 found = self._stored()
             verdict.compare(sink, found, letters.get(sink, Counter()), corpus)
@@ -174,8 +183,12 @@ class Worker:
         verdict.wrongs += receivers.complaints
         verdict.wrongs += [f"{world.left(world.dead)} messages in the dead-letter queue"] * bool(world.left(world.dead))
         verdict.wrongs += self._asked("receipts", "--check")
-        verdict.wrongs += self._asked("receipts", "--missing", f"s3://{LOGS}/")
-        verdict.wrongs += [line for line in self.log.read_text("utf-8").splitlines() if line.startswith("Traceback")]
+        verdict.wrongs += self._asked("receipts", "--missing", f"s3://{world.logs}/")
+        verdict.wrongs += [
+            line
+            for line in self.log.read_text("utf-8").splitlines()
+            if line.startswith(("Traceback", "internal error"))
+        ]
         return verdict
 
     def _stored(self) -> Counter[int]:
@@ -197,31 +210,6 @@ class Worker:
         )  # fmt: skip
 
 
-def figures(title: str, world: World, worker: Worker, verdict: Verdict, seconds: float) -> str:
-    """What happened, as a table."""
-    rows = [
-        ("kills", worker.kills.total(), _parts(worker.kills)),
-        ("other ends", worker.ends.total(), _parts(worker.ends)),
-        ("faults", world.faults.total(), _parts(world.faults)),
-        ("given back", worker.log.read_text(encoding="utf-8").count("it is given back"), ""),
-        ("requests", sum(front.requests for front in world.fronts.values()), ""),
-        ("objects", len(world.corpus.at), ""),
-        ("lines", len(world.corpus.kinds), ""),
-        *((f"in {sink}", verdict.lines[sink], _doubles(verdict, sink)) for sink in verdict.lines),
-        ("seconds", round(seconds), ""),
-    ]
-    return "\n".join([title, *(f"  {name:<18}{figure:>9,}  {note}".rstrip() for name, figure, note in rows)])
-
-
-def _doubles(verdict: Verdict, sink: str) -> str:
-    doubles = +verdict.doubles[sink]
-    return f"{doubles.total():,} twice ({_parts(doubles)})" if doubles else "none twice"
-
-
-def _parts(counts: Counter[str]) -> str:
-    return ", ".join(f"{name} {number:,}" for name, number in counts.most_common() if number)
-
-
 def killed_worker(folder: Path, cloud: str, to: Sequence[str], *, kills: int, seed: int, scale: float = 1.0) -> str:
     """The whole campaign; its figures. Raises AssertionError with what is wrong."""
     started = time.monotonic()
@@ -231,7 +219,7 @@ def killed_worker(folder: Path, cloud: str, to: Sequence[str], *, kills: int, se
         worker.campaign(kills, backlog=8)
         worker.finish(120 + kills)
         verdict = worker.verdict()
-        told = figures(f"worker to {', '.join(to)}", world, worker, verdict, time.monotonic() - started)
+        told = figures(f"worker to {', '.join(to)}", world, worker.told_of, verdict, time.monotonic() - started)
         assert not verdict.wrongs, "\n".join([*verdict.wrongs, told])
     finally:
         world.close()

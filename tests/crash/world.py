@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 from cloud import REGION, client_of
 from crash.corpus import Corpus, Object
@@ -17,7 +18,6 @@ from crash.front import Front
 from crash.landings import Receivers
 from services.strict_logs import KEY, SECRET
 
-LOGS, OUT, QUEUE, DEAD = "logs", "out", "events", "events-dead"
 TROUBLE, HESITATION = 0.12, 0.005
 
 
@@ -26,28 +26,38 @@ class World:
 
     def __init__(self, folder: Path, cloud: str, seed: int, scale: float) -> None:
         self.folder = folder
+        mine = uuid4().hex[:8]  # the server may have other worlds
+        self.logs, self.out, self.letters, self.table = (
+            f"{name}-{mine}" for name in ("logs", "out", "letters", "receipts")
+        )
         self.corpus = Corpus(seed, folder, scale)
-        self.s3, self.sqs = client_of("s3", cloud), client_of("sqs", cloud)
+        self._cloud = cloud
+        self.s3, self.sqs = self.client("s3"), self.client("sqs")
         self.receivers = Receivers(seed)
         behind = {
             "aws": cloud, "logs": self.receivers.logs.url, "search": self.receivers.bulk.url,
             "logstash": self.receivers.http.url,
         }  # fmt: skip
         self.fronts = {name: Front(name, _place(url), seed, rewrite=name == "logstash") for name, url in behind.items()}
-        for bucket in (LOGS, OUT):
-            self.s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
-        self.dead = self._queue(DEAD)
-        self.queue = self._queue(QUEUE, RedrivePolicy=self._redrive())
+        for bucket in (self.logs, self.out, self.letters):
+            self.make_bucket(bucket)
+        self.dead, self.more = self.make_queue(f"dead-{mine}"), self.make_queue(f"more-{mine}")
+        self.queue = self.make_queue(f"events-{mine}", RedrivePolicy=self._redrive())
         self._announce()
         self._fed, self._feeding = threading.Event(), threading.Thread()
 
-    def _queue(self, name: str, **attributes: str) -> str:
+    def client(self, service: str) -> Any:
+        """A client whose calls nothing breaks."""
+        return client_of(service, self._cloud)
+
+    def make_bucket(self, name: str) -> None:
+        self.s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+
+    def make_queue(self, name: str, **attributes: str) -> str:
         return str(self.sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"])
 
     def _arn(self, url: str) -> str:
-        return str(
-            self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-        )
+        return str(self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"])
 
     def _redrive(self) -> str:
         return json.dumps({"deadLetterTargetArn": self._arn(self.dead), "maxReceiveCount": 1000})
@@ -55,7 +65,7 @@ class World:
     def _announce(self) -> None:
         told = [{"QueueArn": self._arn(self.queue), "Events": ["s3:ObjectCreated:*"]}]
         self.s3.put_bucket_notification_configuration(
-            Bucket=LOGS, NotificationConfiguration={"QueueConfigurations": told}
+            Bucket=self.logs, NotificationConfiguration={"QueueConfigurations": told}
         )
 
     @property
@@ -79,7 +89,7 @@ class World:
             "cloudwatch": "cloudwatch:/crash/{load_balancer}",
             "elasticsearch": f"elasticsearch:{self.fronts['search'].url}/lines",
             "logstash": f"logstash:{self.fronts['logstash'].url}",
-            "s3": f"s3://{OUT}/lines",
+            "s3": f"s3://{self.out}/lines",
         }
 
     def break_things(self, *, on: bool) -> None:
@@ -91,11 +101,11 @@ class World:
     def put(self) -> Object:
         """One more object."""
         made = self.corpus.make()
-        self.s3.put_object(Bucket=LOGS, Key=made.key, Body=made.content)
+        self.s3.put_object(Bucket=self.logs, Key=made.key, Body=made.content)
         if made.gone:
-            self.s3.delete_object(Bucket=LOGS, Key=made.key)
+            self.s3.delete_object(Bucket=self.logs, Key=made.key)
         if made.twice:
-            self.s3.put_object(Bucket=LOGS, Key=made.key, Body=made.content)
+            self.s3.put_object(Bucket=self.logs, Key=made.key, Body=made.content)
         return made
 
     def feed(self, backlog: int) -> None:

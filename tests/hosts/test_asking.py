@@ -10,7 +10,7 @@ import pytest
 
 from tailrace import registry
 from tailrace.errors import UsageError
-from tailrace.hosts.assembling import Asked, asked_for, asked_sources
+from tailrace.hosts.asking import Asked, asked_for, asked_sources
 from tailrace.kinds import SourceKind
 from tailrace.quantities import Duration
 from tailrace.settings import Resolved, Settings

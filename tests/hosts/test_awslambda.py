@@ -394,7 +394,8 @@ def test_killed_in_the_middle_the_next_try_goes_on_from_what_was_confirmed(aws: 
     assert 0 < receipt.counts.lines < len(content)
     # Lambda tries an event again under the same id; a queue's messages come again under another one, later.
     if envelope == "queue":
-        assert failed(function(event)) == ["0"]
+        # Until the killed one's lease has ended, the message is given back; on a slow machine it has ended by now.
+        assert failed(function(event)) == ["0"] or time.time() > receipt.finished + 4
         time.sleep(max(0, 5.1 - (time.time() - receipt.finished)))
         assert failed(function(event)) == []
     else:

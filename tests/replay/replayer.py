@@ -1,21 +1,18 @@
 """Replays the letters of a store until it is killed: run by test_replay_crash, as store/crasher.py is by its test.
 
-For each line on its standard input, a number of seconds, it starts a child that replays and kills it after so long by
-SIGKILL; with `-` it lets the child finish. It answers each line with the child's exit status.
+When and how it is killed, `killing` tells.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import signal
 import sys
-import time
 from collections.abc import Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
 
+from killing import serve
 from making import alb
 from tailrace.clock import SystemClock
 from tailrace.homes import Home, Job
@@ -142,15 +139,7 @@ def main() -> None:
         directory / "warm", SystemClock()
     ) as store:  # what takes time to load is loaded before the first child
         deliver(logs(directory)[0], [home(store, [])], job(NOW), Quiet())
-    for line in sys.stdin:
-        child = os.fork()
-        if not child:
-            replay(directory)
-            os._exit(0)
-        if line.strip() != "-":
-            time.sleep(float(line))
-            os.kill(child, signal.SIGKILL)
-        print(os.waitpid(child, 0)[1], flush=True)  # noqa: T201 - its answer
+    serve(partial(replay, directory))
 
 
 if __name__ == "__main__":

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from moto.server import ThreadedMotoServer
 
 from breaking import client_of
-from cloud import forget
+from cloud import cloud
 from making import StillClock, alb
 from replaying import Gate, World, ids_of, refusing, stored
 from tailrace.deadletters import encode_refusal
@@ -27,14 +27,8 @@ _numbers = itertools.count()
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[Any]:
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    forget(server)
-    host, port = server.get_host_and_port()
-    made = client_of(f"http://{host}:{port}")
-    yield made
-    made.close()
-    server.stop()
+    with cloud() as endpoint, closing(client_of(endpoint)) as made:
+        yield made
 
 
 @pytest.fixture

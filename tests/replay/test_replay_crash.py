@@ -13,6 +13,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import replayer
 
+from killing import run
 from making import StillClock
 from tailrace.letters import decoded
 from tailrace.state.sqlite import SqliteState
@@ -20,14 +21,6 @@ from tailrace.store.check import check
 from tailrace.store.opening import open_store
 
 KILLS = 25
-
-
-def run(script: subprocess.Popen[str], line: str) -> int:
-    assert script.stdin is not None
-    assert script.stdout is not None
-    script.stdin.write(f"{line}\n")
-    script.stdin.flush()
-    return int(script.stdout.readline())
 
 
 def stored(store: Path) -> Counter[str]:

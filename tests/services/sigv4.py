@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hmac
 import re
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from types import SimpleNamespace
 from typing import Any
@@ -28,6 +29,29 @@ def client_with(secret: str, token: str | None = None, region: str = REGION) -> 
     return SimpleNamespace(meta=meta, _request_signer=signer)
 
 
+def canonical(request: tuple[str, str], headers: Mapping[str, str], names: Sequence[str], content: str) -> str:
+    """What is signed of a request: its method and target, those of its headers, and the hash of its body."""
+    method, target = request
+    path, _, query = target.partition("?")
+    pairs = [pair.partition("=") for pair in query.split("&") if pair]
+    told = sorted(f"{_quoted(name)}={_quoted(value)}" for name, _, value in pairs)
+    lines = (f"{name}:{' '.join(headers[name].split())}" for name in names)
+    return "\n".join([method, quote(path, safe="/-_.~"), "&".join(told), *lines, "", ";".join(names), content])
+
+
+def _quoted(text: str) -> str:
+    return quote(unquote(text), safe="-_.~")
+
+
+def signature(secret: str, stamp: str, scope: str, text: str) -> str:
+    """The signature of a canonical request; `scope`: day, region, service and `aws4_request`."""
+    key = f"AWS4{secret}".encode()
+    for part in scope.split("/"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    told = "\n".join(["AWS4-HMAC-SHA256", stamp, scope, sha256(text.encode()).hexdigest()])
+    return hmac.digest(key, told.encode(), "sha256").hex()
+
+
 def refusal_of(asked: Asked, service: str) -> str:
     """Why a request would be refused by AWS; empty if it would not."""
     headers = {name.lower(): value.strip() for name, value in asked.headers.items()}
@@ -39,22 +63,11 @@ def refusal_of(asked: Asked, service: str) -> str:
     names = match[2].split(";")
     if names != sorted(names) or not {"host", "x-amz-content-sha256", "x-amz-date"} <= set(names):
         return "headers are missing in the signature"
-    path, _, query = asked.path.partition("?")
-    pairs = [pair.partition("=") for pair in query.split("&") if pair]
-    canonical_query = "&".join(
-        sorted(f"{quote(unquote(name), safe='-_.~')}={quote(unquote(value), safe='-_.~')}" for name, _, value in pairs)
-    )
-    canonical = "\n".join(
-        [asked.method, quote(path, safe="/-_.~"), canonical_query, *(f"{name}:{headers[name]}" for name in names), "",
-         ";".join(names), headers["x-amz-content-sha256"]]
-    )  # fmt: skip
     stamp = headers["x-amz-date"]
     scope = f"{stamp[:8]}/{REGION}/{service}/aws4_request"
     if match[1] != f"{ACCESS}/{scope}":
         return f"it is signed for {match[1]}"
-    key = f"AWS4{SECRET}".encode()
-    for part in scope.split("/"):
-        key = hmac.digest(key, part.encode(), "sha256")
-    told = "\n".join(["AWS4-HMAC-SHA256", stamp, scope, sha256(canonical.encode()).hexdigest()])
-    expected = hmac.digest(key, told.encode(), "sha256").hex()
-    return "" if hmac.compare_digest(expected, match[3]) else "the signature does not match"
+    text = canonical((asked.method, asked.path), headers, names, headers["x-amz-content-sha256"])
+    return (
+        "" if hmac.compare_digest(signature(SECRET, stamp, scope, text), match[3]) else "the signature does not match"
+    )

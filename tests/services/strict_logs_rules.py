@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
+
+from services.sigv4 import canonical, signature
 
 GROUP = re.compile(r"[\.\-_/#A-Za-z0-9]{1,512}")
 STREAM = re.compile(r"[^:*]{1,512}")
@@ -71,15 +72,10 @@ def check_signature(request: Request, secrets: Mapping[str, str], region: str, n
             "InvalidSignatureException", "credential not scoped to this service and region, or headers not signed"
         )
     scope = f"{match['day']}/{region}/logs/aws4_request"
-    headers = "".join(f"{name}:{' '.join(request.headers[name].split())}\n" for name in signed)
-    path = urlsplit(request.target).path or "/"
     content = hashlib.sha256(request.body).hexdigest()
-    canonical = "\n".join([request.method, path, "", headers, match["signed"], content])
-    text = "\n".join(["AWS4-HMAC-SHA256", stamp, scope, hashlib.sha256(canonical.encode()).hexdigest()])
-    key = f"AWS4{secrets[match['key']]}".encode()
-    for part in scope.split("/"):
-        key = hmac.digest(key, part.encode(), "sha256")
-    if not hmac.compare_digest(hmac.digest(key, text.encode(), "sha256").hex(), match["signature"]):
+    text = canonical((request.method, request.target), request.headers, signed, content)
+    expected = signature(secrets[match["key"]], stamp, scope, text)
+    if not hmac.compare_digest(expected, match["signature"]):
         raise Broken("InvalidSignatureException", "the signature does not match")
 
 

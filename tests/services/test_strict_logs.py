@@ -11,9 +11,8 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from moto.server import ThreadedMotoServer
 
-from cloud import forget
+from cloud import address_of, cloud
 from services.strict_logs import KEY, REGION, SECRET, StrictLogs
 from services.strict_logs_rules import rejected
 
@@ -146,10 +145,7 @@ def test_a_body_that_is_not_what_was_signed_is_refused(logs: StrictLogs, client:
 
 
 def test_moto_gets_what_is_accepted_and_tells_it() -> None:
-    moto = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    moto.start()
-    forget(moto)
-    with StrictLogs(upstream=moto.get_host_and_port()) as logs:
+    with cloud() as endpoint, StrictLogs(upstream=address_of(endpoint)) as logs:
         client = client_of(logs.url)
         assert code_of(client, logEvents=events(now_ms())) == "ResourceNotFoundException"
         client.create_log_group(logGroupName="g")
@@ -162,5 +158,4 @@ def test_moto_gets_what_is_accepted_and_tells_it() -> None:
         assert [(event["timestamp"], event["message"]) for event in found] == [(now, "m")]
         assert [(event.timestamp, event.message) for event in logs.accepted] == [(now, "m")]
         client.close()
-    moto.stop()
     assert json.dumps(logs.broken) == "[]"

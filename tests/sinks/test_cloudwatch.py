@@ -79,7 +79,7 @@ def test_json_is_the_record(logs: StrictLogs, sending: Sending) -> None:
 def test_what_is_compressed_is_the_same(logs: StrictLogs, sending: Sending) -> None:
     logs.create(GROUP)
     content = lines(300)
-    sink = sending.sink(compression="gzip")
+    sink = sending.sink(gzip=True)
     sending.ship(sink, *batches(content))
     sink.close()
     assert messages(logs.accepted) == Counter(content)
@@ -311,7 +311,7 @@ def test_the_name_tells_what_changes_what_arrives(sending: Sending) -> None:
     same: list[dict[str, Any]] = [
         {"concurrency": 9},
         {"create_group": True},
-        {"compression": "gzip"},
+        {"gzip": True},
         {"schema": "ecs"},
     ]
     assert {sending.factory(**own)().name for own in same} == {names[0]}

@@ -11,10 +11,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from logsending import Lines
-from making import alb, batch
-from tailrace.model import NO_TIME
+from making import alb, batch, clb
+from tailrace.model import NO_TIME, View
 from tailrace.sinks._cloudwatch_batches import MAX_MESSAGE, Event
-from tailrace.sinks._cloudwatch_events import Made, Making
+from tailrace.sinks._cloudwatch_events import Made, Making, formats_of
 
 NOW = 1_790_150_400_000
 HOUR = 3_600_000
@@ -143,3 +143,10 @@ def test_what_the_service_refused_for_its_time_is_sent_with_that_of_delivery() -
     again = Making(retime=True).again([(Event(NOW - DAY, "b"), (lines, 1))], NOW + 7)
     assert sent(again) == [(NOW + 7, "2026-09-22T08:00:00.000Z b")]
     assert [(lot.rows, lot.retimed) for lot in again.lots] == [([1], True)]
+
+
+def test_formats_are_told_whatever_a_view_calls_them() -> None:
+    records = batch(alb("2026-09-23") + clb("2026-10-14")).records
+    assert list(formats_of(records)) == ["alb", "clb"]
+    renamed = records.select(View(rename=(("format", "kind"),), constants=(("format", '"web"'),)))
+    assert list(formats_of(renamed)) == ["alb", "clb"]

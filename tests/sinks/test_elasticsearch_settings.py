@@ -25,9 +25,9 @@ class TestSettings:
         ("http://h:9200/_bulk", {}, "^_bulk cannot be the name"),
         ("http://h:9200/x-{day}", {}, r"there is no \{day\}; there are \{format\}, \{date\}, \{load_balancer\}$"),
         ("http://h:9200/" + "x" * 256, {}, "cannot be the name"),
-        ("http://h:9200/x", {"user": "u"}, "^user and password belong together"),
-        ("http://h:9200/x", {"password": "SECRET"}, "^user and password belong together"),
-        ("http://h:9200/x", {"user": "u", "password": "SECRET", "api_key": "k"}, "^user and api_key are given"),
+        ("http://h:9200/x", {"username": "u"}, "^username and password belong together"),
+        ("http://h:9200/x", {"password": "SECRET"}, "^username and password belong together"),
+        ("http://h:9200/x", {"username": "u", "password": "SECRET", "api_key": "k"}, "^username and api_key are given"),
         ("http://h:9200/x", {"api_key": "SECRET", "aws": "es"}, "^api_key and aws are given"),
         ("http://h:9200/x", {"dead_letter_index": "x-{date}"}, "without placeholders$"),
         ("http://h:9200/x", {"ids": "perhaps"}, "ids: expected one of true, false, auto, not 'perhaps'$"),
@@ -49,7 +49,7 @@ class TestSettings:
             workers(f"{search.url}/{index}", **own)().name
             for index, own in [
                 ("x", {}), ("y", {}), ("x", {"schema": "ecs"}), ("x", {"data_stream": True}),
-                ("x", {"batch_bytes": 5, "gzip": False, "user": "u", "password": "SECRET"}),
+                ("x", {"batch_bytes": 5, "gzip": False, "username": "u", "password": "SECRET"}),
             ]
         }  # fmt: skip
         assert len(names) == 4
@@ -58,7 +58,7 @@ class TestSettings:
 
 class TestCredentials:
     @pytest.mark.parametrize(("own", "header"), [
-        ({"user": "me", "password": "pass:word"}, "Basic bWU6cGFzczp3b3Jk"),
+        ({"username": "me", "password": "pass:word"}, "Basic bWU6cGFzczp3b3Jk"),
         ({"api_key": "ZW5jb2RlZA=="}, "ApiKey ZW5jb2RlZA=="),
         ({"api_key": "id:key"}, "ApiKey aWQ6a2V5"),
         ({}, None),
@@ -81,7 +81,7 @@ class TestCredentials:
     def test_if_it_stays_refused_the_run_ends(self, search: StrictBulk, to: To, status: int) -> None:
         search.welcome = lambda _asked: status
         vault = Vault({"env:PASSWORD": ["SECRET 1", "SECRET 2", "SECRET 3"]})
-        sink = to("x", surroundings(vault=vault), user="me", password="env:PASSWORD")
+        sink = to("x", surroundings(vault=vault), username="me", password="env:PASSWORD")
         sink.write(item(), ONE, 0)
         with pytest.raises(Fatal, match=rf"does not accept the credentials, .* \({status}\)") as raised:
             sink.flush()
@@ -92,14 +92,14 @@ class TestCredentials:
         search.welcome = lambda _asked: 401
         sink = to("x")
         sink.write(item(), ONE, 0)
-        with pytest.raises(Fatal, match=r"asks for credentials \(401\): set user and password, api_key, or aws$"):
+        with pytest.raises(Fatal, match=r"asks for credentials \(401\): set username and password, api_key, or aws$"):
             sink.flush()
         assert len(search.asked) == 1
 
 
 class TestCheck:
     def test_a_server_that_would_take_records_is_told_of_and_gets_none(self, search: StrictBulk, to: To) -> None:
-        told = to("x", user="me", password="secret").check()
+        told = to("x", username="me", password="secret").check()
         assert told == f"{search.url}/x takes bulk requests, and these credentials if it asks for any"
         assert [asked.body for asked in search.asked] == [b""]
         assert search.documents == {}

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from making import StillClock
 from queues import Strict, Worker, event, keys, refused, unreachable
 from tailrace.errors import SourceError
+from tailrace.notices import PAUSE_S, Notices
 from tailrace.quantities import Duration
-from tailrace.sources._notices import PAUSE_S, Notices
 from tailrace.sources.sqs import SqsSettings
 
 OWN = SqsSettings(max_receives=3, first_pause=Duration(10), longest_pause=Duration(10))

@@ -1,18 +1,17 @@
 """Delivers items to a store until it is killed: run by test_crash with the store's folder.
 
-For each line on its standard input, a number of seconds, it starts a child that delivers and kills it after so long
-by SIGKILL; with `-` it lets the child finish. It answers each line with the child's exit status.
+When and how it is killed, `killing` tells.
 """
 
 from __future__ import annotations
 
 import os
-import signal
 import sys
-import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+from killing import serve
 from making import alb, batch, item, receipt
 from tailrace.clock import SystemClock
 from tailrace.model import Batch, Item
@@ -62,15 +61,7 @@ def main() -> None:
     """Kill, again and again."""
     directory = Path(sys.argv[1])
     batch(alb(DAYS[0]))  # everything that takes time to load is loaded before the first child
-    for line in sys.stdin:
-        child = os.fork()
-        if not child:
-            deliver(directory)
-            os._exit(0)
-        if line.strip() != "-":
-            time.sleep(float(line))
-            os.kill(child, signal.SIGKILL)
-        print(os.waitpid(child, 0)[1], flush=True)  # noqa: T201 - its answer
+    serve(partial(deliver, directory))
 
 
 if __name__ == "__main__":

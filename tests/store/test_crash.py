@@ -13,19 +13,12 @@ import crasher
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from killing import run
 from making import StillClock, item
 from tailrace.state.sqlite import SqliteState
 from tailrace.store.check import check
 
 KILLS = 25
-
-
-def run(script: subprocess.Popen[str], line: str) -> int:
-    assert script.stdin is not None
-    assert script.stdout is not None
-    script.stdin.write(f"{line}\n")
-    script.stdin.flush()
-    return int(script.stdout.readline())
 
 
 def stored(directory: Path) -> tuple[Counter[str], int]:

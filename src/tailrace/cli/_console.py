@@ -9,9 +9,10 @@ from typing import BinaryIO
 
 from rich.console import Console
 
+from tailrace.cli._cells import visible
 from tailrace.clock import SystemClock
 from tailrace.clouds import Vault
-from tailrace.hosts.assembling import clients
+from tailrace.hosts.clients import clients
 from tailrace.kinds import Surroundings
 from tailrace.settings import Settings
 
@@ -44,9 +45,14 @@ def regular(*descriptors: int) -> frozenset[tuple[int, int]]:
     return frozenset((status.st_dev, status.st_ino) for status in statuses if stat.S_ISREG(status.st_mode))
 
 
+def say(message: str) -> None:
+    """Tell people a sentence."""
+    sys.stderr.write(f"{visible(message)}\n")
+
+
 def warn(message: str) -> None:
     """Say something that is no failure."""
-    sys.stderr.write(f"warning: {message}\n")
+    say(f"warning: {message}")
 
 
 def output() -> Console:

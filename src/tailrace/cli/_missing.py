@@ -17,7 +17,7 @@ from tailrace.cli._console import output, surroundings
 from tailrace.cli._receipts import opened
 from tailrace.cli._summary import counted, size
 from tailrace.errors import EXIT_FAILED_CHECK, EXIT_OK, UsageError
-from tailrace.hosts.assembling import asked_for
+from tailrace.hosts.asking import asked_for
 from tailrace.kinds import Surroundings
 from tailrace.letters import described
 from tailrace.model import Item

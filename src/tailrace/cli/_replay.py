@@ -20,7 +20,8 @@ from tailrace.cli._running import job_of
 from tailrace.cli._summary import counted
 from tailrace.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_PARTIAL, EXIT_TERMINATED, TailraceError, UsageError
 from tailrace.homes import Home
-from tailrace.hosts.assembling import Depot, asked_for, target_of
+from tailrace.hosts.asking import asked_for, target_of
+from tailrace.hosts.depot import Depot
 from tailrace.hosts.states import SQLITE
 from tailrace.kinds import Surroundings
 from tailrace.model import Item

@@ -15,18 +15,20 @@ from rich.text import Text
 
 from tailrace.cli import _summary
 from tailrace.cli._cells import visible
-from tailrace.cli._console import people, regular, surroundings, warn
+from tailrace.cli._console import people, regular, say, surroundings, warn
 from tailrace.cli._progress import display
 from tailrace.deadletters import DeadCount, DeadFile
 from tailrace.disk import writing
 from tailrace.errors import UsageError
 from tailrace.homes import Home, Job
 from tailrace.hosts import memory
-from tailrace.hosts.assembling import Asked, Depot, Target, asked_for, asked_sources
+from tailrace.hosts.asking import Asked, Target, asked_for, asked_sources
+from tailrace.hosts.depot import Depot
 from tailrace.hosts.intake import OneByOne
 from tailrace.hosts.reading import parsers
 from tailrace.hosts.workers import Crew, Summary, Workers
 from tailrace.kinds import Surroundings
+from tailrace.notices import Notices
 from tailrace.ports import DeadLetters
 from tailrace.retry import Patience
 from tailrace.settings import Resolved, Settings
@@ -87,9 +89,12 @@ def _relative(folder: Path) -> str:
 
 def job_of(settings: Settings, given: Surroundings, *, again: bool) -> Job:
     """What is the same for all items. Raises UsageError."""
+    notices = Notices(given.notice, given.clock)
     return Job(
         parser=parsers(settings, warn),
-        patience=Patience(settings.retry, given.clock, given.stop.wait),
+        patience=Patience(
+            settings.retry, given.clock, given.stop.wait, lasting=lambda sentence: notices.tell(sentence, sentence)
+        ),
         clock=given.clock,
         checkpoint=settings.checkpoint,
         again=again,
@@ -101,7 +106,7 @@ def _run(asked: Asked, given: Surroundings, job: Job, crew: Crew, *, workers: in
     sources = asked.opened(given)
     memory.keep()
     with display(people(), partial(asked.opened, given)) as shown:
-        return Workers(OneByOne(sources), crew, job, shown).run(workers)
+        return Workers(OneByOne(sources), crew, job, shown, say=say).run(workers)
 
 
 @contextmanager

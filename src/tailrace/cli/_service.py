@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -14,12 +13,13 @@ from rich.text import Text
 
 from tailrace.cli import _summary
 from tailrace.cli._cells import visible
-from tailrace.cli._console import output, people, surroundings
+from tailrace.cli._console import output, people, say, surroundings
 from tailrace.cli._running import job_of
 from tailrace.errors import EXIT_FAILED_CHECK, EXIT_OK, TailraceError, UsageError
 from tailrace.hosts import memory
-from tailrace.hosts.assembling import Depot, Target, asked_for, target_of
+from tailrace.hosts.asking import Target, asked_for, target_of
 from tailrace.hosts.checking import Finding, findings
+from tailrace.hosts.depot import Depot
 from tailrace.hosts.service import Service
 from tailrace.hosts.states import SQLITE, shared_state
 from tailrace.kinds import Surroundings
@@ -38,11 +38,11 @@ def serve(resolved: Resolved) -> int:
     with closing(Depot(resolved, asked.sinks, given)) as depot:
         service = Service(
             sources=asked.opened(
-                replace(given, known=depot.known, notice=lambda text: _say(f"warning: {text}"), stays=True)
+                replace(given, known=depot.known, notice=lambda text: say(f"warning: {text}"), stays=True)
             ),
             crew=depot.crew,
             job=job,
-            say=_say,
+            say=say,
             listen=settings.listen,
             token=given.vault.read(settings.listen_token),
         )
@@ -50,10 +50,6 @@ def serve(resolved: Resolved) -> int:
     console = people()
     console.print(_summary.table(summary))
     return _summary.exit_code(summary, strict=False)
-
-
-def _say(message: str) -> None:
-    sys.stderr.write(f"{visible(message)}\n")
 
 
 def check(resolved: Resolved) -> int:

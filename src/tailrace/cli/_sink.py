@@ -11,7 +11,7 @@ import msgspec
 from tailrace.changes import Change
 from tailrace.cli._console import surroundings
 from tailrace.errors import UsageError
-from tailrace.hosts.assembling import asked_for
+from tailrace.hosts.asking import asked_for
 from tailrace.hosts.reading import plan_of
 from tailrace.registry import sink_named
 from tailrace.settings import Resolved, Settings

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from itertools import islice
 
 from rich.console import Console
 from rich.table import Table
@@ -26,7 +25,8 @@ def exit_code(summary: Summary, *, strict: bool) -> int:
         return EXIT_INTERRUPTED if summary.signal == _SIGINT else EXIT_TERMINATED
     if summary.items["failed"] or summary.items["held"]:
         return EXIT_PARTIAL if summary.items["delivered"] + summary.items["skipped"] else EXIT_UNUSABLE
-    return EXIT_FAILED_CHECK if strict and (summary.counts.rejects or summary.truncated) else EXIT_OK
+    rejected = summary.counts.rejects or summary.truncated or summary.refused
+    return EXIT_FAILED_CHECK if strict and rejected else EXIT_OK
 
 
 def troubles(summary: Summary, *, kept: bool) -> Iterator[str]:
@@ -36,9 +36,10 @@ def troubles(summary: Summary, *, kept: bool) -> Iterator[str]:
         ("error", summary.items["failed"], summary.errors),
     )
     for kind, number, found in kinds:
-        yield from (f"{kind}: {text}" for text in islice(found, _SHOWN))
-        if number > _SHOWN:
-            yield f"{kind}: … and {number - _SHOWN} more"
+        told = Counter(found).most_common(_SHOWN)
+        yield from (f"{kind}: {text}" if times == 1 else f"{kind}: {text} ({times:,} objects)" for text, times in told)
+        if left := number - sum(times for _, times in told):
+            yield f"{kind}: … and {left:,} more"
     if summary.items["held"]:
         yield f"error: {counted(summary.items['held'], 'object')} left to another process that is at work on them; run again"
     if summary.signal:

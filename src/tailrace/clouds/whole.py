@@ -1,5 +1,6 @@
-"""Answers that end before their end. boto3 takes half an answer for a whole one in which nothing is said: as if a call that
-tells what there is had told that there is nothing.
+"""Answers that break off: boto3 takes half of one for a whole one in which nothing is said.
+
+So a call that tells what there is would tell that there is nothing.
 """
 
 from __future__ import annotations

@@ -13,7 +13,8 @@ from tailrace.clouds import Vault, client
 from tailrace.clouds.recursion import own_group
 from tailrace.errors import UsageError
 from tailrace.hosts._lambda_settings import lambda_settings
-from tailrace.hosts.assembling import Target, asked_for, clients, target_of
+from tailrace.hosts.asking import Target, asked_for, target_of
+from tailrace.hosts.clients import clients
 from tailrace.hosts.reading import parsers
 from tailrace.hosts.states import SQLITE, dynamodb
 from tailrace.kernel.load import Parser

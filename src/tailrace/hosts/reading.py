@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 from tailrace.errors import UsageError
 from tailrace.formats._haproxy import compile_log_format
@@ -14,6 +13,7 @@ from tailrace.kernel.plan import ItemPlan, Plan
 from tailrace.kernel.zones import zone
 from tailrace.keys import parse_key
 from tailrace.model import Item, Rendering
+from tailrace.quantities import moment
 from tailrace.registry import format_named, formats
 from tailrace.settings import Settings
 
@@ -93,8 +93,7 @@ def _seconds(text: str) -> float | None:
     if not text:
         return None
     try:
-        at = datetime.fromisoformat(text)
+        return moment(text)
     except ValueError as error:
         message = f"reference_time: expected a time such as 2026-11-21 or 2026-11-21T08:00:00Z, not {text!r}"
         raise UsageError(message) from error
-    return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()

@@ -64,7 +64,7 @@ class Service:
             self.health.ready = True
             display = Watching(tally, job.clock, self.say)
             try:
-                return Workers(intake, self.crew, job, display).run(workers)
+                return Workers(intake, self.crew, job, display, say=self.say).run(workers)
             finally:
                 self.health.live = self.health.ready = False
 
@@ -103,7 +103,7 @@ class Watching:
         self._tally.add(IN_FLIGHT, -1)
         if outcome is None:
             self._tally.add(OBJECTS, 1, "failed")
-            self._say(f"error: {error}; it is given back")
+            self._say(f"error: {item.identity.name} is given back: {error}")
             return
         self._tally.delivered(outcome, self._clock.now() - item.modified)
         if outcome.truncated:

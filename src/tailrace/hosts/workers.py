@@ -6,6 +6,7 @@ has and end; a second one, or a source that keeps a worker waiting, ends the pro
 
 from __future__ import annotations
 
+import math
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +26,11 @@ from tailrace.run import Outcome, deliver
 _POLL_S = 0.1
 _BLOCKED_S = 0.5
 """A worker whose source has not answered for so long after a signal is not waited for."""
+
+_LATE_S = 1.0
+"""Of a stop that takes longer people are told what it waits for."""
+
+_STOPPING = "stopping: what is under way is finished first; a second signal or Ctrl-C ends at once and loses nothing"
 
 _KEPT = 1000
 """So many errors are remembered: a service runs for years."""
@@ -94,10 +100,13 @@ class Summary:
 
 
 class Workers:
-    """Those of one run: `run()` once."""
+    """Those of one run: `run()` once. `say`: tells people of a stop that takes a while."""
 
-    def __init__(self, intake: Intake, crew: Crew, job: Job, display: Display) -> None:
-        self._intake, self._crew, self._job, self._display = intake, crew, job, display
+    def __init__(
+        self, intake: Intake, crew: Crew, job: Job, display: Display, *, say: Callable[[str], None] = lambda _: None
+    ) -> None:
+        self._intake, self._crew, self._job, self._display, self._say = intake, crew, job, display, say
+        self._late = math.inf
         self._summary = Summary()
         self._lock = Lock()
         self._failure: BaseException | None = None
@@ -132,6 +141,7 @@ class Workers:
         if self._summary.signal:
             raise KeyboardInterrupt
         self._summary.signal = number
+        self._late = self._job.clock.monotonic() + _LATE_S
         self._job.stop.set()
 
     def _wait(self, team: Sequence[_Worker]) -> None:
@@ -140,6 +150,9 @@ class Workers:
         while alive := [worker for worker in team if worker.is_alive()]:
             if self._job.stop.is_set() and all(worker.blocked(clock.monotonic()) for worker in alive):
                 return
+            if clock.monotonic() > self._late:
+                self._late = math.inf
+                self._say(_STOPPING)
             alive[0].join(_POLL_S)
 
     def _work(self, worker: _Worker) -> None:

@@ -13,6 +13,7 @@ from typing import Final, Literal, NamedTuple
 import msgspec
 
 from tailrace.errors import Retryable
+from tailrace.transport import passing
 
 MAPPING: Final = "mapping"
 REFUSED: Final = "refused"
@@ -20,9 +21,8 @@ TOO_LARGE: Final = "too_large"
 
 Kind = Literal["accepted", "already", "again", "without_id", "refused", "fatal"]
 
-_AGAIN: Final = frozenset({408, 425, 429})
-"""And all above 499."""
-_PUSHED_BACK: Final = frozenset({429, 503})
+PUSHED_BACK: Final = frozenset({429, 503})
+"""What a server answers that has too much to do."""
 _CONFLICT: Final = 409
 _FORBIDDEN: Final = frozenset({401, 403, 404})
 _BLOCKED: Final = "cluster_block_exception"
@@ -113,8 +113,8 @@ def judged(status: int, error: _Cause) -> Verdict:
         return ACCEPTED
     if status == _CONFLICT:
         return Verdict("already")
-    if status in _AGAIN or status >= 500 or error.type == _BLOCKED:  # noqa: PLR2004 - likewise
-        return Verdict("again", pushed_back=status in _PUSHED_BACK, detail=named(error.type))
+    if passing(status) or error.type == _BLOCKED:
+        return Verdict("again", pushed_back=status in PUSHED_BACK, detail=named(error.type))
     return _final(status, error.type, error.reason or "")
 
 

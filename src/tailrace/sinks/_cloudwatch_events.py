@@ -140,6 +140,9 @@ def _written(time: int) -> str:
 
 
 def formats_of(records: Records) -> Iterator[str]:
-    """The format of each record, where they are several: only NDJSON tells it record by record."""
+    """The format of each record, where they are several: only NDJSON tells it record by record.
+
+    It is the first value, whatever name a view gives it.
+    """
     for line in bytes(records.ndjson()).splitlines():
-        yield str(msgspec.json.decode(line, type=dict[str, object])["format"])
+        yield str(next(iter(msgspec.json.decode(line, type=dict[str, object]).values())))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
@@ -15,14 +14,11 @@ from tailrace.model import Batch, Flushed, Item, Refusal, Rendering
 from tailrace.quantities import Secret
 from tailrace.sinks._parcels import Limits, Outbox, Request
 from tailrace.sinks._shapes import Written
-from tailrace.transport import Answer, Connection, retry_after
+from tailrace.transport import UNAUTHORIZED, Answer, Connection, basic, passing, retry_after
 
-_UNAUTHORIZED: Final = (401, 403)
 _TOO_LARGE: Final = 413
 _UNWANTED: Final = (400, 422)
 """What servers answer to content that they cannot read."""
-_LATER: Final = (408, 425, 429)
-_SERVER_ERROR: Final = 500
 _LEVEL: Final = 1
 
 
@@ -30,22 +26,21 @@ _LEVEL: Final = 1
 class Login:
     """Basic authentication, whose secret may be replaced while we run."""
 
-    user: str
+    username: str
     password: Secret
     vault: Vault
     _anew: bool = False
 
     def headers(self) -> dict[str, str]:
         """What tells the server who we are. Raises what the vault raises."""
-        if not self.user:
+        if not self.username:
             return {}
-        told = f"{self.user}:{self.vault.read(self.password, anew=self._anew)}"
-        return {"Authorization": f"Basic {base64.b64encode(told.encode()).decode()}"}
+        return {"Authorization": basic(self.username, self.vault.read(self.password, anew=self._anew))}
 
     def renew(self) -> bool:
         """Read the password anew for the next request; False if it was already since it last was accepted."""
         fresh, self._anew = self._anew, True
-        return bool(self.user) and not fresh
+        return bool(self.username) and not fresh
 
     def accepted(self) -> None:
         """The server has taken a request."""
@@ -128,7 +123,7 @@ class HttpSink:
                 ready.popleft()
             elif answer.status in (_TOO_LARGE, *_UNWANTED):
                 self._blame(ready[0], answer.status)
-            elif answer.status not in _UNAUTHORIZED or not self._login.renew():
+            elif answer.status not in UNAUTHORIZED or not self._login.renew():
                 raise self._told(answer)
 
     def _asked(self, request: Request) -> Answer:
@@ -149,9 +144,9 @@ class HttpSink:
 
     def _told(self, answer: Answer) -> TailraceError:
         where, status = f"{self._connection.where}{self._manner.path}", answer.status
-        if status in _LATER or status >= _SERVER_ERROR:
+        if passing(status):
             return Retryable(f"{where} does not take records now (HTTP {status})", retry_after(answer, self._now()))
-        if status in _UNAUTHORIZED:
+        if status in UNAUTHORIZED:
             return Fatal(
                 f"{where} does not let us in (HTTP {status}); check `username` and `password`, and what they may do"
             )

@@ -13,9 +13,9 @@ from isal import isal_zlib
 from tailrace.errors import Fatal, Retryable
 from tailrace.model import Refusal
 from tailrace.sinks._bulk import Chunk
-from tailrace.sinks._bulk_answer import TOO_LARGE, Verdict, no_ids, verdicts
+from tailrace.sinks._bulk_answer import PUSHED_BACK, TOO_LARGE, Verdict, no_ids, verdicts
 from tailrace.sinks._gate import Gate
-from tailrace.sinks._search_server import PUSHED_BACK, SearchServer
+from tailrace.sinks._search_server import SearchServer
 from tailrace.transport import Answer
 
 _FILTER: Final = "?filter_path=errors%2Citems.%2A.status%2Citems.%2A.error"

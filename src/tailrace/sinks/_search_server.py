@@ -14,12 +14,9 @@ from tailrace.errors import Fatal, Retryable, UsageError
 from tailrace.kinds import Surroundings, Vault
 from tailrace.quantities import Secret
 from tailrace.sinks._bulk_answer import failure, named
-from tailrace.transport import Answer, Connection, endpoint_of, retry_after
+from tailrace.transport import UNAUTHORIZED, Answer, Connection, basic, endpoint_of, passing, retry_after
 
 _BAD_REQUEST, _NOT_FOUND = 400, 404
-_UNAUTHORIZED: Final = (401, 403)
-_AGAIN: Final = frozenset({408, 425, 429})
-PUSHED_BACK: Final = frozenset({429, 503})
 _SCHEMES: Final = {"http": 80, "https": 443}
 
 
@@ -30,7 +27,7 @@ _NOTHING: Final = Secret("")
 class Credentials:
     """Who sends: at most one of a user with a password, an API key, and AWS's signature for a service."""
 
-    user: str = ""
+    username: str = ""
     password: Secret = _NOTHING
     api_key: Secret = _NOTHING
     aws: str = ""
@@ -69,16 +66,16 @@ class Authorization(Protocol):
 
 def authorization(own: Credentials, given: Surroundings) -> Authorization | None:
     """As the settings tell. Raises UsageError if they tell several."""
-    told = [name for name, there in (("user", own.user), ("api_key", own.api_key), ("aws", own.aws)) if there]
+    told = [name for name, there in (("username", own.username), ("api_key", own.api_key), ("aws", own.aws)) if there]
     if len(told) > 1:
         message = f"{' and '.join(told)} are given; a request can carry only one of them"
         raise UsageError(message)
-    if bool(own.password) != bool(own.user):
-        raise UsageError("user and password belong together; give both or neither")
+    if bool(own.password) != bool(own.username):
+        raise UsageError("username and password belong together; give both or neither")
     if own.aws:
         return _signed(own.aws, given)
-    if own.user:
-        return _by_header(own.password, given.vault, lambda secret: _basic(f"{own.user}:{secret}"))
+    if own.username:
+        return _by_header(own.password, given.vault, lambda secret: basic(own.username, secret))
     if own.api_key:
         return _by_header(own.api_key, given.vault, _api_key)
     return None
@@ -89,10 +86,6 @@ def _by_header(secret: Secret, vault: Vault, written: Callable[[str], str]) -> A
         return {**headers, "Authorization": written(vault.read(secret, anew=anew))}
 
     return authorized
-
-
-def _basic(pair: str) -> str:
-    return f"Basic {b64encode(pair.encode()).decode()}"
 
 
 def _api_key(secret: str) -> str:
@@ -130,20 +123,20 @@ class SearchServer:
                 sent = self._authorized(method, f"{self._place.server}{target}", headers, body, anew=anew)
             sent = {name: value for name, value in sent.items() if name.lower() not in {"host", "content-length"}}
             answer = self._connection.request(method, target, sent, body)
-            if answer.status not in _UNAUTHORIZED or not self._authorized:
+            if answer.status not in UNAUTHORIZED or not self._authorized:
                 break
-        if answer.status in _UNAUTHORIZED:
+        if answer.status in UNAUTHORIZED:
             raise Fatal(self._unauthorized(answer.status))
         return answer
 
     def _unauthorized(self, status: int) -> str:
         if not self._authorized:
-            return f"{self.where} asks for credentials ({status}): set user and password, api_key, or aws"
+            return f"{self.where} asks for credentials ({status}): set username and password, api_key, or aws"
         return f"{self.where} does not accept the credentials, or they may not write there ({status}): check them and their rights"
 
     def again(self, answer: Answer) -> Retryable | None:
         """What to raise if the same may be asked again later."""
-        if answer.status in _AGAIN or answer.status >= 500:  # noqa: PLR2004 - as HTTP defines it
+        if passing(answer.status):
             message = f"{self.where} cannot take records now ({answer.status})"
             return Retryable(message, retry_after(answer, self._clock.now()))
         return None

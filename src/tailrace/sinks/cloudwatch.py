@@ -55,8 +55,8 @@ class CloudwatchSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     """For how many days groups that are created keep their events; 0 for ever."""
     concurrency: Annotated[int, msgspec.Meta(ge=1, le=64)] = 4
     """How many requests are under way at a time, for all workers together."""
-    compression: Literal["none", "gzip"] = "none"
-    """Compress requests: less to send, more to compute. AWS takes that though its API's documentation does not tell."""
+    gzip: bool = False
+    """Whether requests are compressed: less to send, more to compute. AWS takes that though its API's documentation does not tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -291,7 +291,7 @@ def _opened(address: str, own: CloudwatchSettings, given: Surroundings) -> Calla
             cut=own.oversize == "cut",
             retime=own.out_of_range == "now",
         ),
-        wire=Wire(client, compress=own.compression == "gzip"),
+        wire=Wire(client, compress=own.gzip),
         groups=Groups(client, create=own.create_group, retention=own.retention_days),
         senders=Senders(own.concurrency, client.close),
         clock=given.clock,

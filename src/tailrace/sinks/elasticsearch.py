@@ -56,7 +56,7 @@ class ElasticsearchSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_un
     """How many requests may be under way at a time, of all workers; halved when the server has enough, and grown again."""
     dead_letter_index: str = ""
     """An index or data stream to which refused records go too, with the reason, beside the run's dead letters."""
-    user: str = ""
+    username: str = ""
     """User for basic authentication."""
     password: Secret = Secret("")
     """The user's password, or where it is: env:NAME, file:PATH, ssm:NAME, secretsmanager:ID#KEY."""
@@ -65,13 +65,13 @@ class ElasticsearchSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_un
     aws: Literal["no", "es", "aoss"] = "no"
     """Sign requests for AWS: es for domains of OpenSearch Service, aoss for OpenSearch Serverless."""
     ca: str = ""
-    """File of the authorities that are trusted for TLS (PEM); those of the system if not given."""
+    """PEM file of the authorities that are trusted for TLS; those of the system if not given."""
     certificate: str = ""
-    """File of the certificate that is shown to the server (PEM), if it asks for one."""
+    """PEM file of the certificate that is shown to the server, if it asks for one."""
     key: str = ""
-    """File of its key, if that is not in the same file."""
+    """PEM file of its key, without a password, if that is not in the same file."""
     verify: bool = True
-    """Whether the server's certificate is verified; false trusts everybody."""
+    """Whether the server's certificate is verified. Without it anybody may be the server."""
     timeout: Duration = Duration(60)
     """For how long an answer is waited for."""
 
@@ -173,7 +173,7 @@ def server_of(address: str, own: ElasticsearchSettings, given: Surroundings) -> 
     """Makes a connection to the server that an address names. Raises UsageError."""
     place = place_of(address)
     aws = "" if own.aws == "no" else own.aws
-    told = Credentials(user=own.user, password=own.password, api_key=own.api_key, aws=aws)
+    told = Credentials(username=own.username, password=own.password, api_key=own.api_key, aws=aws)
     authorized = authorization(told, given)
     tls = Tls(ca=own.ca, certificate=own.certificate, key=own.key, verify=own.verify)
     limit = max(_ANSWER, 8 * own.batch_bytes)

@@ -45,17 +45,17 @@ class LogstashSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     type: str = ""
     """Type (`type` in the shape `message`) in every record of these shapes."""
     username: str = ""
-    """User for HTTP's basic authentication."""
+    """User for basic authentication."""
     password: Secret = Secret("")
     """The user's password, or where it is: env:NAME, file:PATH, ssm:NAME, secretsmanager:ID#KEY."""
     ca: str = ""
-    """PEM file of the authorities that may have signed the server's certificate; those of the system if not given."""
+    """PEM file of the authorities that are trusted for TLS; those of the system if not given."""
     certificate: str = ""
-    """PEM file of our own certificate, for a server that asks for one."""
+    """PEM file of the certificate that is shown to the server, if it asks for one."""
     key: str = ""
     """PEM file of its key, without a password, if that is not in the same file."""
     verify: bool = True
-    """Whether the server's certificate is checked. Without it anybody may be the server."""
+    """Whether the server's certificate is verified. Without it anybody may be the server."""
     timeout: Duration = Duration(60)
     """How long to wait for a connection, for the server to take more, and for its answer."""
     batch_size: Annotated[int, msgspec.Meta(ge=1)] = 5000

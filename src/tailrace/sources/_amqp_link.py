@@ -15,7 +15,8 @@ from queue import Queue
 from threading import Event, Thread
 from typing import Any, Final
 
-from tailrace.errors import Fatal, MissingExtra, TailraceError
+from tailrace.errors import Fatal, MissingExtra
+from tailrace.notices import Notices
 
 _TURN_S: Final = 0.2
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
@@ -51,10 +52,9 @@ class Place:
 class Link:
     """Takes messages from a queue into `inbox`, never more than `prefetch` that are not done with. Connects again when broken."""
 
-    def __init__(self, place: Place, prefetch: int, say: Callable[[str], None]) -> None:
-        self._place, self._prefetch, self._say = place, prefetch, say
+    def __init__(self, place: Place, prefetch: int, notices: Notices) -> None:
+        self._place, self._prefetch, self._notices = place, prefetch, notices
         self.inbox = Queue[Delivery]()
-        self.failure: TailraceError | None = None
         self._number = 0
         self._connection: Any = None
         self._channel: Any = None
@@ -158,13 +158,13 @@ class Link:
 
     def _mend(self, pause: float) -> float:
         """Connect again; the next pause."""
-        self._say(f"warning: the connection to {self._place.url} broke; connecting again")
+        self._notices.tell("broke", f"the connection to {self._place.url} broke; connecting again")
         self._number += 1  # what came over it is the broker's again
         while not self._over.wait(pause):
             try:
                 self._connect()
             except Fatal as error:
-                self._say(f"warning: {error}")
+                self._notices.tell("connecting", str(error))
                 pause = min(pause * 2, _LONGEST_PAUSE_S)
             else:
                 break

@@ -7,7 +7,7 @@ from threading import Lock
 from typing import Final
 
 from tailrace.errors import Fatal, Retryable
-from tailrace.sources._notices import Notices
+from tailrace.notices import Notices
 from tailrace.sources._queue import Message, Queue
 
 _REMEMBERED: Final = 1000

@@ -14,7 +14,6 @@ event alone, for it may name any bucket of anybody; only credentials that are no
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any, BinaryIO, Final, NoReturn, cast
 
@@ -23,6 +22,7 @@ from tailrace.clouds import failures
 from tailrace.errors import Fatal, Gone, SourceError, Superseded, TailraceError
 from tailrace.events import Announced
 from tailrace.model import Identity, Item
+from tailrace.quantities import moment
 from tailrace.sources._resuming import Part, Remote, Resuming
 
 SCHEME: Final = "s3://"
@@ -195,7 +195,6 @@ def _refuse(error: TailraceError) -> NoReturn:
 def _seconds(text: str) -> float | None:
     """A time of RFC 3339 in seconds since 1970; None if it is none."""
     try:
-        at = datetime.fromisoformat(text)
+        return moment(text)
     except ValueError:
         return None
-    return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()

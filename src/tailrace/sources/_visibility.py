@@ -15,7 +15,7 @@ from typing import Final, Literal
 
 from tailrace.clock import Clock
 from tailrace.errors import Fatal, Retryable
-from tailrace.sources._notices import Notices
+from tailrace.notices import Notices
 from tailrace.sources._queue import BATCH, Message, Queue
 
 _TICK_S: Final = 0.5

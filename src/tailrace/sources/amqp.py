@@ -21,6 +21,7 @@ from tailrace.errors import UsageError
 from tailrace.events import NotUnderstood, announced
 from tailrace.kinds import SourceKind, Surroundings
 from tailrace.model import Item
+from tailrace.notices import Notices
 from tailrace.quantities import Duration, Secret
 from tailrace.sources._amqp_link import Delivery, Link, Place
 from tailrace.sources._hand import Hand
@@ -36,7 +37,7 @@ class AmqpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     username: str = "guest"
     """As whom to read."""
     password: Secret = Secret("guest")
-    """The password of that user."""
+    """The user's password, or where it is: env:NAME, file:PATH, ssm:NAME, secretsmanager:ID#KEY."""
     prefetch: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 16
     """So many messages are taken from the queue before one is done with."""
     pause: Duration = Duration(30)
@@ -46,7 +47,7 @@ class AmqpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     dead_letter_queue: str = ""
     """Where messages go that are no events of an object store, or fail again and again; QUEUE.dead if not given."""
     requester_pays: bool = False
-    """These credentials' account pays for what is read, where a bucket asks for that."""
+    """Read also from buckets whose readers pay, and pay for it."""
 
 
 class Amqp:
@@ -56,7 +57,8 @@ class Amqp:
         self._place, self._own, self._given = place, own, given
         self._client = given.client("s3")
         self._objects = Objects(self._client, given.clock, requester_pays=own.requester_pays)
-        self._link = Link(place, own.prefetch, given.notice)
+        self._notices = Notices(given.notice, given.clock)
+        self._link = Link(place, own.prefetch, self._notices)
         self._hand = Hand[Delivery]()
         self._failures = Counter[bytes]()
 
@@ -74,8 +76,8 @@ class Amqp:
         try:
             items = [self._objects.announced(each) for each in announced(delivery.body)]
         except NotUnderstood as error:
-            self._given.notice(
-                f"error: a message of {self._place.url}: {error}; it is moved to {self._dead_letter_queue}"
+            self._notices.tell(
+                "not understood", f"a message of {self._place.url}: {error}; it is moved to {self._dead_letter_queue}"
             )
             self._link.bury(delivery, self._dead_letter_queue, "not understood")
             return ()
@@ -110,9 +112,10 @@ class Amqp:
             self._link.give_back(settled.handle, self._own.pause)
         else:
             del self._failures[name]
-            self._given.notice(
-                f"error: a message of {self._place.url} has failed {self._own.max_receives} times ({settled.error});"
-                f" it is moved to {self._dead_letter_queue}"
+            self._notices.tell(
+                "failed too often",
+                f"a message of {self._place.url} has failed {self._own.max_receives} times ({settled.error});"
+                f" it is moved to {self._dead_letter_queue}",
             )
             self._link.bury(settled.handle, self._dead_letter_queue, "failed too often")
 

@@ -17,10 +17,10 @@ from tailrace.errors import Retryable, UsageError
 from tailrace.events import Announced, NotUnderstood, announced
 from tailrace.kinds import SourceKind, Surroundings
 from tailrace.model import Item
+from tailrace.notices import Notices
 from tailrace.quantities import Duration
 from tailrace.sources._dead import DeadQueue
 from tailrace.sources._hand import Hand
-from tailrace.sources._notices import Notices
 from tailrace.sources._objects import Objects, is_folder
 from tailrace.sources._queue import Message, Queue
 from tailrace.sources._visibility import Held, Hidden
@@ -40,8 +40,8 @@ class SqsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     visibility: Duration = Duration(120)
     """For so long a message stays hidden from other workers, renewed while it is in hand: when a worker dies, what it had comes
     again after this."""
-    wait: Duration = Duration(20)
-    """For so long the queue is asked to wait for messages, 20s at most; a stop may take as long."""
+    wait: Duration = Duration(5)
+    """For so long the queue is asked to wait for messages, 20s at most; a stop may take as long (`docker stop` waits for 10 s)."""
     in_hand: Annotated[int, msgspec.Meta(ge=0)] = 0
     """So many messages are in hand at most, under way or waiting; twice as many as there are workers if 0."""
     max_receives: Annotated[int, msgspec.Meta(ge=0)] = 20

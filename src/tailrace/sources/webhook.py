@@ -22,6 +22,7 @@ import msgspec
 from tailrace.events import NotUnderstood, announced
 from tailrace.kinds import SourceKind, Surroundings
 from tailrace.model import Item
+from tailrace.notices import Notices
 from tailrace.quantities import Duration, Secret, Size
 from tailrace.serving import Handler, Server, place_of
 from tailrace.sources._hand import Hand
@@ -43,7 +44,7 @@ class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     max_size: Size = Size(1 << 20)
     """A larger request is answered 413."""
     requester_pays: bool = False
-    """These credentials' account pays for what is read, where a bucket asks for that."""
+    """Read also from buckets whose readers pay, and pay for it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -59,6 +60,7 @@ class Webhook:
 
     def __init__(self, address: str, own: WebhookSettings, given: Surroundings) -> None:
         self._own, self._given = own, given
+        self._notices = Notices(given.notice, given.clock)
         self._token = given.vault.read(own.token)
         self._place = place_of(address, self._token, "webhook")
         self._client = given.client("s3")
@@ -120,7 +122,7 @@ class Webhook:
         try:
             items = [self._objects.announced(each) for each in announced(body)]
         except NotUnderstood as error:
-            self._given.notice(f"error: a request to webhook:{self.address}: {error}")
+            self._notices.tell("not understood", f"a request to webhook:{self.address}: {error}")
             return HTTPStatus.BAD_REQUEST, "this is no event of an object store"
         if not items:
             return HTTPStatus.OK, "nothing to do"

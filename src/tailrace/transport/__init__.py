@@ -4,10 +4,22 @@
 (`HTTPS_PROXY` and its like) are not used: what is named is what is called.
 """
 
-from tailrace.transport.answers import Answer, retry_after
+from tailrace.transport.answers import UNAUTHORIZED, Answer, basic, passing, retry_after
 from tailrace.transport.channel import Channel
 from tailrace.transport.endpoints import Endpoint, Tls, endpoint_of
 from tailrace.transport.failures import told
 from tailrace.transport.http import Connection
 
-__all__ = ["Answer", "Channel", "Connection", "Endpoint", "Tls", "endpoint_of", "retry_after", "told"]
+__all__ = [
+    "UNAUTHORIZED",
+    "Answer",
+    "Channel",
+    "Connection",
+    "Endpoint",
+    "Tls",
+    "basic",
+    "endpoint_of",
+    "passing",
+    "retry_after",
+    "told",
+]

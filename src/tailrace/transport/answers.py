@@ -1,10 +1,27 @@
-"""Answers of HTTP servers, and when they ask to come again."""
+"""Answers of HTTP servers, when they ask to come again, and how they are told who asks."""
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from typing import Final
+
+UNAUTHORIZED: Final = (401, 403)
+"""The credentials are missing, wrong or not enough."""
+_PASSING: Final = (408, 425, 429)
+_SERVER_ERROR: Final = 500
+
+
+def passing(status: int) -> bool:
+    """Whether the same may be asked again later: the server has no time for it, or is at fault itself."""
+    return status in _PASSING or status >= _SERVER_ERROR
+
+
+def basic(username: str, password: str) -> str:
+    """What basic authentication puts into `Authorization`."""
+    return f"Basic {b64encode(f'{username}:{password}'.encode()).decode()}"
 
 
 @dataclass(frozen=True, slots=True)

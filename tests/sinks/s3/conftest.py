@@ -6,32 +6,23 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from moto.server import ThreadedMotoServer
 
-from breaking import Proxy, client_of
-from cloud import forget
+from breaking import Proxy, behind_a_proxy
+from cloud import address_of, cloud
 from making import StillClock
 from shelves import Shelf
 
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[tuple[str, int]]:
-    moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    moto.start()
-    forget(moto)
-    yield moto.get_host_and_port()
-    moto.stop()
+    with cloud() as endpoint:
+        yield address_of(endpoint)
 
 
 @pytest.fixture(scope="session")
 def standing(server: tuple[str, int]) -> Iterator[tuple[Proxy, Any, Any]]:
-    """A proxy, a client that goes through it, and one that goes straight to the server: making them takes long."""
-    made = Proxy(server)
-    through, direct = client_of(made.url, patience=2), client_of(f"http://{server[0]}:{server[1]}")
-    yield made, through, direct
-    through.close()
-    direct.close()
-    made.close()
+    with behind_a_proxy(server, patience=2) as made:
+        yield made
 
 
 @pytest.fixture
