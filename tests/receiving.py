@@ -364,7 +364,7 @@ def _logstash_tcp(**told: Any) -> Callable[[Servers, Path], AbstractContextManag
                 kind="logstash",
                 opened=opened,
                 arrived=arrived,
-                refuse=(lambda: server.plan.append(Line(limit=0, reset=True))) if told else None,
+                refuse=(lambda: server.plan.append(Line(limit=1, reset=True))) if told else None,
                 changing=_SHAPES,
                 equal=[{"resend": "1MiB"}, {"timeout": "6s"}],
                 broken={"nobody there": opened(url=f"tcp://{CLOSED}")},
