@@ -98,7 +98,7 @@ def test_a_server_that_has_no_room_for_long_leaves_the_object_for_the_next_run(
 
 
 @pytest.mark.parametrize(("status", "told"), [
-    (401, "asks for credentials (401): set user and password, api_key, or aws"),
+    (401, "asks for credentials (401): set username and password, api_key, or aws"),
     (404, "does not do what a search server does (404): check the URL, and what is there"),
 ])  # fmt: skip
 def test_what_cannot_go_on_ends_the_run_with_a_sentence(
