@@ -140,7 +140,7 @@ def store(_servers: Servers, folder: Path) -> Iterator[Entry]:
     occupied.touch()
     yield Entry(
         kind="store",
-        opened=lambda **own: factory("store", str(place), surroundings(), own),
+        opened=lambda **own: factory("store", str(place), surroundings(workers=64), own),
         arrived=lambda _count: _stored(place),
         held=True,
         once=True,
@@ -253,7 +253,7 @@ def cloudwatch(servers: Servers, _folder: Path) -> Iterator[Entry]:
             {"oversize": "cut"},
             {"out_of_range": "now"},
         ],
-        equal=[{"concurrency": 1}, {"compression": "gzip"}, {"schema": "ecs"}],
+        equal=[{"concurrency": 1}, {"gzip": True}, {"schema": "ecs"}],
         broken={
             "credentials": denied,
             "no group": opened(address="/no/such/group"),
@@ -281,7 +281,7 @@ def _elasticsearch(index: str, *changing: Own) -> Callable[[Servers, Path], Abst
 
         def denied() -> Sink:
             server.welcome = lambda _asked: 401
-            return opened(user="u", password=HIDDEN)()
+            return opened(username="u", password=HIDDEN)()
 
         yield Entry(
             kind="elasticsearch",
@@ -293,7 +293,7 @@ def _elasticsearch(index: str, *changing: Own) -> Callable[[Servers, Path], Abst
             unfit=never,
             changing=changing,
             equal=[{"batch_bytes": "1MiB"}, {"gzip": False}, {"timeout": "5s"}],
-            secret=[{"user": "u", "password": HIDDEN}, {"api_key": HIDDEN}],
+            secret=[{"username": "u", "password": HIDDEN}, {"api_key": HIDDEN}],
             broken={"credentials": denied, "nobody there": opened(url=f"http://{CLOSED}", api_key=HIDDEN)},
             forget=lambda: (server.documents.clear(), server.asked.clear()),
         )
@@ -364,7 +364,7 @@ def _logstash_tcp(**told: Any) -> Callable[[Servers, Path], AbstractContextManag
                 kind="logstash",
                 opened=opened,
                 arrived=arrived,
-                refuse=(lambda: server.plan.append(Line(limit=0, reset=True))) if told else None,
+                refuse=(lambda: server.plan.append(Line(limit=1, reset=True))) if told else None,
                 changing=_SHAPES,
                 equal=[{"resend": "1MiB"}, {"timeout": "6s"}],
                 broken={"nobody there": opened(url=f"tcp://{CLOSED}")},
