@@ -334,17 +334,17 @@ def test_what_is_refused_behind_a_view_is_told(entry: Entry, to: Opening) -> Non
 
 
 def test_it_may_be_closed_twice_and_at_any_time(entry: Entry, to: Opening) -> None:
-    unused = to()
-    written = to()
-    written.write(item(), batch(b"".join(map(wide, range(28))), item()), 0)
-    flushed = to()
-    carry(flushed, lines(100), of=item("AWSLogs/b.log"))
     failed = to()
     if entry.refuse:
         failed.write(item("AWSLogs/c.log"), batch(b"".join(lines(200)), item("AWSLogs/c.log")), 0)
         entry.refuse()
         with pytest.raises(Retryable):
             failed.flush()
+    unused = to()
+    written = to()  # after the refusal: what it sends by itself must not meet that
+    written.write(item(), batch(b"".join(map(wide, range(28))), item()), 0)
+    flushed = to()
+    carry(flushed, lines(100), of=item("AWSLogs/b.log"))
     for sink in (unused, written, flushed, failed):
         sink.close()
         sink.close()
