@@ -69,5 +69,6 @@ def test_a_stop_that_has_to_wait_says_so_and_a_second_one_ends_at_once(tmp_path:
             assert worker.stderr
             assert worker.stderr.readline().startswith("stopping: ")
             worker.send_signal(signal.SIGTERM)
-            assert worker.stderr.read().strip() == "interrupted"
+            # The second signal may meet the first sentence half way out, which then comes again.
+            assert worker.stderr.read().splitlines()[-1] == "interrupted"
     assert worker.returncode == 130
