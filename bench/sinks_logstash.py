@@ -30,7 +30,7 @@ from rich.table import Table
 
 from data import made
 from jobs import cpu
-from sinks import Row, _surroundings, parsed
+from sinks import Row, parsed, surroundings
 
 Work = Callable[[], object]
 Ports = dict[str, int]
@@ -145,7 +145,7 @@ def _sink(address: str, lines: int, each: int, own: dict[str, Any]) -> Work:
 
     nothing: Any = None
     _item, _batches, clock = parsed(1)
-    sink = SINK.open(address, LogstashSettings(**own), _surroundings(clock, nothing))()
+    sink = SINK.open(address, LogstashSettings(**own), surroundings(clock, nothing))()
     item, batches, _clock = parsed(lines, sink.rendering)
 
     def work() -> None:

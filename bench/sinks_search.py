@@ -74,11 +74,11 @@ def _records(lines: int) -> Iterator[bytes]:
 
 def elasticsearch(url: str, lines: int, index: str = INDEX, **own: Any) -> Work:
     """Our sink, from parsed batches to the last answer."""
-    from sinks import _surroundings
+    from sinks import surroundings
     from tailrace.sinks.elasticsearch import SINK, ElasticsearchSettings
 
     item, batches, clock = parsed(lines)
-    given = _surroundings(clock, lambda _service: None)
+    given = surroundings(clock, lambda _service: None)
     sink = SINK.open(f"{url}/{index}", ElasticsearchSettings(**{"gzip": False, **own}), given)()
 
     def work() -> None:
