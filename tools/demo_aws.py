@@ -15,9 +15,10 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
@@ -165,6 +166,10 @@ def shown(endpoint: str) -> None:
         at = datetime.fromtimestamp(first["timestamp"] / 1000, UTC).isoformat(timespec="milliseconds")
         print(f"  {stream['logStreamName']:24} {at}  {first['message'][:78]}…")
     try:
+        with suppress(
+            urllib.error.HTTPError
+        ):  # documents are found a second after they were taken, or at once when asked
+            urllib.request.urlopen(f"{endpoint}/{INDEX}/_refresh", timeout=10).close()
         with urllib.request.urlopen(f"{endpoint}/{INDEX}/_count", timeout=10) as answer:
             say(f"{json.loads(answer.read())['count']:,} documents in the index {INDEX}")
     except OSError:

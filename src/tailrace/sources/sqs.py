@@ -93,7 +93,8 @@ class Sqs:
     def check(self) -> str:
         """How many messages wait, and where those go that cannot be delivered. Nothing is received."""
         waiting = self._queue.attributes("ApproximateNumberOfMessages").get("ApproximateNumberOfMessages", "?")
-        return f"{waiting} messages wait; {self._dead.check()}"
+        wait = "one message waits" if waiting == "1" else f"{waiting} messages wait"
+        return f"{wait}; {self._dead.check()}"
 
     def close(self) -> None:
         """Give back all that is in hand, and close the connections."""
