@@ -44,20 +44,33 @@ start() {
         ceph-osd -c "$conf" -i 0 --mkfs --osd-uuid "$uuid" >"$dir/log/osd.mkfs" 2>&1
     fi
     launch osd ceph-osd -c "$conf" -f -i 0
-    for _ in $(seq 1 150); do timeout 5 ceph -c "$conf" osd stat 2>/dev/null | grep -q '1 up' && break; sleep 0.2; done
+    up=""
+    for _ in $(seq 1 100); do
+        timeout 5 ceph -c "$conf" osd stat 2>/dev/null | grep -q '1 up' && up=yes && break
+        alive osd || break
+        sleep 0.2
+    done
+    [ -n "$up" ] || return 1
     launch rgw radosgw -c "$conf" -f -n client.rgw.a
     for _ in $(seq 1 600); do
         (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null && return
         sleep 0.1
     done
-    echo "radosgw did not start; see $dir/log" >&2
-    exit 1
+    return 1
 }
+stop() { for name in rgw osd mon; do end $name; done; } # the gateway first: it does not end once the OSD is gone
 
 case $action in
-start) start "${3:-8000}" ;;
+start) # now and then a new OSD and its monitor do not find together: then both are made anew
+    for _ in 1 2 3; do
+        start "${3:-8000}" && exit 0
+        stop
+        rm -rf "$dir/mon" "$dir/osd0" "$dir/rgw" "$dir/fsid" "$dir/monmap"
+    done
+    echo "radosgw did not start; see $dir/log" >&2
+    exit 1 ;;
 user) radosgw-admin -c "$conf" user create --uid="${3:?uid}" --display-name="$3" --access-key="${4:?key}" --secret-key="${5:?secret}" >/dev/null ;;
-stop) for name in rgw osd mon; do end $name; done ;; # the gateway first: it does not end once the OSD is gone
+stop) stop ;;
 *) echo "start, user or stop" >&2; exit 2 ;;
 esac
 exit 0
