@@ -325,10 +325,10 @@ def test_the_look_takes_nothing(sqs: Strict, worker: Worker) -> None:
     sqs.put(event("a"))
     assert not isinstance(worker.source, Measured), "the progress bar must not list it"
     assert worker.source.check() == (
-        "1 messages wait; there is no dead-letter queue: give the queue a redrive policy, or set dead_letter_queue"
+        "one message waits; there is no dead-letter queue: give the queue a redrive policy, or set dead_letter_queue"
     )
     sqs.redrive["events"] = "dead"
-    assert worker.source.check() == "1 messages wait; the dead-letter queue is dead"
+    assert worker.source.check() == "one message waits; the dead-letter queue is dead"
     assert sqs.hidden() == [0]
     del sqs.queues["dead"]
     with pytest.raises(TailraceError, match="there is no queue arn:aws:sqs:x:2:dead"):
