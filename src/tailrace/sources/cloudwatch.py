@@ -42,7 +42,7 @@ _OLDEST: Final = 15
 _EVER: Final = 1 << 62
 
 
-class CloudwatchSource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class CloudwatchSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What can be set of a log group that is read."""
 
     since: str = ""
@@ -274,7 +274,7 @@ class Cloudwatch:
         return None
 
 
-def _opened(words: Sequence[str], own: CloudwatchSource, given: Surroundings) -> Cloudwatch:
+def _opened(words: Sequence[str], own: CloudwatchSettings, given: Surroundings) -> Cloudwatch:
     (word,) = words
     name, _, prefix = word.removeprefix(NAME).partition(":")
     if not name:
@@ -329,6 +329,6 @@ SOURCE = SourceKind(
     form="cloudwatch:GROUP[:STREAM]",
     about="events of a log group of Amazon CloudWatch Logs, of streams whose names begin so",
     claims=lambda word: word.startswith(NAME),
-    settings=CloudwatchSource,
+    settings=CloudwatchSettings,
     open=_opened,
 )
