@@ -215,7 +215,7 @@ def test_events_of_other_kinds_are_done_with(desk: Desk) -> None:
 
 def test_no_more_is_in_hand_than_was_asked_for(desk: Desk) -> None:
     desk.send(*(event(str(number)) for number in range(5)))
-    reader = desk.reader(prefetch=2)
+    reader = desk.reader(in_hand=2)
     first, second = reader.next(), reader.next()
     assert reader.nothing()
     reader.source.ack(first)

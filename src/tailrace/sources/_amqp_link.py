@@ -50,10 +50,10 @@ class Place:
 
 
 class Link:
-    """Takes messages from a queue into `inbox`, never more than `prefetch` that are not done with. Connects again when broken."""
+    """Takes messages from a queue into `inbox`, never more than `in_hand` that are not done with. Connects again when broken."""
 
-    def __init__(self, place: Place, prefetch: int, notices: Notices) -> None:
-        self._place, self._prefetch, self._notices = place, prefetch, notices
+    def __init__(self, place: Place, in_hand: int, notices: Notices) -> None:
+        self._place, self._in_hand, self._notices = place, in_hand, notices
         self.inbox = Queue[Delivery]()
         self._number = 0
         self._connection: Any = None
@@ -118,7 +118,7 @@ class Link:
         from pika.exceptions import AMQPError  # noqa: PLC0415 - an optional library
 
         try:
-            self._channel.basic_qos(prefetch_count=self._prefetch)
+            self._channel.basic_qos(prefetch_count=self._in_hand)
             self._number += 1
             self._channel.basic_consume(self._place.queue, self._taken)
         except (AMQPError, OSError) as error:

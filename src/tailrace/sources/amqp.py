@@ -38,10 +38,10 @@ class AmqpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """As whom to read."""
     password: Secret = Secret("guest")
     """The user's password, or where it is: env:NAME, file:PATH, ssm:NAME, secretsmanager:ID#KEY."""
-    prefetch: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 16
-    """So many messages are taken from the queue before one is done with."""
+    in_hand: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 16
+    """So many messages are in hand at most: taken from the queue, and not done with yet."""
     pause: Duration = Duration(30)
-    """What could not be delivered comes again after so long."""
+    """What could not be delivered comes again after so long: not longer each time, for it is in hand until then."""
     max_receives: Annotated[int, msgspec.Meta(ge=1)] = 20
     """A message that has failed so often is moved to the dead-letter queue."""
     dead_letter_queue: str = ""
@@ -58,7 +58,7 @@ class Amqp:
         self._client = given.client("s3")
         self._objects = Objects(self._client, given.clock, requester_pays=own.requester_pays)
         self._notices = Notices(given.notice, given.clock)
-        self._link = Link(place, own.prefetch, self._notices)
+        self._link = Link(place, own.in_hand, self._notices)
         self._hand = Hand[Delivery]()
         self._failures = Counter[bytes]()
 
