@@ -26,6 +26,7 @@ from tailrace.quantities import Duration, Secret
 from tailrace.sources._amqp_link import Delivery, Link, Place
 from tailrace.sources._hand import Hand
 from tailrace.sources._objects import Objects
+from tailrace.transport import Endpoint, Tls
 
 _SCHEMES: Final = {"amqp": 5672, "amqps": 5671}
 _POLL_S: Final = 0.2
@@ -38,6 +39,14 @@ class AmqpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """As whom to read."""
     password: Secret = Secret("guest")
     """The user's password, or where it is: env:NAME, file:PATH, ssm:NAME, secretsmanager:ID#KEY."""
+    ca: str = ""
+    """PEM file of the authorities that are trusted for TLS (amqps://); those of the system if not given."""
+    certificate: str = ""
+    """PEM file of the certificate that is shown to the broker, if it asks for one."""
+    key: str = ""
+    """PEM file of its key, without a password, if that is not in the same file."""
+    verify: bool = True
+    """Whether the broker's certificate is verified. Without it anybody may be the broker."""
     in_hand: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 16
     """So many messages are in hand at most: taken from the queue, and not done with yet."""
     pause: Duration = Duration(30)
@@ -130,7 +139,7 @@ class Amqp:
 
 
 def place_of(url: str, own: AmqpSettings, password: str) -> Place:
-    """Where a URL leads. Raises UsageError."""
+    """Where a URL leads, and how TLS is spoken there. Raises UsageError."""
     parts = urlsplit(url)
     wanted = f"write amqp://HOST:PORT/QUEUE or amqp://HOST:PORT/VHOST/QUEUE, not {parts.scheme}://…"
     if parts.username or parts.password:
@@ -145,11 +154,12 @@ def place_of(url: str, own: AmqpSettings, password: str) -> Place:
         raise UsageError(wanted) from error
     if not parts.hostname or not queue or parts.query or parts.fragment:
         raise UsageError(wanted)
+    endpoint = Endpoint(parts.scheme, parts.hostname, port or _SCHEMES[parts.scheme])
+    tls = Tls(ca=own.ca, certificate=own.certificate, key=own.key, verify=own.verify)
     return Place(
         url=url,
-        host=parts.hostname,
-        port=port or _SCHEMES[parts.scheme],
-        tls=parts.scheme == "amqps",
+        endpoint=endpoint,
+        context=tls.context_for(endpoint),
         vhost=unquote(vhost) or "/",
         queue=unquote(queue),
         user=own.username,
