@@ -388,6 +388,7 @@ def test_a_token_that_comes_again_does_not_go_round(group: LogGroup) -> None:
         ("cloudwatch:", {}, "write cloudwatch:GROUP"),
         (f"cloudwatch:{GROUP}", {"since": "yesterday"}, "since yesterday: write a time such as"),
         (f"cloudwatch:{GROUP}", {"until": "2026-13-01"}, "until 2026-13-01: write a time such as"),
+        (f"cloudwatch:{GROUP}", {"since": "1h", "until": "2h"}, "since 1h is not before until 2h"),
         (f"cloudwatch:{GROUP}", {"window": "10ms"}, "window: at least 1s"),
     ],
 )

@@ -27,7 +27,7 @@ from tailrace.clouds.recursion import refuse_own_group
 from tailrace.errors import UsageError
 from tailrace.kinds import Known, SourceKind, Surroundings
 from tailrace.model import Identity, Item
-from tailrace.quantities import Duration, instant
+from tailrace.quantities import Duration, period
 from tailrace.sources._cloudwatch_windows import Pages, Stopping, Window, windows
 from tailrace.subscriptions import KIND, Group, LogEvent, digest, etag_of
 
@@ -286,10 +286,10 @@ def _opened(words: Sequence[str], own: CloudwatchSettings, given: Surroundings) 
         raise UsageError("window: at least 1s; overlap: 0s or more")
     settings = given.settings
     is_lines = own.content == "lines" or (own.content == "auto" and (settings.format != "auto" or settings.log_format))
-    now = given.clock.now()
+    times = {name: int(time * 1000) for name, time in period(own.since, own.until, given.clock.now()).items()}
     span = Span(
-        since=_moment(own.since, "since", now),
-        until=_moment(own.until, "until", now) or _EVER,
+        since=times.get("since"),
+        until=times.get("until", _EVER),
         width=int(own.window * 1000),
         overlap=int(own.overlap * 1000),
     )
@@ -312,17 +312,6 @@ def _refuse_loop(group: str, given: Surroundings) -> None:
         if str(tables.get(word, {}).get("url", word)) == f"{NAME}{group}":
             message = f"{NAME}{group} is read and written: its events would go round for ever; write to another group"
             raise UsageError(message)
-
-
-def _moment(text: str, key: str, now: float) -> int | None:
-    """A time, or how long ago, in ms since 1970; None if it is not given. Raises UsageError."""
-    if not text:
-        return None
-    try:
-        return int(instant(text, now) * 1000)
-    except ValueError as error:
-        message = f"{key} {text}: {error}"
-        raise UsageError(message) from error
 
 
 SOURCE = SourceKind(
