@@ -24,7 +24,7 @@ from tailrace.model import Item
 from tailrace.notices import Notices
 from tailrace.quantities import Duration, Secret
 from tailrace.sources._amqp_link import Delivery, Link, Place
-from tailrace.sources._hand import Hand
+from tailrace.sources._hand import Hand, waiting
 from tailrace.sources._objects import Objects
 from tailrace.transport import Endpoint, Tls
 
@@ -130,7 +130,7 @@ class Amqp:
 
     def check(self) -> str:
         """Whether the queue is there, and how many messages wait. None is taken."""
-        return f"the queue is there; {self._link.look():,} messages wait"
+        return f"the queue is there; {waiting(f'{self._link.look():,}')}"
 
     def close(self) -> None:
         """Give back what is not done with, and close the connections."""
