@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from tailrace.clouds import failures
+from tailrace.clouds.secrets import parameter_needs
 from tailrace.errors import Fatal, Retryable, TailraceError, UsageError
+from tailrace.permissions import Need, bucket, objects
 from tailrace.settings import PREFIX, Document, Resolved, resolve
 
 _VARIABLE: Final = f"{PREFIX}CONFIG"
@@ -32,6 +34,14 @@ def lambda_settings(environ: Mapping[str, str], client: Callable[[str], Any]) ->
     if told.startswith((_S3, _SSM)):
         return resolve({}, (), environ, Document(told, _fetched(told, client)))
     return resolve({}, (), environ)
+
+
+def needs(told: str) -> list[Need]:
+    """What is called for settings that are where a variable says."""
+    if told.startswith(_S3):
+        place, _, key = told.removeprefix(_S3).partition("/")
+        return [Need("s3:GetObject", each) for each in (objects(place, key).removesuffix("*"), bucket(place))]
+    return parameter_needs(told.removeprefix(_SSM)) if told.startswith(_SSM) else []
 
 
 def _fetched(told: str, client: Callable[[str], Any]) -> str:
