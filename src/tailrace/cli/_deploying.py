@@ -11,6 +11,7 @@ from tailrace.clock import SystemClock
 from tailrace.deploy.cloud import Cloud, Place, place_of
 from tailrace.deploy.stack.artifacts import Artifacts
 from tailrace.deploy.stack.deploying import Deployment, Order
+from tailrace.deploy.stack.rollback import Rollback
 from tailrace.deploy.wanted import Wanted, wanted
 from tailrace.errors import EXIT_OK
 from tailrace.hosts.clients import clients
@@ -69,3 +70,16 @@ def order_of(cloud: Cloud, asked: Wanted, how: Mapping[str, Any]) -> Order:
     )
     package = how["package"]
     return Order(wanted=asked, template=how["template"], package=package, label=how["label"], artifacts=artifacts)
+
+
+def roll_back(environment: str, resolved: Resolved, version: str) -> int:
+    """Make an earlier version live; the exit code."""
+    cloud, asked = there(resolved, environment)
+    rollback = Rollback(cloud, asked)
+    back = rollback.plan(version)
+    if back is None:
+        say(f"nothing to do: version {version} is live already")
+        return EXIT_OK
+    rollback.apply(back)
+    say(f"{back.label} is live in {asked.names.stack}; before, it was version {back.live}")
+    return EXIT_OK
