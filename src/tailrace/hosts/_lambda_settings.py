@@ -1,4 +1,4 @@
-"""The settings of a Lambda: its environment, and TOML that lies in the package, in S3, or in a parameter."""
+"""The settings of a Lambda: its environment, and TOML that is in it, in the package, in S3, or in a parameter."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tailrace.permissions import Need, bucket, objects
 from tailrace.settings import PREFIX, Document, Resolved, resolve
 
 _VARIABLE: Final = f"{PREFIX}CONFIG"
-_S3, _SSM = "s3://", "ssm:"
+_S3, _SSM, _TOML = "s3://", "ssm:", "toml:"
 _LONGEST: Final = 1 << 20
 """Settings are not longer."""
 _ABSENT: Final = {
@@ -26,13 +26,15 @@ _ABSENT: Final = {
 
 
 def lambda_settings(environ: Mapping[str, str], client: Callable[[str], Any]) -> Resolved:
-    """The settings that the environment tells, or where it says that they are: a path, `s3://BUCKET/KEY` or `ssm:NAME`.
+    """The settings that the environment tells, or where it says that they are: a path, `s3://BUCKET/KEY`, `ssm:NAME`, `toml:TEXT`.
 
     Raises UsageError where they cannot be used, Fatal where they may not be read, Retryable where they cannot be now.
     """
     told = environ.get(_VARIABLE, "")
     if told.startswith((_S3, _SSM)):
         return resolve({}, (), environ, Document(told, _fetched(told, client)))
+    if told.startswith(_TOML):
+        return resolve({}, (), environ, Document(_VARIABLE, told.removeprefix(_TOML)))
     return resolve({}, (), environ)
 
 
