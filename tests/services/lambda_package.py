@@ -53,4 +53,4 @@ def _made() -> bytes:
         try:
             return build(asked, cache=CACHE).path.read_bytes()
         except Fatal as error:
-            absent(str(error))
+            absent("the package of the function", str(error))
