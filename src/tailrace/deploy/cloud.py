@@ -33,12 +33,14 @@ class Refused(Fatal):
 
 @dataclass(frozen=True, slots=True)
 class Cloud:
-    """The account and region that are worked in. `client`: makes the client of a service, by its name. `lasting`: is told, in a
-    sentence, of what does not pass at once."""
+    """The account and region that are worked in.
+
+    `client`: makes the client of a service, by its name. `lasting`: is told, in a sentence, of what does not pass at once.
+    """
 
     client: Callable[[str], Any]
     clock: Clock
-    retry: Retry = Retry()
+    retry: Retry = field(default_factory=Retry)
     lasting: Callable[[str], None] = lambda _sentence: None
     _clients: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 

@@ -22,10 +22,11 @@ from tailrace.events import NotUnderstood, announced
 from tailrace.kinds import SourceKind, Surroundings
 from tailrace.model import Item
 from tailrace.notices import Notices
+from tailrace.permissions import ANNOUNCED
 from tailrace.quantities import Duration, Secret
 from tailrace.sources._amqp_link import Delivery, Link, Place
 from tailrace.sources._hand import Hand
-from tailrace.sources._objects import Objects
+from tailrace.sources._objects import Objects, reading_announced
 
 _SCHEMES: Final = {"amqp": 5672, "amqps": 5671}
 _POLL_S: Final = 0.2
@@ -169,4 +170,5 @@ SOURCE = SourceKind(
     settings=AmqpSettings,
     open=_source,
     takes_away=True,
+    needs=lambda _word, _own: reading_announced(ANNOUNCED),
 )
