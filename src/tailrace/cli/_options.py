@@ -39,12 +39,12 @@ def settings_options(*keys: str) -> Callable[[F], F]:
     return decorated
 
 
-def resolved(flags: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Resolved:
-    """The settings of a run, from what click has read of its options. Raises UsageError."""
+def resolved(flags: Mapping[str, Any], environ: Mapping[str, str] = os.environ, environment: str = "") -> Resolved:
+    """The settings of a run, or of an environment, from what click has read of its options. Raises UsageError."""
     rest = dict(flags)
     assignments, config = rest.pop("assignments", ()), rest.pop("config", None)
     told = {key: value for key, value in rest.items() if value not in (None, ())}
-    return resolve(told, assignments, environ, Path(config) if config else None)
+    return resolve(told, assignments, environ, Path(config) if config else None, environment)
 
 
 def own_options(kind: type[msgspec.Struct], *keys: str) -> Callable[[F], F]:

@@ -15,10 +15,33 @@ import msgspec
 
 from tailrace.clouds import failures
 from tailrace.errors import Retryable, TailraceError, UsageError
+from tailrace.permissions import Need, key, parameter, secret, via
 from tailrace.quantities import Secret
 
 _LONGEST: Final = 64 << 10
 """A secret is not longer."""
+
+
+def needs(of: Secret) -> list[Need]:
+    """What is called for a secret: also to decrypt it, where its key is one of the account's own, but nothing else with that key."""
+    kind, _, name = of.told.partition(":")
+    if kind == "ssm" and name:
+        return parameter_needs(name)
+    if kind == "secretsmanager" and name:
+        resource = secret(name.partition("#")[0])
+        return [Need("secretsmanager:GetSecretValue", resource), _decrypting("secretsmanager", "SecretARN", resource)]
+    return []
+
+
+def parameter_needs(name: str) -> list[Need]:
+    """What is called for a parameter of Systems Manager; likewise."""
+    resource = parameter(name)
+    return [Need("ssm:GetParameter", resource), _decrypting("ssm", "PARAMETER_ARN", resource)]
+
+
+def _decrypting(service: str, context: str, resource: str) -> Need:
+    where = {**via(service), "StringLike": {f"kms:EncryptionContext:{context}": resource}}
+    return Need("kms:Decrypt", key("alias/"), where)
 
 
 class Vault:

@@ -1,4 +1,4 @@
-"""The settings of a Lambda: its environment, and TOML that lies in the package, in S3, or in a parameter."""
+"""The settings of a Lambda: its environment, and TOML that is in it, in the package, in S3, or in a parameter."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from tailrace.clouds import failures
+from tailrace.clouds.secrets import parameter_needs
 from tailrace.errors import Fatal, Retryable, TailraceError, UsageError
+from tailrace.permissions import Need, bucket, objects
 from tailrace.settings import PREFIX, Document, Resolved, resolve
 
 _VARIABLE: Final = f"{PREFIX}CONFIG"
-_S3, _SSM = "s3://", "ssm:"
+_S3, _SSM, _TOML = "s3://", "ssm:", "toml:"
 _LONGEST: Final = 1 << 20
 """Settings are not longer."""
 _ABSENT: Final = {
@@ -24,14 +26,24 @@ _ABSENT: Final = {
 
 
 def lambda_settings(environ: Mapping[str, str], client: Callable[[str], Any]) -> Resolved:
-    """The settings that the environment tells, or where it says that they are: a path, `s3://BUCKET/KEY` or `ssm:NAME`.
+    """The settings that the environment tells, or where it says that they are: a path, `s3://BUCKET/KEY`, `ssm:NAME`, `toml:TEXT`.
 
     Raises UsageError where they cannot be used, Fatal where they may not be read, Retryable where they cannot be now.
     """
     told = environ.get(_VARIABLE, "")
     if told.startswith((_S3, _SSM)):
         return resolve({}, (), environ, Document(told, _fetched(told, client)))
+    if told.startswith(_TOML):
+        return resolve({}, (), environ, Document(_VARIABLE, told.removeprefix(_TOML)))
     return resolve({}, (), environ)
+
+
+def needs(told: str) -> list[Need]:
+    """What is called for settings that are where a variable says."""
+    if told.startswith(_S3):
+        place, _, key = told.removeprefix(_S3).partition("/")
+        return [Need("s3:GetObject", each) for each in (objects(place, key).removesuffix("*"), bucket(place))]
+    return parameter_needs(told.removeprefix(_SSM)) if told.startswith(_SSM) else []
 
 
 def _fetched(told: str, client: Callable[[str], Any]) -> str:

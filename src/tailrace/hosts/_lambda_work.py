@@ -18,12 +18,18 @@ from tailrace.hosts._lambda_deadline import Deadline, Progress, Punctual, leasin
 from tailrace.hosts._lambda_messages import HOPS, Continuation, Message, Part, parts
 from tailrace.hosts._lambda_report import Report
 from tailrace.model import Identity, Item, Refusal, Reject
+from tailrace.permissions import Need
 from tailrace.ports import DeadLetters
 from tailrace.retry import Patience
 from tailrace.run import deliver
 from tailrace.state.memory import MemoryState
 from tailrace.subscriptions import KIND
 from tailrace.transforms import Discreet
+
+
+def needs(queue: str) -> list[Need]:
+    """What is called to continue an object through a queue, by its ARN."""
+    return [Need("sqs:SendMessage", queue)]
 
 
 class NoDeadLetters:

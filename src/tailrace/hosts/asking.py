@@ -7,15 +7,20 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, ClassVar
 
+import msgspec
+
 from tailrace import registry
 from tailrace.changes import Setup
+from tailrace.clouds import secrets
 from tailrace.errors import UsageError
 from tailrace.hosts.reading import plan_of
 from tailrace.kernel.layout import Format
 from tailrace.kinds import SinkKind, SourceKind, Surroundings
 from tailrace.model import View
+from tailrace.permissions import Need
 from tailrace.ports import Sink, Source
-from tailrace.settings import Resolved, Settings, struct_of
+from tailrace.quantities import Secret
+from tailrace.settings import Resolved, Settings, declared, struct_of
 from tailrace.transforms import Seen, Transforms, split, view_of
 
 
@@ -41,6 +46,11 @@ class Origin:
         """The source. Raises UsageError."""
         own = struct_of(self.kind.settings, self.options, f"source {self.asked}")
         return self.kind.open(self.words, own, given)
+
+    def needs(self) -> list[Need]:
+        """What it calls in a cloud, and for its secrets. Raises UsageError."""
+        own = struct_of(self.kind.settings, self.options, f"source {self.asked}")
+        return [*_of_secrets(own), *(need for word in self.words for need in self.kind.needs(word, own))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +78,13 @@ class Target:
         own = struct_of(self.kind.settings, options, f"sink {self.asked}")
         made, view = self.kind.open(self.address, own, given), self.view(given)
         return made if view == View() else lambda: Seen(made(), view)
+
+    def needs(self) -> list[Need]:
+        """What it calls in a cloud, and for its secrets. Raises UsageError."""
+        told, options = split(self.options)
+        own = struct_of(self.kind.settings, options, f"sink {self.asked}")
+        transforms = struct_of(Transforms, told, f"sink {self.asked}")
+        return [*_of_secrets(own), *_of_secrets(transforms), *self.kind.needs(self.address, own)]
 
     def view(self, given: Surroundings) -> View:
         """What it is to see of records. Raises UsageError."""
@@ -176,6 +193,11 @@ def target_of(word: str, settings: Settings) -> Target:
     url = str(options.pop("url", word))
     name, _, address = url.partition(":")
     return Target(asked=word, name=name, kind=registry.sink_named(name), address=address, options=options)
+
+
+def _of_secrets(own: msgspec.Struct) -> list[Need]:
+    told = (each.value_in(own) for each in declared(type(own)))
+    return [need for secret in told if isinstance(secret, Secret) for need in secrets.needs(secret)]
 
 
 def _homeless(key: str, asked: Asked, takers: Sequence[Origin | Target]) -> str:

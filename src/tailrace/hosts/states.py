@@ -7,12 +7,20 @@ from typing import Final
 
 from tailrace.errors import UsageError
 from tailrace.kinds import Surroundings
+from tailrace.permissions import Need
 from tailrace.ports import State
 from tailrace.settings import Settings
 from tailrace.state.dynamodb import DynamodbState
+from tailrace.state.dynamodb import needs as needs_of_table
 from tailrace.state.memory import MemoryState
 
 SQLITE: Final = "sqlite"
+
+
+def needs(settings: Settings) -> list[Need]:
+    """What is called in a cloud to keep receipts."""
+    word, _, table = settings.state.partition(":")
+    return needs_of_table(table) if word == "dynamodb" else []
 
 
 def shared_state(settings: Settings, given: Surroundings, stores: Sequence[str] = ()) -> State | None:

@@ -11,7 +11,7 @@ ahead), `too_large` (more than 1,048,550 bytes), `empty`, and `invalid` for what
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, replace
 from functools import partial
@@ -26,6 +26,7 @@ from tailrace.clouds.recursion import refuse_own_group
 from tailrace.errors import Fatal, Retryable, UsageError
 from tailrace.kinds import SinkKind, Surroundings
 from tailrace.model import NO_TIME, Batch, Flushed, Item, Records, Refusal, Rendering
+from tailrace.permissions import Need, log_group, log_stream
 from tailrace.sinks._cloudwatch_batches import Gathering, Lot, Put
 from tailrace.sinks._cloudwatch_events import Made, Making, formats_of, refusal
 from tailrace.sinks._cloudwatch_groups import RETENTIONS, Groups
@@ -300,9 +301,21 @@ def _opened(address: str, own: CloudwatchSettings, given: Surroundings) -> Calla
     return partial(CloudwatchSink, shared)
 
 
+def _needs(address: str, own: CloudwatchSettings) -> Sequence[Need]:
+    # `check` looks for the group too, and says so where it may not.
+    group = log_group(address)
+    found = [Need("logs:PutLogEvents", log_stream(address, own.stream)), Need("logs:CreateLogStream", group)]
+    if own.create_group:
+        found.append(Need("logs:CreateLogGroup", group))
+    if own.create_group and own.retention_days:
+        found.append(Need("logs:PutRetentionPolicy", group))
+    return found
+
+
 SINK = SinkKind(
     form="cloudwatch:GROUP",
     about="a log group of Amazon CloudWatch Logs; each record an event with its own time (see docs/cloudwatch.md)",
     settings=CloudwatchSettings,
     open=_opened,
+    needs=_needs,
 )

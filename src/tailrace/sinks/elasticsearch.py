@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -23,6 +24,7 @@ from tailrace.errors import UsageError
 from tailrace.kernel.layout import Format
 from tailrace.kinds import SinkKind, Surroundings
 from tailrace.model import Batch, Flushed, Item, Rendering
+from tailrace.permissions import Need, collection, domain
 from tailrace.quantities import Duration, Secret, Size
 from tailrace.sinks._bulk import Writing, letters
 from tailrace.sinks._gate import Gate
@@ -197,7 +199,7 @@ def _opened(address: str, own: ElasticsearchSettings, given: Surroundings) -> Ca
         must_have_ids=own.ids is True,
         notice=given.notice,
     )
-    path = f"{place.index}/_bulk" if shape.index.fixed else "_bulk"
+    path = _path(shape.index, place.index)
     manner = Manner(path=path, gzip=own.gzip, filtered=own.aws != "aoss", patience=own.timeout)
     name = f"elasticsearch:{place.url}#{shape.digest}"
 
@@ -206,6 +208,22 @@ def _opened(address: str, own: ElasticsearchSettings, given: Surroundings) -> Ca
         return ElasticsearchSink(name, shape.writing, boxes, own.dead_letter_index, given.clock)
 
     return made
+
+
+def _path(index: IndexName, text: str) -> str:
+    """Where requests go: what they may write is narrower if there is one index only."""
+    return f"{text}/_bulk" if index.fixed else "_bulk"
+
+
+def _needs(address: str, own: ElasticsearchSettings) -> Sequence[Need]:
+    place = place_of(address)
+    host = urlsplit(place.server).hostname or ""
+    if own.aws == "aoss":
+        return [Need("aoss:POST", collection(host))]
+    if own.aws == "no":
+        return []
+    paths = [_path(IndexName.parse(place.index), place.index), *(["_bulk"] if own.dead_letter_index else [])]
+    return [Need("es:POST", domain(host, f"{place.prefix}/{path}")) for path in paths]
 
 
 def _setup(address: str, own: ElasticsearchSettings, given: Surroundings, formats: Sequence[Format]) -> TemplateSetup:
@@ -224,4 +242,5 @@ SINK = SinkKind(
     settings=ElasticsearchSettings,
     open=_opened,
     setup=_setup,
+    needs=_needs,
 )

@@ -8,7 +8,7 @@ a run was once interrupted are not known any more, and stay.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from typing import Final, Literal, Protocol
 
@@ -17,6 +17,7 @@ import msgspec
 from tailrace.errors import Fatal, UsageError
 from tailrace.kinds import SinkKind, Surroundings
 from tailrace.model import Batch, Flushed, Identity, Item, Rendering
+from tailrace.permissions import Need, key, needs_on, objects, via
 from tailrace.quantities import Size
 from tailrace.settings import Settings
 from tailrace.sinks._compressing import EXTENSIONS, compressor
@@ -234,10 +235,32 @@ def _refuse_twins(place: tuple[str, str], settings: Settings) -> None:
         raise UsageError(message)
 
 
+def _needs(address: str, own: Options) -> Sequence[Need]:
+    bucket, prefix = _place(address)
+    resource = objects(bucket, template(own.key, prefix, _extension(own)).head)
+    how = "?ACL" if own.acl else ""
+    in_parts = (
+        f"s3:CreateMultipartUpload{how}",
+        "s3:UploadPart",
+        "s3:CompleteMultipartUpload",
+        "s3:AbortMultipartUpload",
+    )
+    # An upload whose last answer was lost is looked for.
+    found = needs_on(resource, f"s3:PutObject{how}", *in_parts, "s3:HeadObject")
+    if own.kms_key:
+        alias = own.kms_key[own.kms_key.find("alias/") :] if "alias/" in own.kms_key else ""
+        named = {"ForAnyValue:StringEquals": {"kms:ResourceAliases": alias}} if alias else {}
+        where = {**via("s3"), **named}
+        # Parts that are put together are decrypted for it.
+        found += [Need(call, key(own.kms_key), where) for call in ("kms:GenerateDataKey", "kms:Decrypt")]
+    return found
+
+
 SINK = SinkKind(
     form="s3://BUCKET/PREFIX",
     about="objects of a bucket: NDJSON or Parquet, in partitions",
     settings=S3Settings,
     open=_opened,
+    needs=_needs,
     fixed=lambda own: own.form == "parquet",
 )

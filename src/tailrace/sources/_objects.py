@@ -22,6 +22,7 @@ from tailrace.clouds import failures
 from tailrace.errors import Fatal, Gone, SourceError, Superseded, TailraceError
 from tailrace.events import Announced
 from tailrace.model import Identity, Item
+from tailrace.permissions import Need, needs_on
 from tailrace.quantities import moment
 from tailrace.sources._resuming import Part, Remote, Resuming
 
@@ -43,6 +44,12 @@ class _Version:
     def name(self) -> str:
         """The object as people write it."""
         return f"{SCHEME}{self.identity.name}"
+
+
+def reading_announced(*resources: str) -> list[Need]:
+    """What is called for announced objects; on their bucket too, for without a permission there what is missing is not told as missing."""
+    calls = ("s3:HeadObject", "s3:GetObject", "s3:HeadObject?VersionId", "s3:GetObject?VersionId")
+    return [need for resource in resources for need in needs_on(resource, *calls)]
 
 
 class Objects:

@@ -22,10 +22,11 @@ from tailrace.events import NotUnderstood, announced
 from tailrace.kinds import SourceKind, Surroundings
 from tailrace.model import Item
 from tailrace.notices import Notices
+from tailrace.permissions import ANNOUNCED
 from tailrace.quantities import Duration, Secret
 from tailrace.sources._amqp_link import Delivery, Link, Place
 from tailrace.sources._hand import Hand, waiting
-from tailrace.sources._objects import Objects
+from tailrace.sources._objects import Objects, reading_announced
 from tailrace.transport import Endpoint, Tls
 
 _SCHEMES: Final = {"amqp": 5672, "amqps": 5671}
@@ -179,4 +180,5 @@ SOURCE = SourceKind(
     settings=AmqpSettings,
     open=_source,
     takes_away=True,
+    needs=lambda _word, _own: reading_announced(ANNOUNCED),
 )

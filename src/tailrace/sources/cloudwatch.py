@@ -27,6 +27,7 @@ from tailrace.clouds.recursion import refuse_own_group
 from tailrace.errors import UsageError
 from tailrace.kinds import Known, SourceKind, Surroundings
 from tailrace.model import Identity, Item
+from tailrace.permissions import Need, log_group
 from tailrace.quantities import Duration, period
 from tailrace.sources._cloudwatch_windows import Pages, Stopping, Window, windows
 from tailrace.subscriptions import KIND, Group, LogEvent, digest, etag_of
@@ -320,4 +321,5 @@ SOURCE = SourceKind(
     claims=lambda word: word.startswith(NAME),
     settings=CloudwatchSettings,
     open=_opened,
+    needs=lambda word, _own: [Need("logs:FilterLogEvents", log_group(word.removeprefix(NAME).partition(":")[0]))],
 )

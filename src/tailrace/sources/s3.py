@@ -16,6 +16,7 @@ from tailrace.clouds import failures
 from tailrace.errors import Fatal, TailraceError, UsageError
 from tailrace.kinds import SourceKind, Surroundings
 from tailrace.model import Item
+from tailrace.permissions import Need, bucket, needs_on, objects
 from tailrace.quantities import period
 from tailrace.sources._listing import Listing
 from tailrace.sources._named import named
@@ -146,10 +147,20 @@ def _source(words: Sequence[str], own: S3Settings, given: Surroundings) -> S3:
     return S3(url, given.client("s3"), given.clock, own, given.stdin)
 
 
+def _needs(word: str, own: S3Settings) -> Sequence[Need]:
+    place, prefix = _place(word)
+    calls = ("s3:HeadObject", "s3:GetObject") if own.list else ("s3:GetObject",)
+    # What is missing is told as missing to those only who may list the bucket.
+    missing = needs_on(bucket(place), *calls)
+    listing = [] if own.list else [Need("s3:ListObjectsV2", bucket(place))]
+    return [*listing, *needs_on(objects(place, prefix), *calls), *missing]
+
+
 SOURCE = SourceKind(
     form="s3://BUCKET/PREFIX",
     about="objects of a bucket whose keys begin with the prefix",
     claims=lambda word: word.startswith(SCHEME),
     settings=S3Settings,
     open=_source,
+    needs=_needs,
 )

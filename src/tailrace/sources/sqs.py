@@ -18,10 +18,11 @@ from tailrace.events import Announced, NotUnderstood, announced
 from tailrace.kinds import SourceKind, Surroundings
 from tailrace.model import Item
 from tailrace.notices import Notices
+from tailrace.permissions import ANNOUNCED, Need, needs_on, queue
 from tailrace.quantities import Duration
 from tailrace.sources._dead import DeadQueue
 from tailrace.sources._hand import Hand, waiting
-from tailrace.sources._objects import Objects, is_folder
+from tailrace.sources._objects import Objects, is_folder, reading_announced
 from tailrace.sources._queue import Message, Queue
 from tailrace.sources._visibility import Held, Hidden
 
@@ -182,17 +183,28 @@ def _source(words: Sequence[str], own: SqsSettings, given: Surroundings) -> Sqs:
         raise UsageError(message)
     _check("visibility", own.visibility, 1, _LONGEST_HIDDEN_S)
     _check("wait", own.wait, 0, _LONGEST_WAIT_S)
-    queue = Queue(given.client("sqs"), place)
-    if own.dead_letter_queue and Queue(None, own.dead_letter_queue).name == queue.name:
+    events = Queue(given.client("sqs"), place)
+    if own.dead_letter_queue and Queue(None, own.dead_letter_queue).name == events.name:
         message = f"{word}: dead_letter_queue is the queue itself; name another one"
         raise UsageError(message)
-    return Sqs(queue, own, given)
+    return Sqs(events, own, given)
 
 
 def _check(key: str, value: Duration, least: int, most: int) -> None:
     if not least <= value <= most:
         message = f"{key}: expected {Duration(least)} to {Duration(most)}, not {value}"
         raise UsageError(message)
+
+
+def _needs(word: str, own: SqsSettings) -> Sequence[Need]:
+    calls = ("ReceiveMessage", "DeleteMessageBatch", "ChangeMessageVisibilityBatch", "GetQueueAttributes")
+    places = {word.removeprefix(SCHEME): [f"sqs:{call}" for call in calls]}
+    if own.dead_letter_queue:  # which one it is otherwise, only the queue itself tells
+        places[own.dead_letter_queue] = ["sqs:SendMessage", "sqs:GetQueueAttributes"]
+    found = reading_announced(ANNOUNCED)
+    for place, wanted in places.items():
+        found += needs_on(queue(place), *wanted, *([] if "://" in place else ["sqs:GetQueueUrl"]))
+    return found
 
 
 SOURCE = SourceKind(
@@ -202,4 +214,5 @@ SOURCE = SourceKind(
     settings=SqsSettings,
     open=_source,
     takes_away=True,
+    needs=_needs,
 )

@@ -23,10 +23,11 @@ from tailrace.events import NotUnderstood, announced
 from tailrace.kinds import SourceKind, Surroundings
 from tailrace.model import Item
 from tailrace.notices import Notices
+from tailrace.permissions import ANNOUNCED
 from tailrace.quantities import Duration, Secret, Size
 from tailrace.serving import Handler, Server, place_of
 from tailrace.sources._hand import Hand
-from tailrace.sources._objects import Objects
+from tailrace.sources._objects import Objects, reading_announced
 
 _PREFIX: Final = "webhook:"
 _POLL_S: Final = 0.2
@@ -182,4 +183,5 @@ SOURCE = SourceKind(
     settings=WebhookSettings,
     open=_source,
     takes_away=True,
+    needs=lambda _word, _own: reading_announced(ANNOUNCED),
 )

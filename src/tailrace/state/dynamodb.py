@@ -33,6 +33,8 @@ from tailrace.clock import Clock
 from tailrace.clouds import failures
 from tailrace.errors import Fatal, Retryable, SourceError, TailraceError, UsageError
 from tailrace.model import Counts, Identity, StoredFile, Totals
+from tailrace.permissions import Need, needs_on
+from tailrace.permissions import table as arn_of
 from tailrace.receipts import Receipt, Tail
 
 VERSION: Final = 1
@@ -62,6 +64,12 @@ def definition(table: str) -> dict[str, Any]:
         "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
         "BillingMode": "PAY_PER_REQUEST",
     }
+
+
+def needs(table: str) -> list[Need]:
+    """What is called while something is delivered; who lists receipts needs dynamodb:Scan too."""
+    calls = ("GetItem", "PutItem", "Query", "DeleteItem", "TransactWriteItems")
+    return needs_on(arn_of(table), *(f"dynamodb:{call}" for call in calls))
 
 
 class DynamodbState:

@@ -1,0 +1,89 @@
+"""Which permissions a call asks for: the one table, reviewed against AWS's own reference of actions and resources.
+
+A call is not always an action of its own name: S3 knows no HeadObject, SQS no batches. Where a call of S3 asks for one
+permission on objects and another one on their bucket, both stand here, and a need takes those that fit its resource.
+
+https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from tailrace.permissions import Need
+
+PAGES: Final = {
+    "aoss": "list_opensearchserverless",
+    "dynamodb": "list_dynamodb",
+    "ec2": "list_ec2",
+    "es": "list_opensearchservice",
+    "kms": "list_kms",
+    "logs": "list_logs",
+    "s3": "list_s3",
+    "secretsmanager": "list_secretsmanager",
+    "sqs": "list_sqs",
+    "ssm": "list_ssm",
+    "xray": "list_xray",
+}
+"""The page of each service, below https://docs.aws.amazon.com/service-authorization/latest/reference/."""
+
+_SAME: Final = {
+    "dynamodb": "DeleteItem GetItem PutItem Query",
+    "ec2": "AssignPrivateIpAddresses CreateNetworkInterface DeleteNetworkInterface DescribeNetworkInterfaces DescribeSubnets"
+    " UnassignPrivateIpAddresses",
+    "kms": "Decrypt GenerateDataKey",
+    "logs": "CreateLogGroup CreateLogStream FilterLogEvents PutLogEvents PutRetentionPolicy",
+    "s3": "AbortMultipartUpload PutObject",
+    "secretsmanager": "GetSecretValue",
+    "sqs": "DeleteMessage GetQueueAttributes GetQueueUrl ReceiveMessage SendMessage",
+    "ssm": "GetParameter",
+    "xray": "PutTelemetryRecords PutTraceSegments",
+}
+"""Calls that are actions of the same name."""
+
+_OTHERS: Final[Mapping[str, Sequence[str]]] = {
+    "aoss:POST": ["aoss:APIAccessAll"],
+    "es:POST": ["es:ESHttpPost"],
+    # Of the items of a transaction each asks for its own: here conditions and puts.
+    "dynamodb:TransactWriteItems": ["dynamodb:ConditionCheckItem", "dynamodb:PutItem"],
+    # What is missing is answered with 404 to those only who may list the bucket, and with 403 to others.
+    "s3:GetObject": ["s3:GetObject", "s3:ListBucket"],
+    "s3:GetObject?VersionId": ["s3:GetObjectVersion", "s3:ListBucket"],
+    "s3:HeadObject": ["s3:GetObject", "s3:ListBucket"],
+    "s3:HeadObject?VersionId": ["s3:GetObjectVersion", "s3:ListBucket"],
+    "s3:ListObjectsV2": ["s3:ListBucket"],
+    # https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html#mpuAndPermissions
+    "s3:CompleteMultipartUpload": ["s3:PutObject"],
+    "s3:CreateMultipartUpload": ["s3:PutObject"],
+    "s3:CreateMultipartUpload?ACL": ["s3:PutObject", "s3:PutObjectAcl"],
+    "s3:PutObject?ACL": ["s3:PutObject", "s3:PutObjectAcl"],
+    "s3:UploadPart": ["s3:PutObject"],
+    # Batches ask for the permission of the single call.
+    "sqs:ChangeMessageVisibilityBatch": ["sqs:ChangeMessageVisibility"],
+    "sqs:DeleteMessageBatch": ["sqs:DeleteMessage"],
+    "sqs:SendMessageBatch": ["sqs:SendMessage"],
+}
+
+CALLS: Final[Mapping[str, Sequence[str]]] = {
+    **{f"{service}:{call}": [f"{service}:{call}"] for service, calls in _SAME.items() for call in calls.split()},
+    **_OTHERS,
+}
+"""The actions that a call asks for."""
+
+OF_OBJECTS: Final = frozenset(
+    f"s3:{action}" for action in ("AbortMultipartUpload", "GetObject", "GetObjectVersion", "PutObject", "PutObjectAcl")
+)
+"""The actions of S3 whose resources are objects; those of all others are buckets."""
+
+
+def actions_of(need: Need) -> list[str]:
+    """The actions that a call asks for on its resource. Raises LookupError for a call of which the table does not know."""
+    actions = CALLS[need.call]
+    if ":s3:::" not in need.resource:
+        return list(actions)
+    fitting = [action for action in actions if (action in OF_OBJECTS) == ("/" in need.resource.partition(":s3:::")[2])]
+    if not fitting:
+        message = f"{need.call} asks for nothing on {need.resource}"
+        raise LookupError(message)
+    return fitting
