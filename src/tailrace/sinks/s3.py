@@ -235,7 +235,7 @@ def _refuse_twins(place: tuple[str, str], settings: Settings) -> None:
         raise UsageError(message)
 
 
-def _needs(address: str, own: Options) -> Sequence[Need]:
+def _needs(address: str, own: S3Settings) -> Sequence[Need]:
     bucket, prefix = _place(address)
     resource = objects(bucket, template(own.key, prefix, _extension(own)).head)
     how = "?ACL" if own.acl else ""
