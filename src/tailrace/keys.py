@@ -10,7 +10,12 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
+SMOKE: Final = "TailraceSmokeTest-"
+"""How the name of a control object begins: it has receipts, and no line of it is a record or a reject."""
+TEST: Final = "ELBAccessLogTestFile"
+"""How the name of the object begins that a load balancer writes to try a bucket out; its line is a control line."""
 _STAMP = r"(?P<stamp>\d{8}T\d{4}Z)"
 _NAME = re.compile(
     r"(?P<log>conn_log[._]|health_check_log[._])?"
@@ -60,6 +65,11 @@ def parse_key(key: str) -> LogKey | None:
         end=_time(match["stamp"]),
         node=match["node"] or "",
     )
+
+
+def is_control(key: str) -> bool:
+    """Whether the key is of an object that is there to try the way of logs out."""
+    return key.rpartition("/")[2].startswith((SMOKE, TEST))
 
 
 def time_of(key: str, modified: float | None) -> float | None:

@@ -97,3 +97,12 @@ def test_objects_are_chosen_by_flags(run: Run, endpoint: str, bucket: Any) -> No
         2,
         "error: --until: none of the sources has such a setting; see `tailrace settings`\n",
     )
+
+
+def test_a_control_object_has_a_receipt_and_no_record(run: Run, endpoint: str, bucket: Any) -> None:
+    bucket.put_object(Key="smoke/TailraceSmokeTest-4f", Body=alb("2026-09-23") + b"no log line")
+    place = f"s3://{bucket.name}/smoke"
+    assert run("parse", place, "--endpoint-url", endpoint, **CREDENTIALS).out == ""
+    assert run("ship", place, "--endpoint-url", endpoint, **CREDENTIALS).code == 0
+    assert run("receipts", "--check").out == "1 receipt over 2 lines: all balance\n"
+    assert "0" in run("query", "SELECT count(*) FROM requests").out

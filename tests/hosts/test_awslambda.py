@@ -522,3 +522,17 @@ def test_a_package_of_a_few_megabytes_is_enough(aws: Aws, tmp_path: Path) -> Non
         run.invoke(aws.put(b"".join(lines(3))))
         assert [line["objects"] for line in run.lines()] == [{"delivered": 1}]
         assert len(run.told().splitlines()) == 5
+
+
+def test_a_control_object_has_receipts_and_no_record(aws: Aws, make: Make) -> None:
+    table = aws.table()
+    function = make(TAILRACE_STATE=f"dynamodb:{table}")
+    key = "AWSLogs/123456789012/TailraceSmokeTest-4f"
+    event = aws.put(alb("2026-11-20"), key)
+    assert function(event) is None
+    assert function.poured == []
+    assert (function.summary["lines"], function.summary["records"]) == (1, 0)
+    etag = event["Records"][0]["s3"]["object"]["eTag"]
+    state = DynamodbState.open(table, aws.dynamodb, SystemClock(), read_only=True)
+    (receipt,) = state.receipts_of(Identity("s3", aws.bucket, key, etag)).values()
+    assert (receipt.state, receipt.counts.control) == ("complete", 1)

@@ -9,12 +9,13 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from tailrace import keys
 from tailrace.errors import UsageError
 
 ALIAS: Final = "live"
 """The alias of the function that everything calls."""
-SMOKE: Final = "TailraceSmokeTest-"
-"""How the name of a control object begins; see `tailrace.keys`."""
+SMOKE: Final = keys.SMOKE
+"""How the name of a control object begins."""
 _LONGEST: Final = 28
 """Of component and environment together: the longest bucket name then has 63 characters."""
 _ENVIRONMENT: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,18}[a-z0-9])?")

@@ -23,6 +23,10 @@ from tailrace.settings import Resolved, Settings
 from tailrace.sources._objects import reading_announced
 
 Document = dict[str, Any]
+MANAGED: Final = 6144
+INLINE: Final = 10_240
+"""So many characters may a policy have that is by itself, and all that are in a role.
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
 _REGION: Final = "${AWS::Region}"
 _INTERFACES: Final = (
     "ec2:AssignPrivateIpAddresses",
@@ -176,6 +180,11 @@ def filled(found: Any, place: Place) -> Any:
     ):
         found = found.replace(f"${{AWS::{name}}}", value)
     return found
+
+
+def length(found: Document) -> int:
+    """How many characters a policy has, as IAM counts them: without white space."""
+    return len(json.dumps(found, separators=(",", ":")))
 
 
 def _in_region(needs: Iterable[Need], region: str) -> list[Need]:

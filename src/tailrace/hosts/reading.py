@@ -7,11 +7,12 @@ from collections.abc import Callable
 
 from tailrace.errors import UsageError
 from tailrace.formats._haproxy import compile_log_format
+from tailrace.hosts._control import Control
 from tailrace.kernel.layout import Format
 from tailrace.kernel.load import Parser, parser_class
 from tailrace.kernel.plan import ItemPlan, Plan
 from tailrace.kernel.zones import zone
-from tailrace.keys import parse_key
+from tailrace.keys import SMOKE, parse_key
 from tailrace.model import Item, Rendering
 from tailrace.quantities import moment
 from tailrace.registry import format_named, formats
@@ -19,6 +20,7 @@ from tailrace.settings import Settings
 
 CUSTOM = "haproxy_custom"
 """The format of records that are read by `--log-format`."""
+_WITH_KEYS = ("s3", "file")
 _CAPTURES = re.compile(r"(\d{1,3}),(\d{1,3})")
 
 
@@ -33,7 +35,7 @@ def parsers(settings: Settings, notice: Callable[[str], None]) -> Callable[[Item
 
     def parser(item: Item, offset: int, rendering: Rendering | None = None) -> Parser:
         known = parse_key(item.identity.key)
-        return made(
+        parser = made(
             plan,
             ItemPlan(
                 kind=known.format if known else "",
@@ -43,8 +45,14 @@ def parsers(settings: Settings, notice: Callable[[str], None]) -> Callable[[Item
                 rendering=rendering,
             ),
         )
+        return Control(parser, offset) if _is_smoke_test(item) else parser
 
     return parser
+
+
+def _is_smoke_test(item: Item) -> bool:
+    """Whether an item is a control object. Other kinds of items have keys that anybody may choose."""
+    return item.identity.kind in _WITH_KEYS and item.identity.key.rpartition("/")[2].startswith(SMOKE)
 
 
 def plan_of(settings: Settings) -> Plan:

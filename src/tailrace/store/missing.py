@@ -19,7 +19,6 @@ from tailrace.model import Item
 from tailrace.ports import State
 from tailrace.receipts import Receipt, imbalances
 
-_TEST_FILE = "ELBAccessLogTestFile"
 _PAGE, _TOGETHER = 1000, 8
 """So many objects are looked up at a time, so many of them at once: a state may be far away."""
 
@@ -68,7 +67,7 @@ def time_of(item: Item) -> float:
 
 
 def _is_control(item: Item) -> bool:
-    return item.size == 0 or item.identity.key.rpartition("/")[2].startswith(_TEST_FILE)
+    return item.size == 0 or keys.is_control(item.identity.key)
 
 
 def _why(state: State, sink: str, item: Item) -> str:
