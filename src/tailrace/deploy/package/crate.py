@@ -97,6 +97,7 @@ def _unpacked(tool: wheels.Wheel, bench: Bench) -> Path:
                 target = Path(archive.extract(info, unpacked))
                 if info.external_attr >> 16 & 0o111 and target.is_file():
                     target.chmod(0o755)
+        path.unlink()
         try:
             unpacked.rename(folder)
         except OSError:  # another build was quicker
