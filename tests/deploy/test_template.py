@@ -481,3 +481,8 @@ def test_every_region_is_in_the_map() -> None:
     assert all(re.fullmatch(r"\d{12}|none", each["Account"]) for each in there.values())
     accounts = [each["Account"] for each in there.values() if each["Account"] != "none"]
     assert len(accounts) == len(set(accounts)) == 26
+
+
+def test_no_reader_of_yaml_takes_an_account_for_a_number() -> None:
+    text = as_yaml(made("deploy.accounts=012345670123"))
+    assert not re.search(r"(?m)(: |- )0\d+$", text)

@@ -32,6 +32,13 @@ def as_yaml(template: dict[str, Any]) -> str:
         def increase_indent(self, flow: bool = False, indentless: bool = False) -> Any:  # noqa: ARG002, FBT001, FBT002
             return super().increase_indent(flow, False)  # noqa: FBT003
 
+    Plain.add_representer(str, _text)
     text = yaml.dump(template, Dumper=Plain, sort_keys=False, width=_WIDTH, allow_unicode=True)
     assert isinstance(text, str)
     return text
+
+
+def _text(dumper: Any, text: str) -> Any:
+    """Text that begins like a number is quoted: not every reader of YAML takes 054676820928 for the text that it is."""
+    quoted = "'" if text[:1].isdigit() else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=quoted)
