@@ -178,7 +178,7 @@ def test_a_check_takes_no_message_and_a_reader_may_follow(desk: Desk) -> None:
     reader.source.ack(first)
     reader.close()
     source = Amqp(reader.source._place, AmqpSettings(), surroundings(desk.clock, None, Event(), []))
-    assert source.check() == source.check() == "the queue is there; 1 messages wait"
+    assert source.check() == source.check() == "the queue is there; one message waits"
     assert desk.left() == 1
     source.close()
 
@@ -203,6 +203,7 @@ def test_what_is_no_event_is_moved_and_never_dropped(desk: Desk) -> None:
     assert (desk.left(), desk.left(f"{desk.name}-strange")) == (0, 2)
     assert desk.body(f"{desk.name}-strange") == b"no json"
     assert not any("no json" in notice for notice in reader.notices)
+    assert reader.notices[0].endswith(f": a message that is no JSON; it is moved to {desk.name}-strange")
 
 
 def test_events_of_other_kinds_are_done_with(desk: Desk) -> None:

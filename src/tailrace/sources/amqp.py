@@ -121,7 +121,8 @@ class Amqp:
 
     def check(self) -> str:
         """Whether the queue is there, and how many messages wait. None is taken."""
-        return f"the queue is there; {self._link.look():,} messages wait"
+        waiting = self._link.look()
+        return f"the queue is there; {'one message waits' if waiting == 1 else f'{waiting:,} messages wait'}"
 
     def close(self) -> None:
         """Give back what is not done with, and close the connections."""
