@@ -157,3 +157,51 @@ def test_named_sources_and_sinks_in_every_place() -> None:
     assert told(environ={"TAILRACE_FROM": "a b"}, toml="").settings.from_ == ("a", "b")
     with pytest.raises(UsageError, match=r"write \[sources.NAME\] with url = \"...\" and the source's settings"):
         told(toml="sources.x = 3")
+
+
+ENVIRONMENTS = """
+to = ["stdout"]
+timezone = "Europe/Berlin"
+[deploy]
+memory = 512
+[environments.prod]
+timezone = "UTC"
+[environments.prod.deploy]
+trigger = "eventbridge"
+vpc.subnets = ["subnet-1", "subnet-2"]
+[environments.prod.sinks.es]
+url = "elasticsearch:https://search/logs"
+[environments.test]
+nonsense = 1
+"""
+
+
+def test_an_environment_before_the_rest_of_the_file() -> None:
+    Path("tailrace.toml").write_text(ENVIRONMENTS, encoding="utf-8")
+    resolved = resolve({}, ["deploy.timeout=60"], {}, environment="prod")
+    own = resolved.settings.deploy
+    assert (resolved.settings.to, resolved.settings.timezone) == (("stdout",), "UTC")
+    assert (own.memory, own.timeout, own.trigger, own.vpc.subnets) == (512, 60, "eventbridge", ("subnet-1", "subnet-2"))
+    assert resolved.settings.sinks == {"es": {"url": "elasticsearch:https://search/logs"}}
+    assert resolved.origins["timezone"] == "tailrace.toml [environments.prod]"
+    assert resolve({}, (), {}).settings.timezone == "Europe/Berlin", "without one they do not count"
+
+
+@pytest.mark.parametrize(
+    ("environment", "told"),
+    [
+        ("qa", r"tailrace\.toml: there is no environment qa \(prod, test\); write its table \[environments\.qa\]"),
+        ("test", r"tailrace\.toml \[environments\.test\]: there is no setting nonsense"),
+    ],
+)
+def test_an_environment_that_cannot_be(environment: str, told: str) -> None:
+    Path("tailrace.toml").write_text(ENVIRONMENTS, encoding="utf-8")
+    with pytest.raises(UsageError, match=told):
+        resolve({}, (), {}, environment=environment)
+
+
+@pytest.mark.parametrize("toml", [None, 'timezone = "Europe/Berlin"'])
+def test_a_file_without_environments_is_for_every_one(toml: str | None) -> None:
+    if toml:
+        Path("tailrace.toml").write_text(toml, encoding="utf-8")
+    assert resolve({}, (), {}, environment="prod").settings.timezone == ("Europe/Berlin" if toml else "UTC")

@@ -13,6 +13,7 @@ import msgspec
 
 from tailrace.changes import Setup
 from tailrace.clock import Clock
+from tailrace.permissions import Need
 from tailrace.ports import Sink, Source
 from tailrace.quantities import Secret
 from tailrace.settings import Settings
@@ -63,6 +64,11 @@ class Surroundings:
     stays: bool = False
 
 
+def nothing_needed(_address: str, _own: Any) -> Sequence[Need]:
+    """What is called in a cloud by what calls nothing there."""
+    return ()
+
+
 class NoSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A source or sink without settings of its own."""
 
@@ -74,7 +80,7 @@ class SinkKind:
     `form`: how the URL is written. `settings`: its own. `open`: from the address and these settings makes what makes one
     sink for each thread. `home`: the folder in which such a sink keeps receipts and rejects itself. `fixed`: whether
     with these settings its columns cannot be other ones. `setup`: what prepares
-    the other side for records of these formats, if anything does.
+    the other side for records of these formats, if anything does. `needs`: what it calls in a cloud, from the address and its settings.
     """
 
     form: str
@@ -84,6 +90,7 @@ class SinkKind:
     home: Callable[[str, Settings], Path] | None = None
     fixed: Callable[[Any], bool] = field(default=lambda _own: False)
     setup: Callable[[str, Any, Surroundings, Sequence[Any]], Setup] | None = None
+    needs: Callable[[str, Any], Sequence[Need]] = field(default=nothing_needed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +99,8 @@ class SourceKind:
 
     `claims`: whether a word of the command line is its own. `fallback`: it takes what no other kind claims, and words that
     follow one another together. `settings`: its own. `open`: makes the source of one word, or of several for a fallback, and
-    of these settings. `takes_away`: what is acknowledged is gone from there, so receipts or sinks must have it.
+    of these settings. `takes_away`: what is acknowledged is gone from there, so receipts or sinks must have it. `needs`: what it
+    calls in a cloud, from a word and its settings.
     """
 
     form: str
@@ -102,3 +110,4 @@ class SourceKind:
     open: Callable[[Sequence[str], Any, Surroundings], Source]
     fallback: bool = False
     takes_away: bool = False
+    needs: Callable[[str, Any], Sequence[Need]] = field(default=nothing_needed)

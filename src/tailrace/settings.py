@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args
 
 import msgspec
 
+from tailrace.deployment import Deploy
 from tailrace.documentation import field_docs
 from tailrace.errors import UsageError
 from tailrace.quantities import Duration, Secret, Size
@@ -26,6 +27,8 @@ PREFIX = "TAILRACE_"
 CONFIG = "tailrace.toml"
 TABLES = ("sources", "sinks")
 """Settings that are tables by name."""
+ENVIRONMENTS = "environments"
+"""The table of a file whose own tables, by name, tell what is different in an environment: any setting."""
 _TYPES = {"int": "a whole number", "str": "text", "array": "a list of texts"}
 """How people call what TOML's values are."""
 S = TypeVar("S", bound=msgspec.Struct)
@@ -110,6 +113,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """What to do when a sink says: not now."""
     awslambda: Lambda = Lambda()
     """What concerns the Lambda handler only."""
+    deploy: Deploy = Deploy()
+    """What `tailrace deploy` makes in an account of AWS."""
     sources: dict[str, dict[str, Any]] = {}
     """Named sources: `url`, and the settings of that kind of source (see `tailrace settings`)."""
     sinks: dict[str, dict[str, Any]] = {}
@@ -166,9 +171,11 @@ def resolve(
     assignments: Sequence[str],
     environ: Mapping[str, str],
     config: Path | Document | None = None,
+    environment: str = "",
 ) -> Resolved:
     """The settings of a run. `flags` by key of the setting; `assignments` as given to `--set`.
 
+    `environment`: whose table [environments.NAME] counts before the rest of the file; a file without such tables is for all.
     Raises UsageError that names the file, flag or variable, the key, and the remedy.
     """
     variables, ignored = _from_environment(environ)
@@ -179,7 +186,7 @@ def resolve(
     if clash := sorted(told.keys() & flag_values.keys()):
         message = f"{clash[0]} is given by {flag_values[clash[0]].origin} and by --set; give it once"
         raise UsageError(message)
-    found = {**_from_file(config or _config(environ)), **variables, **told, **flag_values}
+    found = {**_from_file(config or _config(environ), environment), **variables, **told, **flag_values}
     return Resolved(
         settings=_built(Settings, found),
         origins={key: value.origin for key, value in found.items()},
@@ -200,7 +207,7 @@ def _config(environ: Mapping[str, str]) -> Path | None:
     return Path(CONFIG) if Path(CONFIG).is_file() else None
 
 
-def _from_file(config: Path | Document | None) -> dict[str, _Value]:
+def _from_file(config: Path | Document | None, environment: str) -> dict[str, _Value]:
     if config is None:
         return {}
     try:
@@ -212,7 +219,24 @@ def _from_file(config: Path | Document | None) -> dict[str, _Value]:
     except ValueError as error:
         message = f"{config.origin if isinstance(config, Document) else config} is no valid TOML: {error}"
         raise UsageError(message) from error
-    return {key: _Value(value, origin) for key, value in _flat(document)}
+    environments = document.pop(ENVIRONMENTS, {})
+    found = {key: _Value(value, origin) for key, value in _flat(document)}
+    if environment and environments:
+        special = _of_environment(environment, environments, origin)
+        found |= {key: _Value(value, f"{origin} [{ENVIRONMENTS}.{environment}]") for key, value in _flat(special)}
+    return found
+
+
+def _of_environment(environment: str, environments: Any, origin: str) -> Mapping[str, Any]:
+    known = environments if isinstance(environments, dict) else {}
+    if isinstance(known.get(environment), dict):
+        special: Mapping[str, Any] = known[environment]
+        return special
+    there = ", ".join(sorted(known)) or "none"
+    message = (
+        f"{origin}: there is no environment {environment} ({there}); write its table [{ENVIRONMENTS}.{environment}]"
+    )
+    raise UsageError(message)
 
 
 def _flat(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

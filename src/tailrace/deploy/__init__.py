@@ -1,0 +1,1 @@
+"""From settings to a running deployment in an account of AWS, and back to nothing."""
