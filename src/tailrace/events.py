@@ -153,7 +153,7 @@ def _decoded(text: bytes | str) -> object:
     try:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise NotUnderstood("a message that is no JSON; it is left where it is") from error
+        raise NotUnderstood("a message that is no JSON") from error
 
 
 def _unknown(message: object) -> str:
@@ -162,4 +162,4 @@ def _unknown(message: object) -> str:
         if isinstance(message, Mapping)
         else "of another kind"
     )
-    return f"a message {looks}: no event of an object store that is known; it is left where it is"
+    return f"a message {looks}: no event of an object store that is known"

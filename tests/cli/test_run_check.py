@@ -50,6 +50,13 @@ def test_wrong_usage_is_one_clear_sentence(run: Any, tmp_path: Path) -> None:
     assert (ran.code, "set a token as well" in ran.err) == (2, True)
 
 
+def test_what_the_run_would_refuse_is_refused_by_the_check(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text('from = ["."]\n')
+    for words in (("run",), ("run", "run.toml", "--listen", "0.0.0.0:1"), ("run", "run.toml", "--listen", "nowhere")):
+        refused, checked = run(*words), run(*words, "--check")
+        assert (checked.code, checked.out, checked.err) == (2, "", refused.err)
+
+
 def test_sources_that_end_end_the_run(run: Any, tmp_path: Path) -> None:
     (tmp_path / "a.log").write_bytes(alb(DAY) + alb(DAY, 1))
     ran = run("run", "--from", "a.log", "--listen", "127.0.0.1:0")

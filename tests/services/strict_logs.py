@@ -102,6 +102,11 @@ def halved() -> Fault:
     return Fault(after=_half)
 
 
+def cut_short(status: int, code: str = "") -> Fault:
+    """Answered with an error whose last byte is missing; nothing is taken."""
+    return Fault(instead=(status, code, {}), after=_half)
+
+
 def slow(seconds: float) -> Fault:
     """Taken late."""
     return Fault(before=lambda _logs, _document: time.sleep(seconds))

@@ -22,6 +22,7 @@ from services.strict_logs import (
     SECRET,
     Fault,
     StrictLogs,
+    cut_short,
     dropped,
     halved,
     lost,
@@ -74,6 +75,8 @@ ONCE = Counter("ABCDEFGHI")
         refusing(502),
         refusing(429, "TooManyRequestsException"),
         refusing(400, "OperationAbortedException"),
+        cut_short(400, "ThrottlingException"),
+        cut_short(403, "ThrottlingException"),
         dropped(),
     ],
 )

@@ -46,6 +46,20 @@ def test_what_a_key_tells(key: str, expected: tuple[str, ...]) -> None:
         assert Places("g", f"{{{field}}}", "eu-west-1").place(of(key), None, None) == ("g", value)
 
 
+@pytest.mark.parametrize(
+    ("key", "stream"),
+    [
+        ("*@20261122T034900.000Z.json", "aws/lambda/shop"),
+        ("app@20261122T034900.000Z.log", "app"),
+        ("2026/11/22/[$LATEST]c0ffee@20261122T034900.000Z.json", "2026/11/22/[$LATEST]c0ffee"),
+        ("me@host@20261122T034900.000Z.json", "me@host"),
+    ],
+)
+def test_events_of_a_log_group_go_on_in_a_stream_that_is_the_same_for_every_window(key: str, stream: str) -> None:
+    item = of(key, "/aws/lambda/shop", "cloudwatch")
+    assert Places("g", "{load_balancer}", "").place(item, None, None).stream == stream
+
+
 def test_date_format_and_bucket() -> None:
     places = Places("/logs/{bucket}/{format}", "{load_balancer}/{date}", "")
     key = of(ALB.format("", APP))

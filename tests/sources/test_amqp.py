@@ -204,6 +204,7 @@ def test_what_is_no_event_is_moved_and_never_dropped(desk: Desk) -> None:
     assert (desk.left(), desk.left(f"{desk.name}-strange")) == (0, 2)
     assert desk.body(f"{desk.name}-strange") == b"no json"
     assert not any("no json" in notice for notice in reader.notices)
+    assert reader.notices[0].endswith(f": a message that is no JSON; it is moved to {desk.name}-strange")
 
 
 def test_events_of_other_kinds_are_done_with(desk: Desk) -> None:

@@ -117,6 +117,7 @@ def test_what_is_not_understood_is_never_deleted(sqs: Strict, worker: Worker, bo
         sqs.clock.time += 15
     (told,) = worker.notices
     assert told.startswith(f"message {number} in the queue events is ")
+    assert told.endswith("; it is left where it is")
     assert "SECRET" not in told.replace("with SECRET", "")
     assert worker.source.counts["not_understood"] == 2, "received twice, told once"
     assert "deleted" not in worker.source.counts

@@ -17,22 +17,22 @@ from tailrace.cli._console import output, people, say, surroundings
 from tailrace.cli._running import job_of
 from tailrace.errors import EXIT_FAILED_CHECK, EXIT_OK, TailraceError, UsageError
 from tailrace.hosts import memory
-from tailrace.hosts.asking import Target, asked_for, target_of
+from tailrace.hosts.asking import Asked, Target, asked_for, target_of
 from tailrace.hosts.checking import Finding, findings
 from tailrace.hosts.depot import Depot
 from tailrace.hosts.service import Service
 from tailrace.hosts.states import SQLITE, shared_state
 from tailrace.kinds import Surroundings
 from tailrace.ports import Sink
+from tailrace.serving import place_of
 from tailrace.settings import Resolved
 
 
 def serve(resolved: Resolved) -> int:
     """Carry until the stop; the exit code."""
     settings = resolved.settings
-    if not settings.from_:
-        raise UsageError('there is nothing to carry: name sources in the settings, from = ["sqs:NAME"], or by --from')
-    asked, given = asked_for(resolved, settings.from_), surroundings(settings)
+    given = surroundings(settings)
+    asked = _asked(resolved, given)
     job = job_of(settings, given, again=False)
     memory.keep()
     with closing(Depot(resolved, asked.sinks, given)) as depot:
@@ -52,6 +52,16 @@ def serve(resolved: Resolved) -> int:
     return _summary.exit_code(summary, strict=False)
 
 
+def _asked(resolved: Resolved, given: Surroundings) -> Asked:
+    """The stations of the service. Raises UsageError for what it cannot begin with."""
+    settings = resolved.settings
+    if not settings.from_:
+        raise UsageError('there is nothing to carry: name sources in the settings, from = ["sqs:NAME"], or by --from')
+    if settings.listen:
+        place_of(settings.listen, given.vault.read(settings.listen_token), "listen")
+    return asked_for(resolved, settings.from_)
+
+
 def check(resolved: Resolved) -> int:
     """Tell of each station whether it is in place; the exit code."""
     given = surroundings(resolved.settings)
@@ -68,7 +78,7 @@ def check(resolved: Resolved) -> int:
 def _looked_at(resolved: Resolved, given: Surroundings) -> Iterator[Finding]:
     settings = resolved.settings
     job_of(settings, given, again=False)
-    asked = asked_for(resolved, settings.from_)
+    asked = _asked(resolved, given)
     for origin in asked.sources:
         yield from _opened(origin.asked, partial(origin.opened, given))
     dead = target_of(settings.dead_letters, settings) if settings.dead_letters else None

@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 from tailrace.errors import UsageError
 from tailrace.keys import parse_key
 from tailrace.model import Identity
+from tailrace.subscriptions import KIND
 
 FIELDS: Final = ("load_balancer", "account", "region", "date", "format", "bucket")
 UNKNOWN: Final = "unknown"
@@ -88,7 +89,13 @@ def _told_by(item: Identity) -> dict[str, str]:
 
 
 def stem(item: Identity) -> str:
-    """The name of a log that no load balancer of AWS wrote: the last part of its key, without what rotation added."""
+    """The name of a log that no load balancer of AWS wrote: the last part of its key, without what rotation added.
+
+    Of events of a log group, which come in items of a window of time, it is that of their streams, else of the group.
+    """
+    if item.kind == KIND:
+        streams = item.key.rpartition("@")[0]
+        return item.container.strip("/") if streams in ("", "*") else streams
     name = item.key.rstrip("/").rpartition("/")[2]
     short = _ENDING.sub("", name) or name
     return short if any(character.isalnum() for character in short) else item.kind

@@ -147,6 +147,9 @@ class Wire:
             raise Missing
         if code in _INVALID or status == _TOO_LARGE:
             raise Invalid(code or str(status))
+        if not code and status < 500 and _broken_off(answer, content):  # noqa: PLR2004 - HTTP
+            message = f"the log group {place.group} did not take a request, and its answer is cut off ({status})"
+            raise Retryable(message, _pause(answer))
         error = ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, OPERATION)
         meant = told(error, f"the log group {place.group}", self._client, _pause(answer))
         if status >= 500 and status != _UNAVAILABLE:  # noqa: PLR2004 - HTTP
@@ -187,6 +190,12 @@ def _code(answer: Any, content: bytes) -> str:
         except msgspec.DecodeError:
             return ""
     return code.partition(":")[0].rpartition("#")[2]
+
+
+def _broken_off(answer: Any, content: bytes) -> bool:
+    """Whether the connection ended before the answer did, so that nobody knows its code."""
+    expected = str(answer.headers.get("content-length") or "")
+    return expected.isdecimal() and len(content) < int(expected)
 
 
 def _pause(answer: Any) -> float | None:

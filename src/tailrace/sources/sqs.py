@@ -131,7 +131,8 @@ class Sqs:
             found = _wanted(message)
         except NotUnderstood as error:
             self._hidden.count("not_understood")
-            self._notices.tell("not understood", f"message {message.id} in the queue {self._queue.name} is {error}")
+            which = f"message {message.id} in the queue {self._queue.name}"
+            self._notices.tell("not understood", f"{which} is {error}; it is left where it is")
             self._hidden.give_back(held, self._pause(message))
             return
         if not found:

@@ -123,7 +123,7 @@ class Webhook:
         try:
             items = [self._objects.announced(each) for each in announced(body)]
         except NotUnderstood as error:
-            self._notices.tell("not understood", f"a request to webhook:{self.address}: {error}")
+            self._notices.tell("not understood", f"a request to webhook:{self.address}: {error}; it is answered 400")
             return HTTPStatus.BAD_REQUEST, "this is no event of an object store"
         if not items:
             return HTTPStatus.OK, "nothing to do"
