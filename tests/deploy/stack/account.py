@@ -8,6 +8,7 @@ import io
 import time
 import zipfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -47,7 +48,11 @@ def package(folder: Path, content: str = "1") -> Any:
 def template(**variables: str) -> dict[str, Any]:
     """A template with all that a deployment looks for."""
     function = {"Type": "AWS::Lambda::Function", "Properties": {"Environment": {"Variables": variables}}}
-    code = {"CodeBucket": {"Type": "String"}, "CodeKey": {"Type": "String"}, "Memory": {"Type": "Number", "Default": 256}}
+    code = {
+        "CodeBucket": {"Type": "String"},
+        "CodeKey": {"Type": "String"},
+        "Memory": {"Type": "Number", "Default": 256},
+    }
     return {"Parameters": code, "Resources": {"EventQueue": {"Type": "AWS::SQS::Queue"}, "Processor": function}}
 
 
@@ -91,14 +96,12 @@ class Account:
     calls: list[str] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
     policies: dict[str, str] = field(default_factory=dict)
-    fault: Fault = staticmethod(lambda _name, call: call())  # type: ignore[assignment]
+    fault: Fault = field(default=lambda _name, call: call())
 
     def __post_init__(self) -> None:
         self.formation = Formation(self._effect)
         self._scripted = self.formation.client()
-        self.s3, self.functions, self.dynamodb = (
-            real(name, self.endpoint) for name in ("s3", "lambda", "dynamodb")
-        )
+        self.s3, self.functions, self.dynamodb = (real(name, self.endpoint) for name in ("s3", "lambda", "dynamodb"))
         self._iam()
 
     def client(self, service: str) -> Proxy:
@@ -114,7 +117,9 @@ class Account:
         asked = wanted(resolve({}, assignments, {}), self.environment)
         return asked.in_account(partition="aws", region=REGION, account=ACCOUNT)
 
-    def deployment(self, content: str = "1", made: Mapping[str, Any] | None = None, *, code_only: bool = False, **more: Any) -> Deployment:
+    def deployment(
+        self, content: str = "1", made: Mapping[str, Any] | None = None, *, code_only: bool = False, **more: Any
+    ) -> Deployment:
         cloud, asked = self.cloud(), self.wanted()
         artifacts = Artifacts(cloud=cloud, name=asked.artifacts, place=place_of(cloud), tags=asked.tags, own=True)
         order = Order(
@@ -158,7 +163,10 @@ class Account:
         return str(told["CodeSha256"])
 
     def control_objects(self) -> list[str]:
-        found = self.s3.list_objects_v2(Bucket=self.wanted().bucket).get("Contents", ())
+        try:
+            found = self.s3.list_objects_v2(Bucket=self.wanted().bucket).get("Contents", ())
+        except self.s3.exceptions.NoSuchBucket:
+            return []
         return [each["Key"] for each in found]
 
     def made(self, name: str, client: Any, method: str, arguments: dict[str, Any]) -> Any:
@@ -181,10 +189,8 @@ class Account:
 
     def _iam(self) -> None:
         iam = real("iam", self.endpoint)
-        try:
+        with suppress(iam.exceptions.EntityAlreadyExistsException):
             iam.create_role(RoleName="lambda", AssumeRolePolicyDocument="{}", Path="/")
-        except ClientError as error:
-            assert error.response["Error"]["Code"] == "EntityAlreadyExists"
 
     def _effect(self, stack: Stack) -> None:
         """What the stack makes of the account."""
@@ -244,5 +250,3 @@ def interrupted_behind(_name: str, call: Callable[[], Any]) -> Any:
 def answer_lost(name: str, call: Callable[[], Any]) -> Any:
     call()
     raise EndpointConnectionError(endpoint_url=f"https://{name.partition(':')[0]}.example.net")
-
-

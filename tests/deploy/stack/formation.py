@@ -14,6 +14,7 @@ from itertools import count
 from typing import Any
 
 import boto3
+from botocore import xform_name
 from botocore.stub import Stubber
 
 from cloud import REGION
@@ -71,7 +72,7 @@ class Formation:
         return Scripted("cloudformation", self.answer)
 
     def answer(self, method: str, arguments: Mapping[str, Any]) -> Any:
-        return getattr(self, f"_{method}")(**arguments)
+        return getattr(self, f"_{method}")(**{xform_name(name): value for name, value in arguments.items()})
 
     def put(self, status: str, name: str = "tailrace-prod", *then: str) -> Stack:
         """A stack that is there."""
@@ -83,8 +84,8 @@ class Formation:
 
     # The operations
 
-    def _describe_stacks(self, StackName: str) -> Any:
-        stack = self._found(StackName)
+    def _describe_stacks(self, stack_name: str) -> Any:
+        stack = self._found(stack_name)
         if stack.then:
             self._become(stack, stack.then.pop(0))
         told = {
@@ -93,59 +94,59 @@ class Formation:
         }  # fmt: skip
         return {"Stacks": [told | ({"StackStatusReason": stack.reason} if stack.reason else {})]}
 
-    def _describe_stack_events(self, StackName: str, NextToken: str = "0") -> Any:
-        stack, begin = self._found(StackName), int(NextToken)
+    def _describe_stack_events(self, stack_name: str, next_token: str = "0") -> Any:
+        stack, begin = self._found(stack_name), int(next_token)
         found = [each for each in reversed(self.events) if each["StackId"] == stack.id]
         more = {"NextToken": str(begin + self.pages)} if begin + self.pages < len(found) else {}
         return {"StackEvents": found[begin : begin + self.pages], **more}
 
-    def _create_stack(self, StackName: str, Parameters: Any, **told: Any) -> Any:
-        if StackName in self.stacks:
-            raise Error("AlreadyExistsException", f"Stack [{StackName}] already exists")
-        assert told["Capabilities"] == ["CAPABILITY_NAMED_IAM"]
-        stack = self.put("CREATE_IN_PROGRESS", StackName)
-        stack.template, stack.tags = json.loads(told["TemplateBody"]), told["Tags"]
-        stack.parameters = {each["ParameterKey"]: each["ParameterValue"] for each in Parameters}
+    def _create_stack(self, stack_name: str, parameters: Any, **told: Any) -> Any:
+        if stack_name in self.stacks:
+            raise Error("AlreadyExistsException", f"Stack [{stack_name}] already exists")
+        assert told["capabilities"] == ["CAPABILITY_NAMED_IAM"]
+        stack = self.put("CREATE_IN_PROGRESS", stack_name)
+        stack.template, stack.tags = json.loads(told["template_body"]), told["tags"]
+        stack.parameters = {each["ParameterKey"]: each["ParameterValue"] for each in parameters}
         stack.then = ["CREATE_IN_PROGRESS", "CREATE_COMPLETE"]
         if self._fails("create"):
             stack.then = ["CREATE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS", "ROLLBACK_COMPLETE"]
         return {"StackId": stack.id}
 
-    def _create_change_set(self, StackName: str, ChangeSetName: str, ChangeSetType: str, **told: Any) -> Any:
-        stack = self._updatable(StackName)
-        assert ChangeSetType == "UPDATE"
-        if ChangeSetName in self.sets:
-            raise Error("AlreadyExistsException", f"ChangeSet {ChangeSetName} already exists")
-        template = stack.template if told.get("UsePreviousTemplate") else json.loads(told["TemplateBody"])
+    def _create_change_set(self, stack_name: str, change_set_name: str, change_set_type: str, **told: Any) -> Any:
+        stack = self._updatable(stack_name)
+        assert change_set_type == "UPDATE"
+        if change_set_name in self.sets:
+            raise Error("AlreadyExistsException", f"ChangeSet {change_set_name} already exists")
+        template = stack.template if told.get("use_previous_template") else json.loads(told["template_body"])
         parameters = {
             each["ParameterKey"]: stack.parameters[each["ParameterKey"]] if each.get("UsePreviousValue") else each["ParameterValue"]
-            for each in told["Parameters"]
+            for each in told["parameters"]
         }  # fmt: skip
         changes = self._changes(stack, template, parameters)
-        self.sets[ChangeSetName] = ChangeSet(ChangeSetName, template, parameters, told["Tags"], changes)
-        return {"Id": self._set_id(ChangeSetName), "StackId": stack.id}
+        self.sets[change_set_name] = ChangeSet(change_set_name, template, parameters, told["tags"], changes)
+        return {"Id": self._set_id(change_set_name), "StackId": stack.id}
 
-    def _describe_change_set(self, StackName: str, ChangeSetName: str, NextToken: str = "0", **_: Any) -> Any:
-        if ChangeSetName not in self.sets:
-            raise Error("ChangeSetNotFound", f"ChangeSet [{ChangeSetName}] does not exist", 404)
-        found, begin = self.sets[ChangeSetName], int(NextToken)
+    def _describe_change_set(self, stack_name: str, change_set_name: str, next_token: str = "0", **_: Any) -> Any:
+        if change_set_name not in self.sets:
+            raise Error("ChangeSetNotFound", f"ChangeSet [{change_set_name}] does not exist", 404)
+        found, begin = self.sets[change_set_name], int(next_token)
         found.seen += 1
         status, more = "CREATE_COMPLETE", dict[str, Any]()
         if found.seen == 1:
-            return {"Status": "CREATE_IN_PROGRESS", "StackName": StackName}
+            return {"Status": "CREATE_IN_PROGRESS", "StackName": stack_name}
         if self._fails("change set"):
             status, more = "FAILED", {"StatusReason": "Transform AWS::Broken failed with: no such macro"}
         elif not found.changes:
             status, more = "FAILED", {"StatusReason": NO_CHANGES}
         elif begin + 1 < len(found.changes):
             more = {"NextToken": str(begin + 1)}
-        return {"Status": status, "StackName": StackName, "Changes": found.changes[begin : begin + 1], **more}
+        return {"Status": status, "StackName": stack_name, "Changes": found.changes[begin : begin + 1], **more}
 
-    def _execute_change_set(self, StackName: str, ChangeSetName: str, **_: Any) -> Any:
-        stack = self._updatable(StackName)
-        if ChangeSetName not in self.sets:
-            raise Error("ChangeSetNotFound", f"ChangeSet [{ChangeSetName}] does not exist", 404)
-        found = self.sets[ChangeSetName]
+    def _execute_change_set(self, stack_name: str, change_set_name: str, **_: Any) -> Any:
+        stack = self._updatable(stack_name)
+        if change_set_name not in self.sets:
+            raise Error("ChangeSetNotFound", f"ChangeSet [{change_set_name}] does not exist", 404)
+        found = self.sets[change_set_name]
         self.sets.clear()
         before = stack.template, stack.parameters, stack.tags
         stack.template, stack.parameters, stack.tags = found.template, found.parameters, found.tags
@@ -157,19 +158,19 @@ class Formation:
             stack.then = ["UPDATE_ROLLBACK_IN_PROGRESS", end]
         return {}
 
-    def _delete_change_set(self, StackName: str, ChangeSetName: str) -> Any:
-        self._found(StackName)
-        self.sets.pop(ChangeSetName, None)
+    def _delete_change_set(self, stack_name: str, change_set_name: str) -> Any:
+        self._found(stack_name)
+        self.sets.pop(change_set_name, None)
         return {}
 
-    def _delete_stack(self, StackName: str) -> Any:
-        stack = self._found(StackName)
+    def _delete_stack(self, stack_name: str) -> Any:
+        stack = self._found(stack_name)
         self._become(stack, "DELETE_IN_PROGRESS")
         stack.then = ["DELETE_FAILED" if self._fails("delete") else "DELETE_COMPLETE"]
         return {}
 
-    def _continue_update_rollback(self, StackName: str) -> Any:
-        stack = self._found(StackName)
+    def _continue_update_rollback(self, stack_name: str) -> Any:
+        stack = self._found(stack_name)
         assert stack.status == "UPDATE_ROLLBACK_FAILED"
         self._become(stack, "UPDATE_ROLLBACK_IN_PROGRESS")
         stack.then = ["UPDATE_ROLLBACK_FAILED" if self._fails("continue") else "UPDATE_ROLLBACK_COMPLETE"]
@@ -178,7 +179,9 @@ class Formation:
     # What they share
 
     def _become(self, stack: Stack, status: str) -> None:
-        if status.endswith("_FAILED") or (status.endswith("ROLLBACK_IN_PROGRESS") and stack.status != "UPDATE_ROLLBACK_FAILED"):
+        if status.endswith("_FAILED") or (
+            status.endswith("ROLLBACK_IN_PROGRESS") and stack.status != "UPDATE_ROLLBACK_FAILED"
+        ):
             for name, kind, reason in self.reasons:
                 self._event(stack, name, kind, "CREATE_FAILED", reason)
             self._event(stack, "Other", "AWS::SQS::Queue", "CREATE_FAILED", "Resource creation cancelled")
@@ -227,7 +230,9 @@ class Formation:
                 found.append({**change, "Action": "Add"})
             elif name not in new:
                 found.append({**change, "Action": "Remove", "PolicyAction": "Delete"})
-            elif old[name] != new[name] or (change["ResourceType"] == "AWS::Lambda::Function" and parameters != stack.parameters):
+            elif old[name] != new[name] or (
+                change["ResourceType"] == "AWS::Lambda::Function" and parameters != stack.parameters
+            ):
                 found.append({**change, "Action": "Modify", "Replacement": "False"})
         return [{"Type": "Resource", "ResourceChange": each} for each in found]
 
@@ -246,9 +251,7 @@ class Scripted:
             try:
                 self._stubber.add_response(method, self._answer(method, arguments))
             except Error as error:
-                self._stubber.add_client_error(
-                    method, error.code, error.text, http_status_code=error.status
-                )
+                self._stubber.add_client_error(method, error.code, error.text, http_status_code=error.status)
             return getattr(self._client, method)(**arguments)
 
         return call

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from deploy.stack.account import Account, template
+from deploy.stack.account import Account, refusal, template
 from tailrace.deploy.stack.smoke import Unproven
 from tailrace.errors import Fatal, UsageError
 
@@ -80,7 +80,7 @@ def test_code_only_without_a_stack_is_a_mistake(account: Account) -> None:
 def test_what_does_not_come_through_is_taken_back(account: Account) -> None:
     account.deploy()
     account.proves = False
-    with pytest.raises(Unproven, match="no receipt after 3m.*version 1 is live again"):
+    with pytest.raises(Unproven, match=r"no receipt after 3m.*version 1 is live again"):
         account.deploy("2")
     assert account.live == "1"
     releases = account.deployment()._book.read().ledger.releases
@@ -94,14 +94,14 @@ def test_what_does_not_come_through_is_taken_back(account: Account) -> None:
 def test_records_of_a_control_object_are_a_failure(account: Account) -> None:
     account.deploy()
     account.records = 1
-    with pytest.raises(Unproven, match="was read as a log by cloudwatch:/a; version 1 is live again"):
+    with pytest.raises(Unproven, match=r"was read as a log by cloudwatch:/a; version 1 is live again"):
         account.deploy("2")
     assert account.live == "1"
 
 
 def test_the_first_version_has_none_before_it(account: Account) -> None:
     account.proves = False
-    with pytest.raises(Unproven, match="version 1 stays live, for there is none before it"):
+    with pytest.raises(Unproven, match=r"version 1 stays live, for there is none before it"):
         account.deploy()
     account.proves = True
     assert words(account.deploy()) == [("do", "proof")]
@@ -154,7 +154,10 @@ def test_a_stack_that_cannot_be_made_tells_why_and_is_made_anew(account: Account
     account.formation.fails = ["create"]
     with pytest.raises(Fatal) as told:
         account.deploy()
-    assert "could not be made (ROLLBACK_COMPLETE): EventQueue (AWS::SQS::Queue): A queue of that name was deleted" in str(told.value)
+    assert (
+        "could not be made (ROLLBACK_COMPLETE): EventQueue (AWS::SQS::Queue): A queue of that name was deleted"
+        in str(told.value)
+    )
     assert "cancelled" not in str(told.value)
     assert f"`tailrace deploy {account.environment}` takes it up again" in str(told.value)
     assert told.value.exit_code == 3
@@ -167,7 +170,9 @@ def test_a_stack_that_cannot_be_made_tells_why_and_is_made_anew(account: Account
 def test_a_stack_that_cannot_be_updated_is_as_before(account: Account) -> None:
     account.deploy()
     account.formation.fails = ["update"]
-    with pytest.raises(Fatal, match=r"could not be updated, and is as it was before \(UPDATE_ROLLBACK_COMPLETE\): EventQueue"):
+    with pytest.raises(
+        Fatal, match=r"could not be updated, and is as it was before \(UPDATE_ROLLBACK_COMPLETE\): EventQueue"
+    ):
         account.deploy("2")
     assert (account.live, account.versions) == ("1", ["1"])
     account.deploy("2")
@@ -177,7 +182,7 @@ def test_a_stack_that_cannot_be_updated_is_as_before(account: Account) -> None:
 def test_a_rollback_that_failed_is_continued(account: Account) -> None:
     account.deploy()
     account.formation.fails = ["update", "rollback"]
-    with pytest.raises(Fatal, match="UPDATE_ROLLBACK_FAILED"):
+    with pytest.raises(Fatal, match=r"UPDATE_ROLLBACK_FAILED"):
         account.deploy("2")
     assert words(account.deploy("2"))[0] == ("do", "AWS::CloudFormation::Stack")
     assert account.live == "2"
@@ -186,7 +191,7 @@ def test_a_rollback_that_failed_is_continued(account: Account) -> None:
 def test_a_rollback_that_fails_again_is_told(account: Account) -> None:
     account.deploy()
     account.formation.fails = ["update", "rollback", "continue"]
-    with pytest.raises(Fatal, match="UPDATE_ROLLBACK_FAILED"):
+    with pytest.raises(Fatal, match=r"UPDATE_ROLLBACK_FAILED"):
         account.deploy("2")
     with pytest.raises(Fatal, match=r"could not be rolled back \(UPDATE_ROLLBACK_FAILED\): EventQueue"):
         account.deploy("2")
@@ -224,20 +229,18 @@ def test_a_removal_under_way_is_waited_for(account: Account) -> None:
 
 def test_a_state_that_is_none_of_ours_is_left_alone(account: Account) -> None:
     account.formation.put("IMPORT_ROLLBACK_FAILED", account.name)
-    with pytest.raises(Fatal, match="IMPORT_ROLLBACK_FAILED, which no deployment leaves behind"):
+    with pytest.raises(Fatal, match=r"IMPORT_ROLLBACK_FAILED, which no deployment leaves behind"):
         account.deploy()
 
 
 def test_the_bucket_of_somebody_else_is_not_used(account: Account) -> None:
     def theirs(name: str, call: object) -> object:
-        from deploy.stack.account import refusal
-
         if name == "s3:HeadBucket":
             raise refusal(name, "403", "Forbidden", 403)
         return call()  # type: ignore[operator]
 
     account.fault = theirs  # type: ignore[assignment]
-    with pytest.raises(Fatal, match="belongs to another account or region; set deploy.artifacts_bucket"):
+    with pytest.raises(Fatal, match=r"belongs to another account or region; set deploy.artifacts_bucket"):
         account.deploy()
 
 
