@@ -49,10 +49,7 @@ class Wanted:
     @property
     def runtime(self) -> str:
         """Lambda's Python."""
-        if self.own.runtime != "auto":
-            return self.own.runtime
-        running = f"python3.{sys.version_info.minor}"
-        return running if running in RUNTIMES else RUNTIMES[-1]
+        return runtime_of(self.own)
 
     @property
     def tags(self) -> Mapping[str, str]:
@@ -69,6 +66,14 @@ class Wanted:
     def in_account(self, *, partition: str, region: str, account: str) -> Wanted:
         """The same with the names that it has there."""
         return wanted(self.resolved, self.environment, partition=partition, region=region, account=account)
+
+
+def runtime_of(own: Deploy) -> str:
+    """Lambda's Python that the settings of a deployment mean."""
+    if own.runtime != "auto":
+        return own.runtime
+    running = f"python3.{sys.version_info.minor}"
+    return running if running in RUNTIMES else RUNTIMES[-1]
 
 
 def wanted(resolved: Resolved, environment: str, **place: str) -> Wanted:
