@@ -10,45 +10,17 @@ done again and again.
 
 from __future__ import annotations
 
-import argparse
-import io
-import json
-import os
-import socket
-import subprocess
-import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Iterator
 from itertools import chain
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
-from rich.console import Console
-from rich.table import Table
-
-from data import DATA, made
 from jobs import cpu
+from receiving import answering, listen
+from records import lines_of, parsed, surroundings
+from rows import Bench, Row, Work, run, words_for
 
-HERE = Path(__file__).parent
-Work = Callable[[], object]
-REPEAT = 6
-"""So often a row is done; the best counts."""
 GROUP = "/logs/bench"
-KEY = "123456789012_elasticloadbalancing_us-east-1_app.bench.0123456789abcdef_20261119T0805Z_198.51.100.1_aaaaaaaa.log"
-
-
-@dataclass(frozen=True)
-class Row:
-    """What is measured, how many of the lines, and beside which row it is put."""
-
-    name: str
-    share: float = 1.0
-    beside: str = ""
-
 
 ROWS = {
     "receiver": Row("HTTP receiver's bare speed, 1 MiB requests"),
@@ -64,7 +36,7 @@ def receiver(url: str, lines: int) -> Work:
     """The same number of bytes by http.client, not signed and not made."""
     import http.client
 
-    body, size = bytes(1 << 20), sum(map(len, _lines(lines)))
+    body, size = bytes(1 << 20), sum(map(len, lines_of(lines)))
 
     def work() -> None:
         connection = http.client.HTTPConnection(urlsplit(url).netloc)
@@ -137,32 +109,6 @@ def boto3_line(url: str, lines: int) -> Work:
     return work
 
 
-def parsed(lines: int, rendering: Any = None) -> tuple[Any, list[Any], Any]:
-    """An item, its batches as the loop makes them for a sink of that rendering, and a clock at which they are fresh."""
-    from tailrace.hosts.reading import parsers
-    from tailrace.model import Identity, Item
-    from tailrace.settings import Settings
-
-    content = b"".join(_lines(lines))
-    item = Item(Identity("s3", "bucket", KEY, "1"), io.BytesIO, None, 0.0)
-    parser = parsers(Settings(), lambda _: None)(item, 0, rendering)
-    batches = [parser.feed(content[begin : begin + (64 << 10)]) for begin in range(0, len(content), 64 << 10)]
-    batches = [batch for batch in (*batches, parser.finish()) if len(batch.records)]
-    latest = 0.0 if rendering else max(max(batch.records.raw().times) for batch in batches) / 1000
-    return item, batches, SimpleNamespace(now=lambda: latest, monotonic=lambda: latest)
-
-
-def surroundings(clock: Any, client: Callable[[str], Any]) -> Any:
-    """What a run gives to sinks."""
-    from tailrace.kinds import Surroundings
-    from tailrace.settings import Settings
-
-    nothing: Any = None
-    return Surroundings(
-        settings=Settings(), clock=clock, stdin=io.BytesIO(), stdout=1, client=client, vault=nothing, environ={}
-    )
-
-
 def _events(batch: Any) -> Iterator[tuple[int, str]]:
     """Time and text of each record."""
     raw = batch.records.raw()
@@ -170,11 +116,6 @@ def _events(batch: Any) -> Iterator[tuple[int, str]]:
     for end, time in zip(raw.ends, raw.times, strict=True):
         yield time, text[begin:end]
         begin = end
-
-
-def _lines(count: int) -> list[bytes]:
-    with (DATA / "alb.log").open("rb") as file:
-        return [line for line, _ in zip(file, range(count), strict=False)]
 
 
 def _client(url: str) -> Any:
@@ -185,104 +126,12 @@ def _client(url: str) -> Any:
     return session.client("logs", endpoint_url=url, config=Config(retries={"total_max_attempts": 1}))
 
 
-def serve() -> None:
-    """Be the receiver: tell the port, then answer every request with an empty object, until standard input ends."""
-    listening = socket.create_server(("127.0.0.1", 0), backlog=64)
-    print(listening.getsockname()[1], flush=True)
-    threading.Thread(target=_accept, args=(listening,), daemon=True).start()
-    sys.stdin.read()
-
-
-def _accept(listening: socket.socket) -> None:
-    while True:
-        client, _ = listening.accept()
-        threading.Thread(target=_swallow, args=(client,), daemon=True).start()
-
-
-def _swallow(client: socket.socket) -> None:
-    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    buffer = bytearray(1 << 20)
-    with suppress(OSError), client:
-        waiting = b""
-        while True:
-            while b"\r\n\r\n" not in waiting:
-                received = client.recv(64 << 10)
-                if not received:
-                    return
-                waiting += received
-            head, _, waiting = waiting.partition(b"\r\n\r\n")
-            length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0] or 0)
-            missing = length - len(waiting)
-            waiting = waiting[length:] if missing < 0 else b""
-            while missing > 0:
-                missing -= client.recv_into(buffer, min(missing, len(buffer)))
-            client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
-
-
-def measure(name: str, url: str, lines: int) -> None:
-    """Do a row's work, and print its least CPU time in s."""
-    from tailrace.hosts.memory import keep
-
-    keep()
-    os.sched_setaffinity(0, [0])
-    work: Work = globals()[name](url, lines)
-    times = []
-    for _ in range(REPEAT):
-        before = cpu()
-        work()
-        times.append(cpu() - before)
-    print(json.dumps(min(times)))
-
-
-def _measured(name: str, url: str, lines: int) -> float:
-    command = [sys.executable, __file__, "--measure", name, url, str(lines)]
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONWARNINGS": "ignore"}
-    )
-    if done.returncode:
-        sys.exit(f"{name}: {done.stderr}")
-    return float(done.stdout)
-
-
-def table(micros: dict[str, float]) -> Table:
-    """All rows."""
-    shown = Table(title="Sinks, client's CPU", title_justify="left", box=None, pad_edge=False)
-    for head in ("row", "µs a record", "beside", "×"):
-        shown.add_column(head, justify="left" if head in ("row", "beside") else "right")
-    for name, value in micros.items():
-        beside = ROWS[name].beside
-        ratio = f"{value / micros[beside]:.1f}" if beside in micros else ""
-        shown.add_row(ROWS[name].name, f"{value:.2f}", beside if ratio else "", ratio)
-    return shown
-
-
-def main(words: Sequence[str]) -> None:
-    """Measure and show."""
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("only", nargs="*", metavar="ROW", help=f"one of {', '.join(ROWS)}; all if not given")
-    options.add_argument("--lines", type=int, default=50_000)
-    given = options.parse_args(words)
-    made()
-    micros = {}
-    with subprocess.Popen(
-        [sys.executable, __file__, "--serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as server:
-        assert server.stdout
-        url = f"http://127.0.0.1:{int(server.stdout.readline())}"
-        for name, row in ROWS.items():
-            if not given.only or name in given.only:
-                lines = max(10, int(given.lines * row.share))
-                micros[name] = _measured(name, url, lines) / lines * 1e6
-        assert server.stdin
-        server.stdin.close()
-    Console().print(table(micros))
+def serve() -> str:
+    """Answer every request with an empty object; the URL."""
+    port = listen(answering(b"{}"))
+    return f"http://127.0.0.1:{port}"
 
 
 if __name__ == "__main__":
-    match sys.argv[1:]:
-        case ["--serve"]:
-            serve()
-        case ["--measure", name, url, lines]:
-            measure(name, url, int(lines))
-        case words:
-            main(words)
+    bench = Bench("Sinks, client's CPU", ROWS, globals(), serve, {"": cpu}, repeat=6, processor=0)
+    run(bench, words_for(__doc__, ROWS).parse_args())

@@ -11,28 +11,16 @@ gives it; it is told the receivers' addresses and how many lines, and returns wo
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
 import selectors
 import socket
-import subprocess
-import sys
-import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from functools import partial
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
-from data import made
 from jobs import cpu
-from sinks import Row, parsed, surroundings
+from receiving import answering, listen
+from records import parsed, surroundings
+from rows import Bench, Row, Work, run, words_for
 
-Work = Callable[[], object]
 Ports = dict[str, int]
 
 ROWS = {
@@ -161,15 +149,9 @@ def _sink(address: str, lines: int, each: int, own: dict[str, Any]) -> Work:
     return work
 
 
-def serve() -> None:
-    """Be the receivers: tell the ports, then read until standard input ends."""
-    ports = {}
-    for name, work in (("tcp", _swallow), ("http", _accept)):
-        listening = socket.create_server(("127.0.0.1", 0), backlog=512)
-        ports[name] = listening.getsockname()[1]
-        threading.Thread(target=work, args=(listening,), daemon=True).start()
-    print(json.dumps(ports), flush=True)
-    sys.stdin.read()
+def serve() -> Ports:
+    """One reads whatever comes, the other answers requests; the ports."""
+    return {"tcp": listen(_swallow), "http": listen(answering(b"ok"))}
 
 
 def _swallow(listening: socket.socket) -> None:
@@ -188,95 +170,6 @@ def _swallow(listening: socket.socket) -> None:
                 client.close()
 
 
-def _accept(listening: socket.socket) -> None:
-    while True:
-        client, _ = listening.accept()
-        threading.Thread(target=_answer, args=(client,), daemon=True).start()
-
-
-def _answer(client: socket.socket) -> None:
-    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    buffer = bytearray(1 << 20)
-    with suppress(OSError), client:
-        waiting = b""
-        while True:
-            while b"\r\n\r\n" not in waiting:
-                received = client.recv(64 << 10)
-                if not received:
-                    return
-                waiting += received
-            head, _, waiting = waiting.partition(b"\r\n\r\n")
-            if b"100-continue" in head:
-                client.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-            length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0] or 0)
-            missing = length - len(waiting)
-            waiting = waiting[length:] if missing < 0 else b""
-            while missing > 0:
-                missing -= client.recv_into(buffer, min(missing, len(buffer)))
-            client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-
-
-def measure(name: str, ports: Ports, lines: int) -> None:
-    """Do a row's work, and print its least CPU time and its least time in s."""
-    from tailrace.hosts.memory import keep
-
-    keep()
-    work: Work = globals()[name](ports, lines)
-    found = []
-    for _ in range(4):
-        before, began = cpu(), time.perf_counter()
-        work()
-        found.append((cpu() - before, time.perf_counter() - began))
-    print(json.dumps([min(times) for times in zip(*found, strict=True)]))
-
-
-def _measured(name: str, ports: Ports, lines: int) -> list[float]:
-    command = [sys.executable, __file__, "--measure", name, json.dumps(ports), str(lines)]
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONWARNINGS": "ignore"}
-    )
-    if done.returncode:
-        sys.exit(f"{name}: {done.stderr}")
-    return [seconds / lines * 1e6 for seconds in json.loads(done.stdout)]
-
-
-def table(micros: dict[str, list[float]]) -> Table:
-    """All rows."""
-    shown = Table(title="Logstash", title_justify="left", box=None, pad_edge=False)
-    for head in ("row", "CPU µs a record", "wall µs a record", "beside", "× CPU", "× wall"):
-        shown.add_column(head, justify="left" if head in ("row", "beside") else "right")
-    for name, values in micros.items():
-        beside = ROWS[name].beside
-        ratios = [f"{a / b:.1f}" for a, b in zip(values, micros.get(beside, ()), strict=False)] or ["", ""]
-        shown.add_row(ROWS[name].name, *(f"{value:.2f}" for value in values), beside if ratios[0] else "", *ratios)
-    return shown
-
-
-def main(words: Sequence[str]) -> None:
-    """Measure and show."""
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("only", nargs="*", metavar="ROW", help=f"one of {', '.join(ROWS)}; all if not given")
-    options.add_argument("--lines", type=int, default=50_000)
-    given = options.parse_args(words)
-    made()
-    micros = {}
-    start = partial(subprocess.Popen, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    with start([sys.executable, __file__, "--serve"]) as server:
-        assert server.stdout
-        ports = json.loads(server.stdout.readline())
-        for name, row in ROWS.items():
-            if not given.only or name in given.only:
-                micros[name] = _measured(name, ports, max(10, int(given.lines * row.share)))
-        assert server.stdin
-        server.stdin.close()
-    Console().print(table(micros))
-
-
 if __name__ == "__main__":
-    match sys.argv[1:]:
-        case ["--serve"]:
-            serve()
-        case ["--measure", name, ports, lines]:
-            measure(name, json.loads(ports), int(lines))
-        case words:
-            main(words)
+    bench = Bench("Logstash", ROWS, globals(), serve, {"CPU": cpu, "wall": time.perf_counter}, repeat=4)
+    run(bench, words_for(__doc__, ROWS).parse_args())

@@ -2,33 +2,26 @@
 
     python bench/sinks_search.py [ROW…] [--lines N] [--at URL]
 
-As `bench/sinks.py`, whose means it uses: a receiver in a process of its own that answers as a search server does and throws
+As in `bench/sinks.py`: a receiver in a process of its own that answers as a search server does and throws
 everything away, lines parsed beforehand, each row a process of its own. With `--at` a real server is sent to instead, into
 indices that are removed, and the time that passes counts.
 """
 
 from __future__ import annotations
 
-import argparse
 import gzip
 import http.client
 import json
-import os
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
 from urllib.parse import urlsplit
 
-from rich.console import Console
-from rich.table import Table
-
-from data import made
 from jobs import cpu
-from sinks import Row, Work, parsed
+from records import parsed, surroundings
+from rows import Bench, Row, Work, run, words_for
 
 INDEX = "tailrace-bench"
 STREAM = "logs-tailrace_bench-default"
@@ -74,7 +67,6 @@ def _records(lines: int) -> Iterator[bytes]:
 
 def elasticsearch(url: str, lines: int, index: str = INDEX, **own: Any) -> Work:
     """Our sink, from parsed batches to the last answer."""
-    from sinks import surroundings
     from tailrace.sinks.elasticsearch import SINK, ElasticsearchSettings
 
     item, batches, clock = parsed(lines)
@@ -139,29 +131,11 @@ class _Receiver(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-def serve() -> None:
-    """Be the receiver: tell the port, then answer until standard input ends."""
+def serve() -> str:
+    """Answer as a search server does; the URL."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Receiver)
     Thread(target=server.serve_forever, daemon=True).start()
-    print(server.server_address[1], flush=True)
-    sys.stdin.read()
-
-
-def measure(name: str, url: str, lines: int, *, real: bool) -> None:
-    """Do a row's work, and print its least time in s: of the processor, or of a real server's clock."""
-    from tailrace.hosts.memory import keep
-
-    keep()
-    work: Work = globals()[name](url, lines)
-    clock: Callable[[], float] = time.perf_counter if real else cpu
-    times = []
-    for _ in range(3 if real else 4):
-        if real:
-            _remove(url)
-        before = clock()
-        work()
-        times.append(clock() - before)
-    print(json.dumps(min(times)))
+    return f"http://127.0.0.1:{server.server_address[1]}"
 
 
 def _remove(url: str) -> None:
@@ -171,56 +145,18 @@ def _remove(url: str) -> None:
     connection.close()
 
 
-def _measured(name: str, url: str, lines: int, *, real: bool) -> float:
-    command = [sys.executable, __file__, "--measure", name, url, str(lines), str(int(real))]
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONWARNINGS": "ignore"}
-    )
-    if done.returncode:
-        sys.exit(f"{name}: {done.stderr}")
-    return float(done.stdout)
-
-
-def table(micros: dict[str, float], what: str) -> Table:
-    """All rows."""
-    shown = Table(title=f"elasticsearch, {what}", title_justify="left", box=None, pad_edge=False)
-    for head in ("row", "µs a record", "beside", "×"):
-        shown.add_column(head, justify="left" if head in ("row", "beside") else "right")
-    for name, value in micros.items():
-        beside = ROWS[name].beside
-        ratio = f"{value / micros[beside]:.1f}" if beside in micros else ""
-        shown.add_row(ROWS[name].name, f"{value:.2f}", beside if ratio else "", ratio)
-    return shown
-
-
-def main(words: Sequence[str]) -> None:
-    """Measure and show."""
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("only", nargs="*", metavar="ROW", help=f"one of {', '.join(ROWS)}; all if not given")
-    options.add_argument("--lines", type=int, default=50_000)
-    options.add_argument("--at", default="", metavar="URL")
-    given = options.parse_args(words)
-    made()
-    micros = {}
-    with subprocess.Popen(
-        [sys.executable, __file__, "--serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as server:
-        assert server.stdout
-        url = given.at or f"http://127.0.0.1:{int(server.stdout.readline())}"
-        for name, row in ROWS.items():
-            if not given.only or name in given.only:
-                lines = max(10, int(given.lines * row.share))
-                micros[name] = _measured(name, url, lines, real=bool(given.at)) / lines * 1e6
-        assert server.stdin
-        server.stdin.close()
-    Console().print(table(micros, "time that passed" if given.at else "client's CPU"))
+def main() -> None:
+    """Measure by the processor's clock, or by a real server's."""
+    words = words_for(__doc__, ROWS)
+    words.add_argument("--at", default="", metavar="URL")
+    given = words.parse_args()
+    if given.at:
+        clocks, title = {"": time.perf_counter}, "elasticsearch, time that passed"
+        bench = Bench(title, ROWS, globals(), serve, clocks, repeat=3, prepare=_remove)
+    else:
+        bench = Bench("elasticsearch, client's CPU", ROWS, globals(), serve, {"": cpu}, repeat=4)
+    run(bench, given, given.at)
 
 
 if __name__ == "__main__":
-    match sys.argv[1:]:
-        case ["--serve"]:
-            serve()
-        case ["--measure", name, url, lines, real]:
-            measure(name, url, int(lines), real=real == "1")
-        case words:
-            main(words)
+    main()
