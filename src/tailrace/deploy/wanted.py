@@ -61,7 +61,12 @@ class Wanted:
                 message = f"deploy.tags: write KEY=VALUE, not {each!r}"
                 raise UsageError(message)
             told[key] = value
-        return {"tailrace:component": self.own.component, "tailrace:environment": self.environment, **told}
+        return {**self.marks, **told}
+
+    @property
+    def marks(self) -> Mapping[str, str]:
+        """The tags that tell whose something is; the others may change."""
+        return {"tailrace:component": self.own.component, "tailrace:environment": self.environment}
 
     def in_account(self, *, partition: str, region: str, account: str) -> Wanted:
         """The same with the names that it has there."""
