@@ -68,6 +68,4 @@ def order_of(cloud: Cloud, asked: Wanted, how: Mapping[str, Any]) -> Order:
         cloud=cloud, name=asked.artifacts, place=place, tags=asked.tags, own=not asked.own.artifacts_bucket
     )
     package = how["package"]
-    return Order(
-        wanted=asked, template=how["template"], package=package, label=how["label"], artifacts=artifacts
-    )
+    return Order(wanted=asked, template=how["template"], package=package, label=how["label"], artifacts=artifacts)

@@ -1,0 +1,1 @@
+"""Load balancers whose logs a deployment switches on: found, checked, changed, and put back as they were."""
