@@ -50,13 +50,16 @@ def kinds_of(wanted: Wanted, looking: Looking) -> Sequence[str]:
     return sorted({each.kind for each in found}) or KINDS
 
 
-def _look(wanted: Wanted, looking: Looking) -> Found:
+def look(wanted: Wanted, looking: Looking) -> Found:
+    """All that there are. Raises Unseen."""
     balancers = present(wanted, looking)
     return Found({each: _attributes(looking, each) for each in balancers[:_MOST]}, max(0, len(balancers) - _MOST))
 
 
 def _attributes(looking: Looking, balancer: Balancer) -> Attributes:
-    found: Attributes | None = looking.through(_describing(balancer), lambda cloud: its.attributes_of(cloud, balancer))
+    found: Attributes | None = looking.through(
+        _describing(balancer), balancer.arn, lambda cloud: its.attributes_of(cloud, balancer)
+    )
     return found or {}
 
 
@@ -67,13 +70,13 @@ def _describing(balancer: Balancer) -> str:
 def logging(wanted: Wanted, found: Found) -> Iterator[Finding]:
     """Who writes where; only what is written into the bucket and not carried is wrong."""
     goal = Goal(wanted.bucket, wanted.own.prefix)
-    goals = {each: _goals(each, attributes) for each, attributes in found.balancers.items()}
+    goals = {each: goals_of(each, attributes) for each, attributes in found.balancers.items()}
     for balancer, theirs in goals.items():
         for kind, there in theirs.items():
             if there.bucket == goal.bucket and not _carried(there, wanted):
                 text = f"{balancer} writes its {kind.replace('_', ' ')} to {there}, and only what is below {goal} is carried"
                 yield wrong(_SUBJECT, text, _switching(wanted, [balancer]))
-    ours = [each for each, theirs in goals.items() if any(_carried(there, wanted) for there in theirs.values())]
+    ours = carried(wanted, found)
     silent = [each for each, theirs in goals.items() if ACCESS not in theirs]
     more = f"; {found.more:,} more were not looked at" if found.more else ""
     if ours or not silent:
@@ -83,7 +86,14 @@ def logging(wanted: Wanted, found: Found) -> Iterator[Finding]:
         yield ok(_SUBJECT, text, _switching(wanted, silent))
 
 
-def _goals(balancer: Balancer, attributes: Attributes) -> dict[str, Goal]:
+def carried(wanted: Wanted, found: Found) -> Sequence[Balancer]:
+    """Those of which logs are carried."""
+    goals = {each: goals_of(each, attributes) for each, attributes in found.balancers.items()}
+    return [each for each, theirs in goals.items() if any(_carried(there, wanted) for there in theirs.values())]
+
+
+def goals_of(balancer: Balancer, attributes: Attributes) -> dict[str, Goal]:
+    """Where a load balancer writes, by kind of logs."""
     told = {kind: its.goal_of(attributes, kind) for kind in its.KINDS[balancer.kind]}
     return {kind: goal for kind, goal in told.items() if goal}
 
@@ -102,4 +112,4 @@ def _named(balancers: Sequence[Balancer]) -> str:
     return f"{names} and {len(balancers) - _NAMED:,} more" if len(balancers) > _NAMED else names
 
 
-CHECKS: Final = (Check(subject=_SUBJECT, look=_look, judge=logging, of="bucket"),)
+CHECKS: Final = (Check(subject=_SUBJECT, look=look, judge=logging, of="bucket"),)

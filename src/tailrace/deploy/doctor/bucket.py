@@ -66,10 +66,12 @@ class Encryption:
     kinds: Sequence[str]
 
 
-def encryption_of(wanted: Wanted, looking: Looking) -> Encryption:
-    """That of the bucket of logs. Raises Unseen."""
-    absent = ("ServerSideEncryptionConfigurationNotFoundError", "NoSuchBucket")
-    told = looking("s3:GetBucketEncryption", *absent, Bucket=wanted.bucket) or {}
+def encryption_of(wanted: Wanted, looking: Looking) -> Encryption | None:
+    """That of the bucket of logs; None if there is no bucket. Raises Unseen."""
+    if _look_at_region(wanted, looking) is None:
+        return None
+    absent = "ServerSideEncryptionConfigurationNotFoundError"
+    told = looking("s3:GetBucketEncryption", absent, Bucket=wanted.bucket) or {}
     rules: Sequence[Mapping[str, Any]] = told.get("ServerSideEncryptionConfiguration", {}).get("Rules", ())
     default = rules[0].get("ApplyServerSideEncryptionByDefault", {}) if rules else {}
     return Encryption(
@@ -77,8 +79,10 @@ def encryption_of(wanted: Wanted, looking: Looking) -> Encryption:
     )
 
 
-def encryption(wanted: Wanted, found: Encryption) -> Iterator[Finding]:
+def encryption(wanted: Wanted, found: Encryption | None) -> Iterator[Finding]:
     """Whether load balancers can write with it."""
+    if found is None:
+        return
     bucket = Bucket(wanted.bucket, wanted.names.region, found.algorithm, found.key, _anything(wanted))
     seen = [
         fault for kind in found.kinds for fault in faults(bucket, _goal(wanted), _place(wanted, wanted.names.account), [kind])
@@ -110,7 +114,8 @@ class Ownership:
 
 def _look_at_ownership(wanted: Wanted, looking: Looking) -> Ownership:
     acls = {bucket: acl for bucket, acl in map(_acl, targets(wanted)) if acl}
-    return Ownership({each: _owner(looking, each) for each in dict.fromkeys([wanted.bucket, *acls])}, acls)
+    there = [] if _look_at_region(wanted, looking) is None else [wanted.bucket]
+    return Ownership({each: _owner(looking, each) for each in dict.fromkeys([*there, *acls])}, acls)
 
 
 def _owner(looking: Looking, bucket: str) -> str:
@@ -131,7 +136,9 @@ def ownership(wanted: Wanted, found: Ownership) -> Iterator[Finding]:
         if found.of[bucket] == _ENFORCED and acl != _FULL_CONTROL:
             text = f"{bucket} takes no ACLs ({_ENFORCED}), and the sink sends {acl}: every object would be refused"
             yield wrong(_OWNERSHIP, text, f"{again(wanted)} --set acl={_FULL_CONTROL}")
-    owner = found.of[wanted.bucket]
+    owner = found.of.get(wanted.bucket)
+    if owner is None:
+        return
     if owner in (_ENFORCED, "BucketOwnerPreferred"):
         yield ok(_OWNERSHIP, f"objects of {wanted.bucket} belong to its owner ({owner})")
         return
@@ -155,13 +162,17 @@ class Policy:
     kinds: Sequence[str]
 
 
-def _look_at_policy(wanted: Wanted, looking: Looking) -> Policy:
-    told = looking("s3:GetBucketPolicy", "NoSuchBucketPolicy", "NoSuchBucket", Bucket=wanted.bucket)
+def _look_at_policy(wanted: Wanted, looking: Looking) -> Policy | None:
+    if _look_at_region(wanted, looking) is None:
+        return None
+    told = looking("s3:GetBucketPolicy", "NoSuchBucketPolicy", Bucket=wanted.bucket)
     return Policy(msgspec.json.decode(told["Policy"]) if told else None, tuple(kinds_of(wanted, looking)))
 
 
-def delivery(wanted: Wanted, found: Policy) -> Iterator[Finding]:
+def delivery(wanted: Wanted, found: Policy | None) -> Iterator[Finding]:
     """Whether load balancers of each kind and account may write, by the bucket's policy."""
+    if found is None:
+        return
     seen = list(_faults(wanted, found))
     size = len(compact(found.document)) if found.document else 0
     certain = list(dict.fromkeys(fault.text for fault in seen if fault.certain))

@@ -65,7 +65,7 @@ def _look(wanted: Wanted, looking: Looking) -> Found:
 
 def _uses(wanted: Wanted, looking: Looking) -> Iterator[Use]:
     bucket = encryption_of(wanted, looking)
-    if bucket.algorithm.startswith("aws:kms"):
+    if bucket and bucket.algorithm.startswith("aws:kms"):
         yield Use(bucket.key or "alias/aws/s3", f"objects of {wanted.bucket}", "s3")
     for need in by_code(wanted):
         if need.call == "secretsmanager:GetSecretValue":

@@ -47,9 +47,9 @@ def _look(wanted: Wanted, looking: Looking) -> Found:
 
 def notified(wanted: Wanted, found: Found) -> Iterator[Finding]:
     """Whether objects are told of, to the right one, and to nobody else who must not hear of them."""
-    if found.document is None:
-        yield wrong(_SUBJECT, f"there is no bucket {wanted.bucket}", again(wanted))
-    elif wanted.own.trigger == "eventbridge":
+    if found.document is None:  # which the bucket's own check tells
+        return
+    if wanted.own.trigger == "eventbridge":
         yield from _by_rule(wanted, found)
     else:
         yield from _directly(wanted, found.document)
