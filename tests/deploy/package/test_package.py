@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import marshal
+import os
 import shutil
 import subprocess
 import sys
@@ -148,13 +149,21 @@ def test_a_python_that_there_is_not() -> None:
 
 
 @pytest.mark.parametrize("minor", [11, 12, 13, 14])
-def test_what_another_python_compiles_it_can_load(minor: int) -> None:
+def test_what_another_python_compiles_it_loads(minor: int, tmp_path: Path) -> None:
     python = compiling.python_for(minor)
     if python is None:
         pytest.skip(f"there is no Python 3.{minor} here")
-    ((name, data),) = python.compiled({"a/b.py": b"x = {'q', 'w', 'e'}\nassert x\n"}).items()
+    source = b"x = {'q', 'w', 'e'}\nassert x\nprint('compiled')\n"
+    ((name, data),) = python.compiled({"a/b.py": source}).items()
     assert name == f"a/__pycache__/b.cpython-3{minor}.pyc"
-    assert python.compiled({"a/b.py": b"x = {'q', 'w', 'e'}\nassert x\n"})[name] == data
+    assert python.compiled({"a/b.py": source})[name] == data
+    (tmp_path / name).parent.mkdir(parents=True)
+    (tmp_path / name).write_bytes(data)
+    (tmp_path / "a" / "b.py").write_text("raise ImportError('the source was read')")
+    command = [python.program, "-I", "-S", "-c", f"import sys; sys.path[:0] = [{str(tmp_path)!r}]; import a.b"]
+    environ = {**os.environ, "PYENV_VERSION": f"3.{minor}"}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environ)
+    assert done.stdout == "compiled\n"
 
 
 ISOLATED = """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from making_wheels import kernel_wheel, shared_object
 
@@ -11,8 +12,9 @@ from services.lambda_package import CACHE
 from tailrace.deploy.package import Package, Request, build, building, warnings
 from tailrace.deploy.package import wheels as locked
 from tailrace.deploy.package.checkout import Checkout, checkout
-from tailrace.deploy.package.crate import Bench, built
+from tailrace.deploy.package.crate import RUST, Bench, built
 from tailrace.deploy.package.kernel import taken
+from tailrace.deploy.package.manifest import Kernel
 from tailrace.errors import Fatal, UsageError
 
 
@@ -119,3 +121,12 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(Fatal, match=r"cannot be written .* name another file with --out"):
         building._written(b"", tmp_path / "file" / "p.zip")
+
+
+def test_another_rust_is_told(twin: Package) -> None:
+    def told(toolchain: str) -> list[str]:
+        kernel = Kernel(kind="native", origin="built", toolchain=toolchain)
+        return list(warnings(msgspec.structs.replace(twin.manifest, kernel=kernel)))
+
+    assert told(f"rustc {RUST}, maturin 1") == []
+    assert [each for each in told("rustc 1.89.0, maturin 1") if "built by rustc 1.89.0" in each]
