@@ -116,6 +116,15 @@ class Rabbit:
         )
         return told.stdout
 
+    def listen(self, port: int, authority: Path, certificate: Path, key: Path) -> None:
+        """Listen on another port too, over TLS: for those only who show a certificate of the authority."""
+        options = (
+            f'[{{cacertfile,"{authority}"}},{{certfile,"{certificate}"}},{{keyfile,"{key}"}},'
+            "{verify,verify_peer},{fail_if_no_peer_cert,true}]"
+        )
+        call = f'rabbit_networking:start_ssl_listener({{"127.0.0.1",{port},inet}},{options},2)'
+        assert self.ctl("eval", f"rabbit_networking:ensure_ssl(), {call}.").strip() == "ok"
+
 
 @contextmanager
 def rabbit() -> Iterator[Rabbit]:

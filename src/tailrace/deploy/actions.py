@@ -52,6 +52,8 @@ _OTHERS: Final[Mapping[str, Sequence[str]]] = {
     "s3:GetObject?VersionId": ["s3:GetObjectVersion", "s3:ListBucket"],
     "s3:HeadObject": ["s3:GetObject", "s3:ListBucket"],
     "s3:HeadObject?VersionId": ["s3:GetObjectVersion", "s3:ListBucket"],
+    # botocore looks for a bucket's region itself where an answer to HEAD tells nothing.
+    "s3:HeadBucket": ["s3:ListBucket"],
     "s3:ListObjectsV2": ["s3:ListBucket"],
     # https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html#mpuAndPermissions
     "s3:CompleteMultipartUpload": ["s3:PutObject"],
