@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from tailrace.cli._console import say
+from tailrace.cli._package import built
 from tailrace.cli._plan import Interrupted, confirmed, interruptible, show, telling
 from tailrace.clock import SystemClock
 from tailrace.deploy.cloud import Cloud, Place, place_of
+from tailrace.deploy.package import Package, Request, read
 from tailrace.deploy.stack.artifacts import Artifacts
 from tailrace.deploy.stack.deploying import Deployment, Order
 from tailrace.deploy.stack.rollback import Rollback
+from tailrace.deploy.template import template
 from tailrace.deploy.wanted import Wanted, wanted
-from tailrace.errors import EXIT_OK
+from tailrace.errors import EXIT_OK, UsageError
 from tailrace.hosts.clients import clients
 from tailrace.settings import Resolved
 
@@ -21,15 +26,20 @@ from tailrace.settings import Resolved
 def deploy(environment: str, resolved: Resolved, **how: Any) -> int:
     """Deploy an environment; the exit code. `how`: the options of the command."""
     cloud, asked = there(resolved, environment)
-    order = order_of(cloud, asked, how)
-    deployment = Deployment(cloud, order, moved=telling(0), said=say)
-    try:
-        with interruptible():
-            while _round(deployment, how):
-                pass
-    except Interrupted as signal:
-        say(f"interrupted: {deployment.where}; `{order.again}` takes it up again")
-        return signal.code
+    made = (
+        None if how["code_only"] else template(asked)
+    )  # so that settings that cannot be are told before a package is built
+    with TemporaryDirectory(prefix="tailrace-") as folder:
+        package = _package(asked, how["package"], Path(folder))
+        order = _order(cloud, asked, package, made)
+        deployment = Deployment(cloud, order, moved=telling(0), said=say)
+        try:
+            with interruptible():
+                while _round(deployment, how):
+                    pass
+        except Interrupted as signal:
+            say(f"interrupted: {deployment.where}; `{order.again}` takes it up again")
+            return signal.code
     return EXIT_OK
 
 
@@ -62,14 +72,40 @@ def _round(deployment: Deployment, how: Mapping[str, Any]) -> bool:
     return plan.repair
 
 
-def order_of(cloud: Cloud, asked: Wanted, how: Mapping[str, Any]) -> Order:
-    """What is to be there, as the options tell."""
-    place = Place(asked.names.partition, asked.names.region, asked.names.account)
+def _order(cloud: Cloud, asked: Wanted, package: Package, made: Mapping[str, Any] | None) -> Order:
+    """What is to be there."""
+    names = asked.names
     artifacts = Artifacts(
-        cloud=cloud, name=asked.artifacts, place=place, tags=asked.tags, own=not asked.own.artifacts_bucket
+        cloud=cloud,
+        name=asked.artifacts,
+        place=Place(names.partition, names.region, names.account),
+        tags=asked.tags,
+        own=not asked.own.artifacts_bucket,
     )
-    package = how["package"]
-    return Order(wanted=asked, template=how["template"], package=package, label=how["label"], artifacts=artifacts)
+    return Order(wanted=asked, template=made, package=package, label=_label(package), artifacts=artifacts)
+
+
+def _package(asked: Wanted, given: str | None, folder: Path) -> Package:
+    """The package that is given, or else one that is built now. Raises UsageError."""
+    own, runtime = asked.own, asked.runtime
+    if not given:
+        return built(Request(architecture=own.architecture, runtime=runtime, out=folder / "package.zip"))
+    package = read(Path(given))
+    found = package.manifest
+    if (found.architecture, found.runtime) != (own.architecture, runtime):
+        message = (
+            f"{given} is for {found.runtime} on {found.architecture}, and {runtime} on {own.architecture} is deployed: set"
+            " deploy.runtime and deploy.architecture, or build it for these"
+        )
+        raise UsageError(message)
+    return package
+
+
+def _label(package: Package) -> str:
+    """What people call a package: its version and commit."""
+    found = package.manifest
+    commit = f"{(found.commit or 'unknown')[:9]}{', changed' if found.dirty else ''}"
+    return f"{found.version} ({commit})"
 
 
 def roll_back(environment: str, resolved: Resolved, version: str) -> int:
