@@ -14,7 +14,9 @@ from tailrace.errors import UsageError
 from tailrace.settings import Resolved, Settings
 
 DEFAULT_TO = "cloudwatch:/tailrace/{load_balancer}"
-"""Where records go if nothing is told: in Lambda there is no local store."""
+"""Where records go if nothing is told: in Lambda there is no local store. The log groups are made as load balancers appear."""
+_LOG_GROUPS = "log_groups"
+"""The table of this sink."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +86,10 @@ def wanted(resolved: Resolved, environment: str, **place: str) -> Wanted:
     settings, artifacts = resolved.settings, own.artifacts_bucket or names.artifacts_bucket
     told = msgspec.structs.replace(
         settings,
-        to=settings.to or (DEFAULT_TO,),
+        to=settings.to or (_LOG_GROUPS,),
+        sinks=settings.sinks
+        if settings.to
+        else {**settings.sinks, _LOG_GROUPS: {"url": DEFAULT_TO, "create_group": True}},
         state=settings.state or f"dynamodb:{names.receipts}",
         dead_letters=settings.dead_letters or f"s3://{artifacts}/{names.dead_letters}",
     )
