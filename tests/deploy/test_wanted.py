@@ -34,6 +34,9 @@ def test_a_place_can_follow() -> None:
         ("deploy.vpc.subnets=subnet-1 deploy.vpc.id=vpc-1", "the endpoints of S3 and DynamoDB need them"),
         ("deploy.prefix=/a", "no slash at its ends"),
         ("deploy.prefix=AWSLogs", "no AWSLogs in it"),
+        ("deploy.accounts=12", "'12' is no number of an account"),
+        ("deploy.alarm_topic=alarms", "deploy.alarm_topic: 'alarms' is no ARN"),
+        ("deploy.permissions_boundary=b", "deploy.permissions_boundary: 'b' is no ARN"),
     ],
 )
 def test_what_cannot_be(told: str, error: str) -> None:
