@@ -11,7 +11,8 @@ from tailrace.settings import resolve
 
 def test_what_the_settings_leave_open_is_filled_in() -> None:
     made = wanted(resolve({}, ["deploy.prefix=a/b"], {}), "prod", partition="aws", region="eu-west-1", account="1")
-    assert made.settings.to == ("cloudwatch:/tailrace/{load_balancer}",)
+    assert made.settings.to == ("logs",)
+    assert made.settings.sinks["logs"] == {"url": "cloudwatch:/tailrace/{load_balancer}", "create_group": True}
     assert made.settings.state == "dynamodb:tailrace-prod-receipts"
     assert made.settings.dead_letters == "s3://tailrace-prod-code-1-eu-west-1/dead-letters"
     assert (made.bucket, made.prefix) == ("tailrace-prod-logs-1-eu-west-1", "a/b/AWSLogs/")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 
@@ -13,8 +14,9 @@ from tailrace.deployment import RUNTIMES, Deploy
 from tailrace.errors import UsageError
 from tailrace.settings import Resolved, Settings
 
-DEFAULT_TO = "cloudwatch:/tailrace/{load_balancer}"
-"""Where records go if nothing is told: in Lambda there is no local store."""
+DEFAULT_TO: Final = "logs"
+"""The sink that records go to if none is told: in Lambda there is no local store."""
+_DEFAULT_SINK: Final = {"url": "cloudwatch:/tailrace/{load_balancer}", "create_group": True}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,14 +83,20 @@ def wanted(resolved: Resolved, environment: str, **place: str) -> Wanted:
     own = resolved.settings.deploy
     names = Names(component=own.component, environment=environment, **place)
     _check(own)
-    settings, artifacts = resolved.settings, own.artifacts_bucket or names.artifacts_bucket
+    settings, artifacts = _with_sink(resolved.settings), own.artifacts_bucket or names.artifacts_bucket
     told = msgspec.structs.replace(
         settings,
-        to=settings.to or (DEFAULT_TO,),
         state=settings.state or f"dynamodb:{names.receipts}",
         dead_letters=settings.dead_letters or f"s3://{artifacts}/{names.dead_letters}",
     )
     return Wanted(environment=environment, own=own, settings=told, resolved=resolved, names=names)
+
+
+def _with_sink(settings: Settings) -> Settings:
+    """The settings with a sink that needs nothing to be there before: its log groups are made as load balancers appear."""
+    if settings.to:
+        return settings
+    return msgspec.structs.replace(settings, to=(DEFAULT_TO,), sinks={DEFAULT_TO: _DEFAULT_SINK, **settings.sinks})
 
 
 def _check(own: Deploy) -> None:
