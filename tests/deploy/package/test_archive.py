@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import subprocess
 import sys
 import zipfile
@@ -32,14 +31,20 @@ def test_order_times_and_modes() -> None:
 def test_what_is_unpacked_can_be_read_by_all_and_objects_can_be_executed(tmp_path: Path) -> None:
     (tmp_path / "package.zip").write_bytes(zipped(FILES))
     script = "import sys, shutil; shutil.unpack_archive(sys.argv[1], sys.argv[2])"
-    subprocess.run([sys.executable, "-c", script, tmp_path / "package.zip", tmp_path / "there"], check=True, umask=0o022)
-    found = {path.relative_to(tmp_path / "there").as_posix(): path for path in (tmp_path / "there").rglob("*") if path.is_file()}
+    subprocess.run(
+        [sys.executable, "-c", script, tmp_path / "package.zip", tmp_path / "there"], check=True, umask=0o022
+    )
+    found = {
+        path.relative_to(tmp_path / "there").as_posix(): path
+        for path in (tmp_path / "there").rglob("*")
+        if path.is_file()
+    }
     assert {name: path.read_bytes() for name, path in found.items()} == FILES
     if subprocess.run(["unzip", "-v"], capture_output=True, check=False).returncode:
         pytest.skip("no unzip, which keeps modes")
     subprocess.run(["unzip", "-q", tmp_path / "package.zip", "-d", tmp_path / "modes"], check=True, umask=0o022)
-    assert oct(os.stat(tmp_path / "modes" / "a.so").st_mode) == "0o100755"
-    assert oct(os.stat(tmp_path / "modes" / "b.json").st_mode) == "0o100644"
+    assert oct((tmp_path / "modes" / "a.so").stat().st_mode) == "0o100755"
+    assert oct((tmp_path / "modes" / "b.json").stat().st_mode) == "0o100644"
 
 
 @given(st.permutations(list(FILES)))
