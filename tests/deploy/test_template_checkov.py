@@ -17,7 +17,7 @@ CASES = {
     "plain": (),
     "s3": ("deploy.trigger=s3", "deploy.tracing=true", "deploy.reserved_concurrency=5"),
     "eventbridge": ("deploy.trigger=eventbridge", "deploy.bucket=theirs"),
-    "vpc": ("deploy.accounts=1 2", *ENDPOINTS, *SEARCH),
+    "vpc": ("deploy.accounts=123456789012 210987654321", *ENDPOINTS, *SEARCH),
     "nat": (*VPC, "deploy.vpc.endpoints=false"),
 }
 

@@ -25,7 +25,7 @@ from tailrace.deploy.stack.smoke import Smoke, Unproven
 from tailrace.deploy.stack.upload import Package, Upload
 from tailrace.deploy.stack.words import Step, changed, created, settings_changed
 from tailrace.deploy.wanted import Wanted
-from tailrace.errors import Fatal, TailraceError, UsageError
+from tailrace.errors import Fatal, Retryable, TailraceError, UsageError
 
 _FUNCTION: Final = "AWS::Lambda::Function"
 _RELEASE, _PROOF = "release", "proof"
@@ -282,9 +282,10 @@ class Deployment:
             Smoke(cloud=self.cloud, wanted=self.order.wanted, mark=uuid4().hex).prove()
         except TailraceError as error:
             message = f"{error}; {self._back(version, before)}"
-            if isinstance(error, Unproven):
-                self._remember(kept, version, good=False)
-            raise Fatal(message) from error
+            if not isinstance(error, Unproven):
+                raise Fatal(message) from error
+            self._remember(kept, version, good=False)
+            raise Unproven(message) from error
         self._remember(kept, version, good=True)
 
     def _back(self, version: str, before: str) -> str:
@@ -317,11 +318,11 @@ class Deployment:
         self.where = where
         try:
             yield
-        except TailraceError as error:
-            message = f"{error}; `{self.order.again}` takes it up again"
-            if isinstance(error, Fatal):
-                raise Fatal(message) from error
+        except Unproven:  # says by itself where things are
             raise
+        except TailraceError as error:
+            message = f"{error}; {where}, `{self.order.again}` takes it up again"
+            raise type(error)(message) if type(error) in (UsageError, Retryable) else Fatal(message) from error
 
     def _still(self, found: Found) -> str:
         live = found.function.live if found.function else ""
