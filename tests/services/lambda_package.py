@@ -47,7 +47,10 @@ def _made() -> bytes:
     with TemporaryDirectory() as name, patch.object(request, "GLIBC", {RUNTIME: 99}):
         folder = Path(name)
         asked = Request(
-            architecture=ARCHITECTURE, runtime=RUNTIME, kernel_wheel=installed_kernel(folder), out=folder / "package.zip"
+            architecture=ARCHITECTURE,
+            runtime=RUNTIME,
+            kernel_wheel=installed_kernel(folder),
+            out=folder / "package.zip",
         )  # type: ignore[arg-type]
         try:
             return build(asked, cache=CACHE).path.read_bytes()

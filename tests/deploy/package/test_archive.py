@@ -32,8 +32,14 @@ def test_order_times_and_modes() -> None:
 def test_what_is_unpacked_can_be_read_by_all_and_objects_can_be_executed(tmp_path: Path) -> None:
     (tmp_path / "package.zip").write_bytes(zipped(FILES))
     script = "import sys, shutil; shutil.unpack_archive(sys.argv[1], sys.argv[2])"
-    subprocess.run([sys.executable, "-c", script, tmp_path / "package.zip", tmp_path / "there"], check=True, umask=0o022)
-    found = {path.relative_to(tmp_path / "there").as_posix(): path for path in (tmp_path / "there").rglob("*") if path.is_file()}
+    subprocess.run(
+        [sys.executable, "-c", script, tmp_path / "package.zip", tmp_path / "there"], check=True, umask=0o022
+    )
+    found = {
+        path.relative_to(tmp_path / "there").as_posix(): path
+        for path in (tmp_path / "there").rglob("*")
+        if path.is_file()
+    }
     assert {name: path.read_bytes() for name, path in found.items()} == FILES
     if subprocess.run(["unzip", "-v"], capture_output=True, check=False).returncode:
         pytest.skip("no unzip, which keeps modes")

@@ -17,7 +17,9 @@ def test_the_processor() -> None:
     assert [elf.machine(shared_object(each)) for each in ("x86_64", "aarch64")] == ["x86_64", "aarch64"]
 
 
-@pytest.mark.parametrize("data", [b"", b"MZ", b"\x7fELF\x01" + bytes(60), b"\x7fELF\x02" + bytes(60), b"\xcf\xfa\xed\xfe" + bytes(60)])
+@pytest.mark.parametrize(
+    "data", [b"", b"MZ", b"\x7fELF\x01" + bytes(60), b"\x7fELF\x02" + bytes(60), b"\xcf\xfa\xed\xfe" + bytes(60)]
+)
 def test_what_is_none_of_lambdas(data: bytes) -> None:
     assert elf.machine(data) == ""
 
