@@ -40,7 +40,7 @@ def settings_options(*keys: str) -> Callable[[F], F]:
 
 
 def resolved(flags: Mapping[str, Any], environ: Mapping[str, str] = os.environ, environment: str = "") -> Resolved:
-    """The settings of a run, or of a deployment's environment, from what click has read of its options. Raises UsageError."""
+    """The settings of a run, or of an environment, from what click has read of its options. Raises UsageError."""
     rest = dict(flags)
     assignments, config = rest.pop("assignments", ()), rest.pop("config", None)
     told = {key: value for key, value in rest.items() if value not in (None, ())}

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tailrace.cli._cells import visible
-from tailrace.cli._console import output, people, say
+from tailrace.cli._console import output, people
 from tailrace.deploy.stack.events import Event
 from tailrace.deploy.stack.words import Action, Step
 from tailrace.errors import EXIT_INTERRUPTED, EXIT_TERMINATED, UsageError
@@ -52,8 +52,10 @@ def show(steps: Sequence[Step], *, as_json: bool) -> None:
     console = output()
     console.print(table)
     counts = Counter(step.action for step in steps)
-    told = [(f"{counts[action]} {words}", _SIGNS[action][1]) for action, words in _COUNTED.items() if counts[action]]
-    console.print(Text(", ").join(Text(words, style="bold red" if "red" in style else "bold") for words, style in told))
+    figures = [(f"{counts[action]} {words}", _SIGNS[action][1]) for action, words in _COUNTED.items() if counts[action]]
+    console.print(
+        Text(", ").join(Text(words, style="bold red" if "red" in style else "bold") for words, style in figures)
+    )
 
 
 def confirmed(*, yes: bool, question: str) -> bool:
@@ -106,8 +108,3 @@ def telling(total: int) -> Callable[[Event], None]:
             console.print(Text(visible(f"{figure} {event.status} {event.name} ({event.what}){why}"), style=style))
 
     return moved
-
-
-def tell(sentence: str) -> None:
-    """Say how it goes on."""
-    say(sentence)

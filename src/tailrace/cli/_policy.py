@@ -23,13 +23,25 @@ _ACCOUNT: Final = re.compile(r"\d{12}")
 _UNKNOWN: Final = "the account is not known ({}): name it with --account, or set AWS_PROFILE or credentials"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """What a policy is asked for: settings, environment, and buckets as they are written."""
 
     resolved: Resolved
     environment: str
     buckets: Sequence[str]
+    load_balancers: bool
+
+    @property
+    def subject(self) -> Subject:
+        """The same, with buckets and prefixes apart."""
+        places = (each.removeprefix("s3://").partition("/") for each in self.buckets)
+        return Subject(
+            resolved=self.resolved,
+            environment=self.environment,
+            reads=[(name, prefix) for name, _, prefix in places],
+            load_balancers=self.load_balancers,
+        )
 
 
 def show(role: str, asked: Asked, *, account: str, partition: str) -> None:
@@ -37,10 +49,7 @@ def show(role: str, asked: Asked, *, account: str, partition: str) -> None:
     if role not in ROLES:
         message = f"there is no role {role!r}; there are: {', '.join(ROLES)}"
         raise UsageError(message)
-    reads = [
-        (name, prefix) for name, _, prefix in (each.removeprefix("s3://").partition("/") for each in asked.buckets)
-    ]
-    document = ROLES[role].document(Subject(resolved=asked.resolved, environment=asked.environment, reads=reads))
+    document = ROLES[role].document(asked.subject)
     told = filled(document, _place(asked.resolved, account, partition))
     click.echo(json.dumps(told, indent=2))
     if (size := length(told)) > MANAGED:
@@ -56,6 +65,8 @@ def _place(resolved: Resolved, account: str, partition: str) -> Place:
     if not account or not region:
         client = clients(resolved.settings)("sts")
         region = region or str(client.meta.region_name)
+        if region.startswith("aws-"):  # STS can be asked without one
+            raise UsageError("the region is not known: name it with --region, or set AWS_REGION or a profile with one")
         account = account or _account(client)
     partition = partition or partition_of(region)
     return Place(partition=partition, region=region, account=account, suffix=suffix_of(partition))

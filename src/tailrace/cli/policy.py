@@ -19,6 +19,11 @@ from tailrace.cli._options import CLOUD, resolved, settings_options
     "--bucket", "buckets", metavar="BUCKET[/PREFIX]", multiple=True,
     help="For `run`: where the objects are that a queue announces; that of ENV's deployment if not given. May be repeated.",
 )  # fmt: skip
+@click.option(
+    "--load-balancers",
+    is_flag=True,
+    help="For `deploy` and `destroy`: also to switch the logs of load balancers on and off.",
+)
 def command(role: str, environment: str, **flags: Any) -> None:
     r"""Print the least that a role needs, as a policy for IAM: no action that is never called, on the resources of the settings only.
 
@@ -32,5 +37,6 @@ def command(role: str, environment: str, **flags: Any) -> None:
     from tailrace.cli import _policy  # noqa: PLC0415 - not needed for --help
 
     place = {key: flags.pop(key) or "" for key in ("account", "partition")}
-    buckets = flags.pop("buckets")
-    _policy.show(role, _policy.Asked(resolved(flags, environment=environment), environment, buckets), **place)
+    told = {key: flags.pop(key) for key in ("buckets", "load_balancers")}
+    asked = _policy.Asked(resolved=resolved(flags, environment=environment), environment=environment, **told)
+    _policy.show(role, asked, **place)

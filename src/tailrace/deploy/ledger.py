@@ -37,11 +37,16 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ledger(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that is remembered. `load_balancers`: the attributes of each, by ARN, as they were before."""
+    """Everything that is remembered.
+
+    `load_balancers`: by ARN, the attributes of their logs as they were `before`, and as they were left (`now`). `notifications`: by
+    bucket that is somebody else's, whether it tells EventBridge because of us.
+    """
 
     schema: int = SCHEMA
     releases: tuple[Release, ...] = ()
-    load_balancers: dict[str, dict[str, str]] = {}
+    load_balancers: dict[str, dict[str, dict[str, str]]] = {}
+    notifications: dict[str, dict[str, str]] = {}
 
     def release(self, version: str) -> Release | None:
         """What is known of a version."""
@@ -123,4 +128,4 @@ class Book:
 def ledger_needs(bucket: str, stack: str) -> Sequence[Need]:
     """What reading and writing the ledger calls."""
     arn = f"arn:${{AWS::Partition}}:s3:::{bucket}"
-    return [*needs_on(f"{arn}/deployments/{stack}.json", "s3:GetObject", "s3:PutObject"), Need("s3:ListBucket", arn)]
+    return [*needs_on(f"{arn}/deployments/{stack}.json", "s3:GetObject", "s3:PutObject"), Need("s3:GetObject", arn)]

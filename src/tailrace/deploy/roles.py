@@ -6,7 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tailrace.deploy.policies import Document, function_document, run_document
+from tailrace.deploy import notifications
+from tailrace.deploy.balancers import switching
+from tailrace.deploy.handlers import grants
+from tailrace.deploy.policies import Document, Grant, document, function_document, run_document
+from tailrace.deploy.stack import needs
+from tailrace.deploy.template import template
 from tailrace.deploy.wanted import Wanted, wanted
 from tailrace.errors import UsageError
 from tailrace.settings import Resolved
@@ -14,11 +19,15 @@ from tailrace.settings import Resolved
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """What a policy is made for. `environment`: empty if none is named. `reads`: buckets and prefixes that are named."""
+    """What a policy is made for. `environment`: empty if none is named. `reads`: buckets and prefixes that are named.
+
+    `load_balancers`: whether their logs are to be switched on too.
+    """
 
     resolved: Resolved
     environment: str = ""
     reads: Sequence[tuple[str, str]] = ()
+    load_balancers: bool = False
 
     @property
     def wanted(self) -> Wanted:
@@ -43,7 +52,23 @@ def _run(subject: Subject) -> Document:
     return run_document(subject.resolved, reads)
 
 
+def _deploy(subject: Subject) -> Document:
+    asked = subject.wanted
+    own = [*needs.deploy_needs(asked), *notifications.needs(asked)]
+    return document([*own, *(switching.needs(asked) if subject.load_balancers else ())], _stack(asked, make=True))
+
+
+def _stack(asked: Wanted, *, make: bool) -> list[Grant]:
+    """What CloudFormation calls in the name of whoever changes the stack."""
+    return grants(asked, [each["Type"] for each in template(asked)["Resources"].values()], make=make)
+
+
 ROLES: Final[Mapping[str, Role]] = {
     "function": Role("the function of a deployment", lambda subject: function_document(subject.wanted)),
+    "deploy": Role("whoever calls `tailrace deploy`", _deploy),
+    "rollback": Role(
+        "whoever calls `tailrace rollback`", lambda subject: document(needs.rollback_needs(subject.wanted))
+    ),
+    "status": Role("whoever calls `tailrace status`", lambda subject: document(needs.status_needs(subject.wanted))),
     "run": Role("a worker: whoever calls `tailrace run`", _run),
 }

@@ -11,11 +11,12 @@ from typing import Any, Final
 
 import msgspec
 
-from tailrace.deploy.balancers.accounts import ACCOUNTS, LOAD_BALANCING, LOG_DELIVERY
+from tailrace.deploy.balancers.accounts import LOAD_BALANCING, LOG_DELIVERY
 from tailrace.deploy.balancers.attributes import Goal
 from tailrace.deploy.balancers.policy import Request, Verdict, verdict
 from tailrace.deploy.cloud import Cloud, Place
 from tailrace.deploy.listing import known
+from tailrace.deploy.template.accounts import ACCOUNTS
 
 _LOCATIONS: Final = {"": "us-east-1", "EU": "eu-west-1"}
 _KMS: Final = "aws:kms"
@@ -50,7 +51,7 @@ def bucket_of(cloud: Cloud, name: str) -> Bucket | None:
     place = str(located.get("LocationConstraint") or "")
     told = known(cloud, "s3:GetBucketEncryption", "ServerSideEncryptionConfigurationNotFoundError", Bucket=name) or {}
     rules = told.get("ServerSideEncryptionConfiguration", {}).get("Rules", ())
-    default = next((each.get("ApplyServerSideEncryptionByDefault", {}) for each in rules), {})
+    default: Mapping[str, str] = next((each.get("ApplyServerSideEncryptionByDefault", {}) for each in rules), {})
     policy = known(cloud, "s3:GetBucketPolicy", "NoSuchBucketPolicy", Bucket=name)
     return Bucket(
         name=name,

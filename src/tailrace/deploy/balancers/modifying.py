@@ -29,7 +29,8 @@ def modify(cloud: Cloud, change: Change, patience_s: float) -> None:
                 raise
             passing = any(each in error.text.lower() for each in _PASSING)
             if not passing or cloud.clock.monotonic() >= last:
-                raise Unfit(f"{error.text.rstrip('.')} ({error.code})") from error
+                message = f"{error.text.rstrip('.')} ({error.code})"
+                raise Unfit(message) from error
             cloud.clock.sleep(_PAUSE_S)
         else:
             return

@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-l
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -56,8 +57,8 @@ def _applies(statement: Mapping[str, Any], request: Request) -> bool | None:
     if not _about(statement, "Resource", lambda told: _like_any(_some(told), request.resource)):
         return False
     answers = [
-        _holds(operator, _some(values), request.context.get(key.lower()))
-        for operator, keys in (statement.get("Condition") or {}).items()
+        _holds(name, _some(values), request.context.get(key.lower()))
+        for name, keys in (statement.get("Condition") or {}).items()
         for key, values in keys.items()
     ]
     if False in answers:
@@ -84,25 +85,14 @@ def _is_one_of(told: Any, request: Request) -> bool:
     return any(each == request.account or each.endswith(f":iam::{request.account}:root") for each in people)
 
 
-def _holds(operator: str, values: Sequence[Any], given: str | None) -> bool | None:
+def _holds(how: str, values: Sequence[Any], given: str | None) -> bool | None:
     """Whether a condition holds; None if what it asks for is not known here, or not how it asks."""
-    name = operator.rpartition(":")[2].removesuffix("IfExists")
+    name = how.rpartition(":")[2].removesuffix("IfExists")
     test = _TESTS.get(name.replace("Not", "", 1))
     if given is None or test is None:
         return None
     met = any(test(str(value).lower() if isinstance(value, bool) else str(value), given) for value in values)
     return met != name.startswith(("StringNot", "ArnNot"))
-
-
-_TESTS: Final[Mapping[str, Callable[[str, str], bool]]] = {
-    "StringEquals": lambda told, given: told == given,
-    "StringEqualsIgnoreCase": lambda told, given: told.lower() == given.lower(),
-    "StringLike": lambda told, given: _like(told, given),
-    "ArnEquals": lambda told, given: _like(told, given),
-    "ArnLike": lambda told, given: _like(told, given),
-    "Bool": lambda told, given: told.lower() == given,
-    "Null": lambda told, _given: told.lower() == "false",
-}
 
 
 def _like_any(patterns: Iterable[str], text: str, *, lower: bool = False) -> bool:
@@ -123,3 +113,14 @@ def _some(value: Any) -> Sequence[Any]:
     if value is None:
         return ()
     return value if isinstance(value, list) else [value]
+
+
+_TESTS: Final[Mapping[str, Callable[[str, str], bool]]] = {
+    "StringEquals": operator.eq,
+    "StringEqualsIgnoreCase": lambda told, given: told.lower() == given.lower(),
+    "StringLike": _like,
+    "ArnEquals": _like,
+    "ArnLike": _like,
+    "Bool": lambda told, given: told.lower() == given,
+    "Null": lambda told, _given: told.lower() == "false",
+}

@@ -61,14 +61,18 @@ class Alarm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """All of it; each may be Unknown. `lag`: the age of the oldest message in seconds, None if nothing was told of it lately."""
+    """All of it; each may be Unknown.
 
-    stack: Stack | None | Unknown
-    function: Function | None | Unknown
+    `figures`: the time from an object's writing to its delivery, and for how long the oldest message has been waiting, both in seconds and None if
+    nothing was told of it in the last half hour.
+    """
+
+    stack: Stack | Unknown | None
+    function: Function | Unknown | None
     releases: Sequence[Release] | Unknown
-    lag: float | None | Unknown
-    queue: int | None | Unknown
-    dead: int | None | Unknown
+    figures: tuple[float | None, float | None] | Unknown
+    queue: int | Unknown | None
+    dead: int | Unknown | None
     alarms: Sequence[Alarm] | Unknown
     deliveries: Sequence[Delivery] | Unknown
 
@@ -96,36 +100,28 @@ class Looking:
             stack=stack,
             function=_known(Releases(self.cloud, names.function).look),
             releases=_known(lambda: book.read().ledger.releases),
-            lag=_known(self._lag),
+            figures=_known(self._figures),
             queue=_known(lambda: self._depth(names.queue)),
             dead=_known(lambda: self._depth(names.dead_letter_queue)),
             alarms=_known(self._alarms),
             deliveries=_known(self._deliveries),
         )
 
-    def _lag(self) -> float | None:
-        now = datetime.fromtimestamp(self.cloud.clock.now(), UTC)
-        query = {
-            "Id": "age",
-            "MetricStat": {
-                "Metric": {
-                    "Namespace": "AWS/SQS",
-                    "MetricName": "ApproximateAgeOfOldestMessage",
-                    "Dimensions": [{"Name": "QueueName", "Value": self.wanted.names.queue}],
-                },
-                "Period": _PERIOD_S,
-                "Stat": "Maximum",
-            },
-        }
+    def _figures(self) -> tuple[float | None, float | None]:
+        """The newest lag and the newest age of the oldest message, in seconds."""
+        names, now = self.wanted.names, datetime.fromtimestamp(self.cloud.clock.now(), UTC)
+        own = self.wanted.settings.awslambda.metrics_namespace
+        queries = [_query("waiting", "AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", names.queue)]
+        queries += [_query("lag", own, "Lag", "FunctionName", names.function)] if own else []
         found = self.cloud(
             "cloudwatch:GetMetricData",
-            MetricDataQueries=[query],
+            MetricDataQueries=queries,
             StartTime=now - _BACK,
             EndTime=now,
             ScanBy="TimestampDescending",
         )
-        values = found["MetricDataResults"][0].get("Values", ()) if found["MetricDataResults"] else ()
-        return float(values[0]) if values else None
+        newest = {each["Id"]: float(each["Values"][0]) for each in found["MetricDataResults"] if each.get("Values")}
+        return newest.get("lag"), newest.get("waiting")
 
     def _depth(self, queue: str) -> int | None:
         """How many messages there are in a queue, also those that are being worked on; None without such a queue."""
@@ -184,6 +180,12 @@ class Looking:
                 break
             token = {"ContinuationToken": page["NextContinuationToken"]}
         return found
+
+
+def _query(name: str, namespace: str, metric: str, dimension: str, value: str) -> dict[str, Any]:
+    """What asks for a metric's largest values."""
+    told = {"Namespace": namespace, "MetricName": metric, "Dimensions": [{"Name": dimension, "Value": value}]}
+    return {"Id": name, "MetricStat": {"Metric": told, "Period": _PERIOD_S, "Stat": "Maximum"}}
 
 
 def _known(look: Callable[[], T]) -> T | Unknown:

@@ -17,6 +17,9 @@ Action = Literal["create", "change", "replace", "remove", "let go", "do"]
 _HIDDEN: Final = "***"
 _UNSET: Final = "default"
 _LONGEST: Final = 80
+_NAMES: Final = (
+    "BucketName", "QueueName", "TableName", "RoleName", "FunctionName", "LogGroupName", "AlarmName", "GroupName", "Name",
+)  # fmt: skip
 _INLINE: Final = "toml:"
 
 
@@ -37,7 +40,15 @@ class Step:
 
 def created(template: Mapping[str, Any]) -> Sequence[Step]:
     """What a template makes where there is nothing yet."""
-    return [Step("create", str(it["Type"]), logical) for logical, it in template["Resources"].items()]
+    return [Step("create", str(it["Type"]), _named(logical, it)) for logical, it in template["Resources"].items()]
+
+
+def _named(logical: str, resource: Mapping[str, Any]) -> str:
+    """A resource as its template calls it, with its name in the account where the template tells one."""
+    properties = resource.get("Properties", {})
+    names = (properties.get(key) for key in _NAMES)
+    name = next((each for each in names if isinstance(each, str) and "${" not in each), "")
+    return f"{logical} ({name})" if name else logical
 
 
 def changed(changes: Sequence[Mapping[str, Any]]) -> Sequence[Step]:

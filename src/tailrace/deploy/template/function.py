@@ -101,6 +101,9 @@ def _source(wanted: Wanted) -> dict[str, Any]:
         "Enabled": True,
         "Tags": tags(wanted.tags),
     }
-    if wanted.own.reserved_concurrency > 1:
-        told["ScalingConfig"] = {"MaximumConcurrency": min(wanted.own.reserved_concurrency, _MOST_CALLS)}
+    reserved = wanted.own.reserved_concurrency
+    if reserved > 1:
+        told["ScalingConfig"] = {
+            "MaximumConcurrency": ref("ReservedConcurrency") if reserved <= _MOST_CALLS else _MOST_CALLS
+        }
     return {"Type": "AWS::Lambda::EventSourceMapping", "Properties": told}
