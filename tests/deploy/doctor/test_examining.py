@@ -108,7 +108,9 @@ def _tables(*routes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _rule(kind: str, **told: Any) -> dict[str, Any]:
-    return {"SecurityGroups": [{"GroupId": "sg-1", kind: [{"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, **told}]}]}
+    return {
+        "SecurityGroups": [{"GroupId": "sg-1", kind: [{"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, **told}]}]
+    }
 
 
 def _mapping(**told: Any) -> dict[str, Any]:
@@ -287,7 +289,10 @@ def test_what_may_not_be_looked_at_ends_nothing(told: tuple[str, ...]) -> None:
         unseen = [each for each in found if each.mark == "unknown"]
         by_sink = call in ("s3:CreateMultipartUpload", "s3:AbortMultipartUpload", "logs:DescribeLogGroups")
         assert by_sink or any("these credentials may not" in each.found for each in unseen), call
-        assert {each.remedy for each in unseen} <= {"tailrace policy doctor prod", "tailrace deploy prod --set create_group=true"}
+        assert {each.remedy for each in unseen} <= {
+            "tailrace policy doctor prod",
+            "tailrace deploy prod --set create_group=true",
+        }
         assert [each for each in found if each.mark == "wrong" and not by_sink] == []
 
 
