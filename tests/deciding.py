@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
+from policy_sentry.querying.actions import get_action_data
+
 
 @cache
 def formats_of(action: str) -> tuple[str, ...]:
     """How the ARNs of an action's resources are written, `*` if it knows none; nothing if there is no such action."""
-    from policy_sentry.querying.actions import get_action_data
-
     service, _, name = action.partition(":")
     found: Any = get_action_data(service, name) or {}
     return tuple(each["resource_arn_format"] for each in found.get(service, ()))

@@ -19,13 +19,11 @@ import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
-from cloud import REGION
+from cloud import REGION, TESTS
 from tailrace.deploy.actions import CALLS, OF_OBJECTS
 from tailrace.sinks._cloudwatch_wire import Wire
 
 ACCOUNT = "123456789012"
-TESTS = "AKIDEXAMPLE"
-"""The access key of clients that tests use themselves."""
 Document = Mapping[str, Any]
 Fault = Callable[[Callable[[], Any]], Any]
 """What is done instead of a call; it is given the call."""
@@ -75,7 +73,7 @@ def _resources(service: str, operation: str, words: Mapping[str, Any]) -> Iterat
         case "secretsmanager":
             yield f"{here}secret:{words['SecretId']}-AbCdEf"
         case _:
-            raise LookupError(f"{service}:{operation}")
+            raise LookupError(service, operation)
 
 
 def permits(document: Document, action: str, arn: str) -> bool:
@@ -160,7 +158,7 @@ def through(gate: Gate) -> Iterator[Gate]:
     original = BaseClient._make_api_call
 
     def guarded(client: BaseClient, operation: str, words: dict[str, Any]) -> Any:
-        if client._request_signer._credentials.access_key == TESTS:
+        if client.meta.config.user_agent_extra == TESTS:
             return original(client, operation, words)
         return gate(
             client.meta.service_model.service_name, operation, words, lambda: original(client, operation, words)

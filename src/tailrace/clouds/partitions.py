@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import Any
 
@@ -9,29 +10,27 @@ from tailrace.errors import MissingExtra, UsageError
 
 
 def partition_of(region: str) -> str:
-    """The partition of a region. Raises UsageError for a region that is none of AWS, and MissingExtra."""
-    from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - an optional library
-
-    try:
-        return str(_resolver().get_partition_for_region(region))
-    except BotoCoreError as error:
-        message = f"the region {region} is none of AWS; name one with --region, or its --partition"
-        raise UsageError(message) from error
+    """The partition of a region, also of one that is newer than this library. Raises UsageError, MissingExtra."""
+    for name, about in _partitions().items():
+        if region in about["regions"] or re.fullmatch(about["regionRegex"], region):
+            return name
+    message = f"the region {region} is none of AWS; name one with --region, or its --partition"
+    raise UsageError(message)
 
 
 def suffix_of(partition: str) -> str:
     """How the names of a partition's services end. Raises UsageError if there is no such partition."""
-    known = _resolver().get_available_partitions()
+    known = _partitions()
     if partition not in known:
         message = f"there is no partition {partition}; there are: {', '.join(known)}"
         raise UsageError(message)
-    return str(_resolver().get_partition_dns_suffix(partition))
+    return str(known[partition]["outputs"]["dnsSuffix"])
 
 
 @cache
-def _resolver() -> Any:
+def _partitions() -> dict[str, Any]:
     try:
-        from botocore.session import Session  # noqa: PLC0415 - an optional library
+        from botocore.loaders import create_loader  # noqa: PLC0415 - an optional library
     except ImportError as error:
         raise MissingExtra("the partitions of AWS", "aws") from error
-    return Session().get_component("endpoint_resolver")
+    return {each["id"]: each for each in create_loader().load_data("partitions")["partitions"]}

@@ -16,6 +16,7 @@ _DENIED: Final = {
     "403", "AccessDenied", "AccessDeniedException", "AuthorizationError", "AuthorizationErrorException", "Forbidden",
     "NotAuthorized", "UnauthorizedOperation",
 }  # fmt: skip
+_LONGEST: Final = 300
 
 
 class Unseen(TailraceError):
@@ -25,9 +26,13 @@ class Unseen(TailraceError):
         cause = error.__cause__
         denied = isinstance(cause, Exception) and failures.code_of(cause) in _DENIED
         self.missing = CALLS.get(call, [call]) if denied else []
-        super().__init__(
-            f"not looked at: these credentials may not {' and '.join(self.missing)}" if denied else str(error)
-        )
+        told = f"these credentials may not {' and '.join(self.missing)}" if denied else _first_line(str(error))
+        super().__init__(f"not looked at: {told}")
+
+
+def _first_line(text: str) -> str:
+    """The beginning of what a service says; some answer with pages."""
+    return text.partition("\n")[0][:_LONGEST]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +51,9 @@ class Looking:
         found: Sequence[Any] = self._once(call, arguments, lambda: listed(self.cloud, call, key, **arguments))
         return found
 
-    def through(self, call: str, looked: Callable[[Cloud], Any]) -> Any:
-        """What a function finds that makes this call among others. Raises Unseen."""
-        try:
-            return looked(self.cloud)
-        except TailraceError as error:
-            raise Unseen(call, error) from error
+    def through(self, call: str, of: str, looked: Callable[[Cloud], Any]) -> Any:
+        """What a function finds of something by this call. Raises Unseen."""
+        return self._once(call, of, lambda: looked(self.cloud))
 
     def _once(self, call: str, arguments: Any, asked: Callable[[], Any]) -> Any:
         key = f"{call} {arguments}"
