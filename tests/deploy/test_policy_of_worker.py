@@ -154,13 +154,22 @@ def wait(world: World, resolved: Resolved, gate: Gate) -> bool:
 
 
 Scenario = Callable[[World, Resolved, Gate], bool]
+EVENTS = """
+from = ["events"]
+[sources.events]
+url = "sqs:{name}-events"
+dead_letter_queue = "{name}-dead"
+wait = 0
+visibility = 20
+first_pause = 0
+max_receives = 1
+"""
 SOURCES: dict[str, tuple[str, Scenario]] = {
     "listed": ('from = ["s3://{name}/logs/"]', read),
     "named": ('from = ["some"]\n[sources.some]\nurl = "s3://{name}"\nlist = "{list}"', read),
     "group": ('from = ["cloudwatch:/{name}:a"]', read),
     "events": (
-        'from = ["events"]\n[sources.events]\nurl = "sqs:{name}-events"\ndead_letter_queue = "{name}-dead"'
-         "\nwait = 0\nvisibility = 20\nfirst_pause = 0\nmax_receives = 1",
+        EVENTS,
         wait,
     ),
 }
