@@ -156,7 +156,7 @@ def test_somebody_else_has_released(account: Account) -> None:
         book = account.deployment()._book
         kept = book.read()
         book.write(kept.ledger.with_release(Release(version="7", package="", label="", time=0.0)), kept)
-        with pytest.raises(Fatal, match=r"somebody else is deploying .*has changed meanwhile"):
+        with pytest.raises(Fatal, match=r"somebody else is deploying .*other releases than before"):
             deployment.apply(plan)
     assert account.live == "1"
 
