@@ -40,7 +40,7 @@ def account(of: Wanted) -> Recorded:
     """Everything as it should be."""
     return Recorded(
         {**_of_stack(of), **_of_bucket(of), **_of_balancers(of), **_of_queues(of), **_of_function(of), **_of_network(),
-         **_of_keys(of), **_of_role(), **_of_logs()}
+         **_of_keys(), **_of_role(), **_of_logs()}
     )  # fmt: skip
 
 
@@ -190,7 +190,7 @@ def key_policy(*statements: Mapping[str, Any]) -> dict[str, Any]:
     return {"Policy": json.dumps({"Version": "2012-10-17", "Statement": list(statements) or [root]})}
 
 
-def _of_keys(of: Wanted) -> dict[str, Answer]:
+def _of_keys() -> dict[str, Answer]:
     return {
         "kms:DescribeKey": {"KeyMetadata": {"KeyId": "k-1", "Arn": KEY, "KeyState": "Enabled", "KeyManager": "CUSTOMER"}},
         "kms:GetKeyPolicy": key_policy(),
@@ -239,7 +239,9 @@ def _of_logs() -> dict[str, Answer]:
     }
 
 
-def examined(recorded: Recorded, *told: str, environment: str = "prod", requires: Sequence[str] = INSTALLED) -> list[Finding]:
+def examined(
+    recorded: Recorded, *told: str, environment: str = "prod", requires: Sequence[str] = INSTALLED
+) -> list[Finding]:
     """What the doctor finds in an account."""
     resolved = resolve({}, told, {})
     given = Surroundings(

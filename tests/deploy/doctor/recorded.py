@@ -67,4 +67,7 @@ class Recorded:
                 report = ParamValidator().validate(said, model.output_shape)
                 assert not report.has_errors(), f"{call}: {report.generate_report()}"
         status = told.get("ResponseMetadata", {}).get("HTTPStatusCode", 200)
-        return SimpleNamespace(status_code=status, headers={}, raw=None), {"ResponseMetadata": {"HTTPStatusCode": status}, **told}
+        return SimpleNamespace(status_code=status, headers={}, raw=None), {
+            "ResponseMetadata": {"HTTPStatusCode": status},
+            **told,
+        }

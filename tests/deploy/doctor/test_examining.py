@@ -34,9 +34,20 @@ from deploy.doctor.healthy import (
 from deploy.doctor.recorded import Recorded, refused
 from tailrace.deploy.doctor.examining import CHECKS
 from tailrace.deploy.doctor.finding import Finding
+from tailrace.deploy.doctor.needs import doctor_needs
 
-ENCRYPTED = ("sinks.x.url=elasticsearch:https://127.0.0.1:1/l", "sinks.x.username=u", "sinks.x.password=ssm:token", "to=x")
-STORED = ("sinks.x.url=elasticsearch:https://127.0.0.1:1/l", "sinks.x.username=u", "sinks.x.password=secretsmanager:pw", "to=x")
+ENCRYPTED = (
+    "sinks.x.url=elasticsearch:https://127.0.0.1:1/l",
+    "sinks.x.username=u",
+    "sinks.x.password=ssm:token",
+    "to=x",
+)
+STORED = (
+    "sinks.x.url=elasticsearch:https://127.0.0.1:1/l",
+    "sinks.x.username=u",
+    "sinks.x.password=secretsmanager:pw",
+    "to=x",
+)
 SETTINGS: Mapping[str, tuple[str, ...]] = {
     "as it comes": (),
     "S3 calls": ("deploy.trigger=s3",),
@@ -106,7 +117,9 @@ def _tables(*routes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _rule(kind: str, **told: Any) -> dict[str, Any]:
-    return {"SecurityGroups": [{"GroupId": "sg-1", kind: [{"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, **told}]}]}
+    return {
+        "SecurityGroups": [{"GroupId": "sg-1", kind: [{"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, **told}]}]
+    }
 
 
 def _mapping(**told: Any) -> dict[str, Any]:
@@ -364,7 +377,8 @@ def test_endpoints_are_a_way() -> None:
         recorded.answers["ec2:DescribeVpcEndpoints"] = {"VpcEndpoints": fewer}
         service = each["ServiceName"].rpartition(".")[2]
         told = [each.found for each in examined(recorded, *VPC) if each.subject == "routes" and each.mark == "wrong"]
-        assert told and all(f"has no way to {service}" in text for text in told)
+        assert told
+        assert all(f"has no way to {service}" in text for text in told)
 
 
 def test_a_subnet_without_a_table_of_its_own_has_the_main_one() -> None:
@@ -423,3 +437,16 @@ def test_kinds_that_are_not_there_need_no_permission() -> None:
     recorded.answers["elb:DescribeLoadBalancers"] = {"LoadBalancerDescriptions": []}
     recorded.answers["s3:GetBucketEncryption"] = _encrypted("aws:kms", KEY)
     assert [each.mark for each in examined(recorded) if each.subject == "bucket encryption"] == ["ok"]
+
+
+@pytest.mark.parametrize("told", [*SETTINGS.values(), ENCRYPTED, STORED], ids=[*SETTINGS, "a parameter", "a secret"])
+def test_what_is_called_is_what_is_said_to_be_needed(told: tuple[str, ...]) -> None:
+    wanted = deployment(*told)
+    recorded = account(wanted)
+    recorded.answers["s3:GetBucketEncryption"] = _encrypted("aws:kms", KEY)
+    examined(recorded, *told)
+    needed = {need.call for need in doctor_needs(wanted)}
+    by_servers = {each for each in needed if each.startswith(("es:", "kms:Decrypt"))}
+    conditional = {"s3:CreateMultipartUpload?ACL"}
+    assert set(recorded.asked) <= needed
+    assert needed - by_servers - conditional <= set(recorded.asked)

@@ -18,7 +18,9 @@ from tailrace.deploy.doctor.finding import Finding
 from tailrace.deploy.doctor.here import Answer, Library
 
 NOW = StillClock().now()
-SAID = Answer(endpoint="https://sts.example", region="eu-west-1", who={"Arn": "arn:aws:iam::1:user/ann"}, date=formatdate(NOW))
+SAID = Answer(
+    endpoint="https://sts.example", region="eu-west-1", who={"Arn": "arn:aws:iam::1:user/ann"}, date=formatdate(NOW)
+)
 
 
 @given(st.integers(-10_000, 10_000))

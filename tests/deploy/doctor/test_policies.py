@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deploy.doctor.healthy import ACCOUNT, account, deployment
+from making import StillClock
 from tailrace.deploy.balancers.policy import Request, Verdict, verdict
+from tailrace.deploy.cloud import Cloud
 from tailrace.deploy.doctor.bucket import Policy, _statements, delivery
 from tailrace.deploy.doctor.looking import Looking
 from tailrace.deploy.doctor.permissions import needed
 from tailrace.deploy.doctor.simulating import context_of, sample, simulated
-from tailrace.deploy.cloud import Cloud
-from making import StillClock
 
 KINDS = ["application", "classic", "network"]
 OWN = deployment()
@@ -68,7 +68,8 @@ def test_a_denial_of_everything_counts_before_what_is_allowed(policy: Any) -> No
 def test_the_order_of_statements_says_nothing(policy: Any, order: Any) -> None:
     some = policy["Statement"]
     turned = {"Statement": [some[place] for place in order if place < len(some)]}
-    assert list(delivery(OWN, Policy(policy, KINDS)))[0].mark == list(delivery(OWN, Policy(turned, KINDS)))[0].mark
+    one, other = (list(delivery(OWN, Policy(each, KINDS))) for each in (policy, turned))
+    assert [each.mark for each in one] == [each.mark for each in other]
 
 
 @given(_policies)
@@ -91,7 +92,12 @@ def test_a_sample_is_one_of_what_a_pattern_stands_for(pattern: str) -> None:
 
 
 def test_exactly_what_the_policy_allows_is_simulated() -> None:
-    settings = ("sinks.x.url=elasticsearch:https://elk.example/l", "sinks.x.username=u", "sinks.x.password=ssm:token", "to=x")
+    settings = (
+        "sinks.x.url=elasticsearch:https://elk.example/l",
+        "sinks.x.username=u",
+        "sinks.x.password=ssm:token",
+        "to=x",
+    )
     recorded, wanted = account(OWN), deployment(*settings)
     looking = Looking(Cloud(recorded.client, StillClock()))
     for each in needed(wanted):
