@@ -8,6 +8,7 @@
 #   make test-long   the tests that take hours: fuzzing, random campaigns, big files
 #   make docs        the reference pages, generated from the code
 #   make build       both distributions, into dist/
+#   make package     the zips that Lambda runs, for both processors, into dist/; VERSION='--build-number 12 --prerelease rc.1'
 
 SHELL := /bin/sh
 VENV := .venv
@@ -17,7 +18,7 @@ KERNEL := $(VENV)/.kernel
 TOOLS := $(VENV)/.tools
 CRATE := $(wildcard kernel/src/*.rs kernel/src/*/*.rs) kernel/Cargo.toml kernel/Cargo.lock kernel/pyproject.toml
 
-.PHONY: demo demo-aws test check bench test-long docs build setup clean
+.PHONY: demo demo-aws test check bench test-long docs build package setup clean
 
 setup: $(READY) $(KERNEL)
 
@@ -62,6 +63,10 @@ build: setup $(TOOLS)
 	@$(BIN)/python -m build --quiet --outdir dist .
 	@$(BIN)/maturin build --quiet --release --manifest-path kernel/Cargo.toml --out dist
 	@ls -l dist
+
+package: $(READY)
+	@$(BIN)/tailrace package --kernel native --arch x86_64 $(VERSION) --out dist/tailrace-x86_64.zip
+	@$(BIN)/tailrace package --kernel native --arch arm64 $(VERSION) --out dist/tailrace-arm64.zip
 
 clean:
 	rm -rf $(VENV) dist demo/store kernel/target

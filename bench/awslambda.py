@@ -3,7 +3,7 @@
     python bench/awslambda.py [MEGABYTES]
 
 - cold import: of the handler's module, in a new process
-- the package: Tailrace, its kernel, isal and msgspec in a zip
+- the package: as `tailrace package` builds it, with the kernel that is installed
 - cold start and memory: under AWS's runtime client, from the start of its process to the end of the first invocation, and the
   most memory it has had after an object of so many megabytes (decompressed) went to CloudWatch Logs with receipts in DynamoDB
 """

@@ -15,17 +15,23 @@ from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 REGION = "eu-west-1"
+TESTS = "tests"
+"""Stands in the user agent of clients that tests use themselves."""
 
 
-def client_of(service: str, endpoint: str, region: str = REGION) -> Any:
+def client_of(
+    service: str, endpoint: str, region: str = REGION, *, key: tuple[str, str] = ("AKIDEXAMPLE", "example")
+) -> Any:
     """A client that trusts whatever answers there."""
     return boto3.client(
         service,
         endpoint_url=endpoint,
         region_name=region,
-        aws_access_key_id="AKIDEXAMPLE",
-        aws_secret_access_key="example",
-        config=Config(retries={"total_max_attempts": 1, "mode": "standard"}, max_pool_connections=16),
+        aws_access_key_id=key[0],
+        aws_secret_access_key=key[1],
+        config=Config(
+            user_agent_extra=TESTS, retries={"total_max_attempts": 1, "mode": "standard"}, max_pool_connections=16
+        ),
     )
 
 

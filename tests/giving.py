@@ -8,7 +8,7 @@ import itertools
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ from urllib.parse import quote_plus
 
 from cloud import client_of as aws_client
 from cloud import cloud
-from receiving import CLOSED, HIDDEN, Servers
+from entries import CLOSED, HIDDEN, Servers
 from services.real import Rabbit, free_port, rabbit
 from tailrace.clock import SystemClock
 from tailrace.clouds import Vault
@@ -330,3 +330,12 @@ ENTRIES: Mapping[str, Callable[[Servers, Path], AbstractContextManager[Entry]]] 
     "webhook": webhook,
 }
 """By kind, or by kind and what else there is of it."""
+
+_ANNOUNCED = ["sqs", "amqp", "webhook"]
+ABLE: Mapping[str, Sequence[str]] = {
+    "rereads": [name for name in ENTRIES if name != "stdin"],
+    "endless": [*_ANNOUNCED, "cloudwatch served"],
+    "hands_out": _ANNOUNCED,
+    "remove": [*_ANNOUNCED, "files", "s3"],
+}
+"""The entries that have what only some have."""

@@ -14,7 +14,7 @@ from making import StillClock
 from tailrace.kinds import Surroundings
 from tailrace.model import Item
 from tailrace.settings import Settings, struct_of
-from tailrace.sources.cloudwatch import SOURCE, Cloudwatch, CloudwatchSource
+from tailrace.sources.cloudwatch import SOURCE, Cloudwatch, CloudwatchSettings
 
 GROUP = "/lb/example"
 START = 1_790_000_040_000  # a whole minute
@@ -162,7 +162,7 @@ def opened(
         stays=bool(until_s),
         environ={},
     )
-    source = SOURCE.open([word], struct_of(CloudwatchSource, own, "test"), given)
+    source = SOURCE.open([word], struct_of(CloudwatchSettings, own, "test"), given)
     assert isinstance(source, Cloudwatch)
     return source
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import lru_cache
 from hashlib import shake_128
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -39,6 +39,14 @@ class StillClock:
 
     def sleep(self, seconds: float) -> None:
         self.time += seconds
+
+
+def absent(what: str, how: str) -> NoReturn:
+    """Skip the test for want of what `make test` sets up; where everything must be there, fail."""
+    message = f"{what} is not installed; {how}"
+    if os.environ.get("CI") == "true":
+        pytest.fail(message)
+    pytest.skip(message)
 
 
 def item(key: str = "a.log", etag: str = "1") -> Item:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from making import absent
 from tailrace.kernel.layout import Format
 from tailrace.kernel.plan import ItemPlan, Plan
 from tailrace.model import Batch, Counts, Reject, Rendering
@@ -46,10 +46,7 @@ def kernel_named(name: str) -> Kernel:
     except ModuleNotFoundError as error:
         if error.name != "tailrace_kernel":
             raise
-        message = "the native kernel is not installed; build it with `pip install ./kernel`"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
+        absent("the native kernel", "build it with `pip install ./kernel`")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from typing import Any
 
 from breaking import Proxy, client_of, instead, unheard
 from cloud import cloud
+from entries import CLOSED, HIDDEN, Servers
 from logsending import GROUP, NOW
 from logsending import client_of as logs_client
 from making import StillClock, alb
@@ -30,10 +32,6 @@ from tailrace.registry import sinks
 from tailrace.settings import Settings, struct_of
 
 DAY, LONG_AGO = "2026-09-23", "2026-01-01"
-CLOSED = "127.0.0.1:1"
-"""Nobody listens there."""
-HIDDEN = "geheim-0815"
-"""A secret that nobody may see."""
 _MARK = re.compile(r"/search/(\d+)")
 _SLOW = unheard(instead(503, "SlowDown"))
 
@@ -45,7 +43,7 @@ Own = Mapping[str, Any]
 class Entry:
     """A kind of sink, at work.
 
-    `opened`: makes a factory with these settings. `arrived`: the marks of what is there, once there are so many. `held`:
+    `opened`: makes a factory with these settings. `arrived`: the marks of what is there, once there are so many different ones. `held`:
     nothing is seen before the flush. `once`: what is delivered again is not there twice. `refuse`: the next request is not
     taken, and can be made again; `lose`: it is taken, and nobody hears of that. `unfit`: makes a line that is never taken.
     `changing`: settings that change bytes; `equal`: some that do not. `secret`: settings that are secret, with those that
@@ -67,23 +65,6 @@ class Entry:
     broken: Mapping[str, Factory] = field(default_factory=dict)
     left: Callable[[], Sequence[object]] = tuple
     forget: Callable[[], object] = lambda: None
-
-
-class Servers:
-    """The servers that entries need, started when one asks for them."""
-
-    def __init__(self) -> None:
-        self._closing = ExitStack()
-        self._made: dict[Callable[[], Any], Any] = {}
-
-    def one(self, making: Callable[[], AbstractContextManager[Any]]) -> Any:
-        """The server of its kind."""
-        if making not in self._made:
-            self._made[making] = self._closing.enter_context(making())
-        return self._made[making]
-
-    def close(self) -> None:
-        self._closing.close()
 
 
 def marks(texts: Sequence[str]) -> list[int]:
@@ -261,6 +242,9 @@ def cloudwatch(servers: Servers, _folder: Path) -> Iterator[Entry]:
         },
         forget=lambda: (logs.accepted.clear(), logs.called.clear()),
     )
+    for thread in threading.enumerate():
+        if thread.name == "cloudwatch":  # what a closed sink had under way arrives, but not in the next test
+            thread.join(10)
     assert logs.broken == [] or not logs.secrets, "every rule of PutLogEvents was kept"
 
 
@@ -356,9 +340,12 @@ def _logstash_tcp(**told: Any) -> Callable[[Servers, Path], AbstractContextManag
             def opened(schema: str = "aws", url: str = server.address, **own: Any) -> Factory:
                 return factory("logstash", url, surroundings(schema=schema), {"timeout": "5s", **told, **own})
 
-            def arrived(least: int) -> Sequence[int]:
-                server.wait_until(lambda: len(server.events) >= least)
+            def there() -> list[int]:
                 return marks([json.dumps(event) for event in list(server.events)])
+
+            def arrived(least: int) -> Sequence[int]:
+                server.wait_until(lambda: len(set(there())) >= least)
+                return there()
 
             yield Entry(
                 kind="logstash",
@@ -388,3 +375,11 @@ ENTRIES: Mapping[str, Callable[[Servers, Path], AbstractContextManager[Entry]]] 
     "logstash tcp confirmed": _logstash_tcp(confirm=True),
 }
 """By kind, or by kind and what else there is of it."""
+
+ABLE: Mapping[str, Sequence[str]] = {
+    "held": ["store", "s3 ndjson", "s3 parquet"],
+    "refuse": [name for name in ENTRIES if name not in ("stdout", "store", "logstash tcp")],
+    "lose": [name for name in ENTRIES if name not in ("stdout", "store", "logstash tcp", "logstash tcp confirmed")],
+    "unfit": ["cloudwatch", "elasticsearch index", "elasticsearch stream", "logstash http"],
+}
+"""The entries that have what only some have."""

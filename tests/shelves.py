@@ -14,7 +14,7 @@ from making import StillClock
 from tailrace.kinds import Surroundings
 from tailrace.settings import Settings
 from tailrace.sinks import s3
-from tailrace.sinks.s3 import Options, S3Sink
+from tailrace.sinks.s3 import S3Settings, S3Sink
 
 
 class Shelf:
@@ -36,7 +36,7 @@ class Shelf:
             client=lambda _: self.through,
             vault=None,  # type: ignore[arg-type]
         )
-        made = s3.SINK.open(f"//{self.name}/{prefix}", msgspec.convert(options, Options, dec_hook=_size), given)()
+        made = s3.SINK.open(f"//{self.name}/{prefix}", msgspec.convert(options, S3Settings, dec_hook=_size), given)()
         assert isinstance(made, S3Sink)
         return made
 

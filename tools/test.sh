@@ -5,6 +5,7 @@ bin=$1
 
 tools/servers/install.sh
 tools/servers/ministack.sh fetch "$bin/python" || echo "MiniStack cannot be fetched; what needs it is skipped" >&2
+tools/servers/checkov.sh fetch "$bin/python" || echo "checkov cannot be fetched; what needs it is skipped" >&2
 servers=$(mktemp -d /tmp/tr-XXXXXX) # a short path, for sockets are in it
 stop() {
     tools/servers/radosgw.sh stop "$servers/ceph"

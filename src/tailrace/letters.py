@@ -98,54 +98,21 @@ def encoded(letter: Letter) -> bytes:
     return msgspec.json.encode({"_id": record_id(letter.item.token, letter.offset), **fields(letter)}) + b"\n"
 
 
-class _Item(msgspec.Struct):
-    kind: str
-    etag: str
-    container: str = ""
-    container_base64: str = ""
-    key: str = ""
-    key_base64: str = ""
-
-
-class _Letter(msgspec.Struct):
-    item: _Item
-    offset: int
-    reason: str
-    length: int
-    sha256: str
-    lines: int = 0
-    sink: str = ""
-    detail: str = ""
-    modified: float | None = None
-    payload: str = ""
-    payload_base64: str = ""
-
-
-_decoder = msgspec.json.Decoder(_Letter)
-
-
 def decoded(line: bytes) -> Letter:
     """The letter that a line of JSON is, also one that went through a sink. Raises ValueError if it is none."""
-    found = _decoder.decode(line)
-    item = found.item
-    identity = Identity(
-        item.kind,
-        _bytes(item.container, item.container_base64).decode("utf-8", "surrogateescape"),
-        _bytes(item.key, item.key_base64).decode("utf-8", "surrogateescape"),
-        item.etag,
-    )
-    return Letter(
-        item=identity,
-        offset=found.offset,
-        reason=found.reason,
-        payload=_bytes(found.payload, found.payload_base64),
-        length=found.length,
-        sha256=found.sha256,
-        lines=found.lines,
-        sink=found.sink,
-        detail=found.detail,
-        modified=found.modified,
-    )
+    told = _object.decode(line)
+    item = msgspec.convert(told.get("item"), dict[str, Any])
+    names = {name: _bytes(item, name).decode("utf-8", "surrogateescape") for name in ("container", "key")}
+    return msgspec.convert({**told, "item": {**item, **names}, "payload": _bytes(told, "payload")}, Letter)
+
+
+_object = msgspec.json.Decoder(dict[str, Any])
+
+
+def _bytes(told: dict[str, Any], name: str) -> bytes:
+    """What `text_or_base64` has written, nothing if it is not there. Raises ValueError."""
+    base64 = msgspec.convert(told.get(f"{name}_base64", ""), str)
+    return b64decode(base64, validate=True) if base64 else msgspec.convert(told.get(name, ""), str).encode()
 
 
 def described(item: Identity) -> dict[str, str]:
@@ -164,10 +131,6 @@ def text_or_base64(name: str, data: bytes) -> dict[str, str]:
         return {name: data.decode()}
     except UnicodeDecodeError:
         return {f"{name}_base64": b64encode(data).decode("ascii")}
-
-
-def _bytes(text: str, base64: str) -> bytes:
-    return b64decode(base64, validate=True) if base64 else text.encode()
 
 
 def fits(sink: str, wanted: str) -> bool:

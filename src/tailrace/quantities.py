@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from tailrace.errors import UsageError
+
 _QUANTITY: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
 _BYTES: Final = {
     "": 1, "B": 1, "K": 1 << 10, "KiB": 1 << 10, "M": 1 << 20, "MiB": 1 << 20, "G": 1 << 30, "GiB": 1 << 30,
@@ -51,11 +53,22 @@ def moment(text: str) -> float:
         raise ValueError(text) from error
 
 
-def instant(text: str, now: float) -> float:
-    """A time as people write it, in seconds since 1970: RFC 3339, UTC if it names no zone; a date; or how long ago.
+def period(since: str, until: str, now: float, dashes: str = "") -> dict[str, float]:
+    """`since` and `until` as people write them, in seconds since 1970; those that are given.
 
-    Raises ValueError with the remedy.
+    Each is RFC 3339, UTC if it names no zone; a date; or how long ago. `dashes`: before their names, where these are options.
+    Raises UsageError.
     """
+    found = {
+        name: _instant(text, f"{dashes}{name}", now) for name, text in (("since", since), ("until", until)) if text
+    }
+    if since and until and found["since"] >= found["until"]:
+        message = f"{dashes}since {since} is not before {dashes}until {until}"
+        raise UsageError(message)
+    return found
+
+
+def _instant(text: str, name: str, now: float) -> float:
     try:
         return moment(text)
     except ValueError:
@@ -63,8 +76,10 @@ def instant(text: str, now: float) -> float:
     try:
         return datetime.fromtimestamp(now - Duration.parse(text), UTC).timestamp()
     except (ValueError, OverflowError, OSError) as error:
-        message = "write a time such as 2026-11-21 or 2026-11-21T08:00:00Z, or an age such as 14d or 12h"
-        raise ValueError(message) from error
+        message = (
+            f"{name} {text}: write a time such as 2026-11-21 or 2026-11-21T08:00:00Z, or an age such as 14d or 12h"
+        )
+        raise UsageError(message) from error
 
 
 class Secret:

@@ -206,6 +206,7 @@ def test_what_is_missing_is_listed(run: Run, endpoint: str, bucket: Any) -> None
     ("words", "told"),
     [
         (("--missing", "logs"), "--missing logs: write s3://BUCKET or s3://BUCKET/PREFIX"),
+        (("--missing", "s3://b", "--since", "1h", "--until", "2h"), "--since 1h is not before --until 2h"),
         (("--missing", "s3://b", "--check"), "--check and --missing are two questions"),
         (("--since", "1d"), "--since belongs to --missing"),
         (("--missing", "s3://b", "--since", "soon"), "--since soon: write a time such as"),

@@ -16,7 +16,7 @@ from cli.conftest import Run
 from making import alb
 from stores import made, truth
 from tailrace.cli import _chart
-from tailrace.cli._report import Asked, latency, moment, number, scope_of
+from tailrace.cli._report import Asked, latency, number, scope_of
 from tailrace.cli._summary import size
 from tailrace.errors import UsageError
 
@@ -110,15 +110,18 @@ def test_times_are_written_in_many_ways() -> None:
     def at(*when: int) -> float:
         return datetime(*when, tzinfo=UTC).timestamp()  # type: ignore[misc, arg-type]
 
-    assert moment("--since", "2026-11-01", NOW) == at(2026, 11, 1)
-    assert moment("--since", "2026-11-01T08:00:00Z", NOW) == at(2026, 11, 1, 8)
-    assert moment("--since", "2026-11-01T08:00:00+02:00", NOW) == at(2026, 11, 1, 6)
-    assert moment("--since", "2h", NOW) == NOW - 7200
-    assert moment("--since", "3d", NOW) == NOW - 3 * 86400
-    assert moment("--since", "", NOW) is None
+    def since(text: str) -> float | None:
+        return scope_of(Asked(text, "", "x", 3), NOW).since
+
+    assert since("2026-11-01") == at(2026, 11, 1)
+    assert since("2026-11-01T08:00:00Z") == at(2026, 11, 1, 8)
+    assert since("2026-11-01T08:00:00+02:00") == at(2026, 11, 1, 6)
+    assert since("2h") == NOW - 7200
+    assert since("3d") == NOW - 3 * 86400
+    assert since("") is None
     for wrong in ("2026-13-01", "2x", "-3d", "999999999d"):
         with pytest.raises(UsageError, match="--since"):
-            moment("--since", wrong, NOW)
+            since(wrong)
     assert scope_of(Asked("2h", "1h", "x", 3), NOW).until == NOW - 3600
 
 

@@ -139,7 +139,10 @@ def test_settings_that_cannot_be_are_told_at_once(run: Run, words: tuple[str, ..
 def test_without_a_region_it_is_asked_for(run: Run) -> None:
     Path("a.log").write_bytes(alb("2026-09-23"))
     ran = run("ship", "a.log", "--to", f"cloudwatch:{GROUP}")
-    assert (ran.code, ran.err) == (2, "error: no region is known for logs: set AWS_REGION or a profile with one\n")
+    assert (ran.code, ran.err) == (
+        2,
+        "error: no region is known for logs: set AWS_REGION, or region in the settings or in the profile\n",
+    )
 
 
 def test_a_certificate_is_trusted_by_the_usual_variable(run: Run, tmp_path: Path) -> None:

@@ -118,3 +118,38 @@ def test_the_region_is_found_where_other_tools_of_aws_find_it(monkeypatch: pytes
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-3")
     assert client("logs").meta.region_name == "eu-west-3"
     assert client("logs", region="eu-central-1").meta.region_name == "eu-central-1"
+
+
+@pytest.mark.parametrize("name", ["AWS_REGION", "AWS_DEFAULT_REGION"])
+@pytest.mark.parametrize("endpoint", ["", PRIVATE])
+def test_a_region_that_is_empty_is_none(monkeypatch: pytest.MonkeyPatch, name: str, endpoint: str) -> None:
+    monkeypatch.setenv(name, "")
+    if endpoint:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    with pytest.raises(UsageError, match="no region is known for sqs: set AWS_REGION, or region in the settings"):
+        client("sqs")
+    assert client("sqs", region="eu-west-3").meta.region_name == "eu-west-3"
+    monkeypatch.setenv("AWS_REGION", "eu-north-1")
+    assert client("sqs").meta.region_name == "eu-north-1"
+
+
+@pytest.mark.parametrize("name", ["AWS_REGION", "AWS_DEFAULT_REGION"])
+@pytest.mark.parametrize("endpoint", [None, PRIVATE])
+def test_without_a_region_s3_is_called_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, name: str, endpoint: str | None
+) -> None:
+    expected = client("s3", endpoint_url=endpoint).meta
+    monkeypatch.setenv(name, "")
+    found = client("s3", endpoint_url=endpoint).meta
+    assert (found.endpoint_url, found.region_name) == (expected.endpoint_url, expected.region_name)
+
+
+def test_an_empty_region_does_not_hide_the_profiles(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    path.write_text("[default]\nregion = eu-west-1\n[profile north]\nregion = eu-north-1\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(path))
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "")
+    assert client("sqs").meta.region_name == "eu-west-1"
+    assert client("sqs", profile="north").meta.region_name == "eu-north-1"
+    monkeypatch.setenv("AWS_PROFILE", "north")
+    assert client("sqs").meta.region_name == "eu-north-1"

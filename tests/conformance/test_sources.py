@@ -13,8 +13,8 @@ from typing import Any, get_type_hints
 import pytest
 
 from breaking import read
-from giving import ENTRIES, Entry
-from receiving import HIDDEN, Servers
+from entries import HIDDEN, Servers, is_sentence, only
+from giving import ABLE, ENTRIES, Entry
 from tailrace.errors import Gone, SourceError, TailraceError
 from tailrace.model import Item
 from tailrace.ports import Checkable, Source
@@ -22,13 +22,6 @@ from tailrace.quantities import Secret
 from tailrace.registry import sources
 
 TIMEOUT_S = 20
-
-
-@pytest.fixture(scope="module")
-def servers() -> Iterator[Servers]:
-    made = Servers()
-    yield made
-    made.close()
 
 
 @pytest.fixture(params=list(ENTRIES))
@@ -94,30 +87,21 @@ class Reader:
         self.source.close()
 
 
-class Opening:
-    """Opens readers of an entry, which are closed in the end."""
-
-    def __init__(self, entry: Entry) -> None:
-        self._entry, self.closing = entry, ExitStack()
-
-    def __call__(self, **own: Any) -> Reader:
-        stop = Event()
-        made = Reader(self._entry.opened(stop, **own), stop)
-        self.closing.callback(made.close)
-        return made
+Opening = Callable[..., Reader]
 
 
 @pytest.fixture
 def to(entry: Entry) -> Iterator[Opening]:
-    made = Opening(entry)
-    with made.closing:
-        yield made
+    """Opens readers of an entry, which are closed in the end."""
+    with ExitStack() as closing:
 
+        def opened(**own: Any) -> Reader:
+            stop = Event()
+            made = Reader(entry.opened(stop, **own), stop)
+            closing.callback(made.close)
+            return made
 
-def needed(found: object) -> None:
-    """Skip for an entry that has no such thing."""
-    if not found:
-        pytest.skip("there is no such thing for this source")
+        yield opened
 
 
 def filled(entry: Entry) -> dict[bytes, str]:
@@ -130,6 +114,12 @@ def filled(entry: Entry) -> dict[bytes, str]:
 
 def test_every_kind_is_tested() -> None:
     assert {name.partition(" ")[0] for name in ENTRIES} == set(sources()), "a new source needs an entry in giving.py"
+
+
+def test_what_it_has_is_tested(entry: Entry, request: pytest.FixtureRequest) -> None:
+    name = request.node.callspec.params["entry"]
+    found = {what for what in ABLE if getattr(entry, what)}
+    assert found == {what for what, names in ABLE.items() if name in names}, "ABLE tells which tests there are for it"
 
 
 def test_what_is_there_comes_whatever_it_is_called(entry: Entry, to: Opening) -> None:
@@ -153,8 +143,8 @@ def read_again(entry: Entry, item: Item) -> bytes:
     return b""
 
 
+@only(ABLE["rereads"])
 def test_an_item_is_opened_again_from_its_start(entry: Entry, to: Opening) -> None:
-    needed(entry.rereads)
     entry.put(entry.names[0], b"a line\nanother\n")
     reader = to()
     item = reader.next()
@@ -176,8 +166,8 @@ def test_an_item_is_the_same_when_it_comes_again(entry: Entry, to: Opening) -> N
     assert (found[0] == found[1]) == all(item.durable for item in items)
 
 
+@only(ABLE["hands_out"])
 def test_what_is_acknowledged_never_comes_again(entry: Entry, to: Opening) -> None:
-    needed(entry.hands_out)
     contents = filled(entry)
     reader = to()
     items = reader.take(len(contents))
@@ -198,9 +188,9 @@ def reader_key(item: Item) -> tuple[str, str]:
     return item.identity.container, item.identity.key
 
 
+@only(ABLE["endless"])
 def test_what_is_not_delivered_comes_again(entry: Entry, to: Opening) -> None:
     """In this process or in another one."""
-    needed(entry.endless)
     contents = filled(entry)
     reader = to()
     items = {read(item): item for item in reader.take(len(contents))}
@@ -234,9 +224,9 @@ def test_what_is_settled_twice_or_after_the_end_does_no_harm(entry: Entry, to: O
         assert to().nothing()
 
 
+@only(ABLE["endless"])
 def test_a_stop_ends_the_items(entry: Entry, to: Opening) -> None:
     """Also while something is in hand, and without anything being there."""
-    needed(entry.endless)
     idle = to()
     assert idle.ended()
     idle.close()
@@ -259,8 +249,8 @@ def test_it_may_be_closed_twice_and_at_any_time(entry: Entry) -> None:
         source.close()
 
 
+@only(ABLE["remove"])
 def test_what_was_removed_meanwhile_is_gone(entry: Entry, to: Opening) -> None:
-    needed(entry.remove)
     assert entry.remove
     entry.put(entry.names[0], b"a line\n")
     reader = to()
@@ -319,13 +309,6 @@ def _tried(made: Callable[[], Source], asked: str) -> None:
     finally:
         source.close()
         source.close()
-
-
-def is_sentence(text: str) -> None:
-    assert 20 < len(text) < 400
-    assert "\n" not in text
-    for word in (HIDDEN, "Traceback", "object at 0x", "Error(", "<"):
-        assert word not in text, text
 
 
 def test_it_shows_no_secret(entry: Entry) -> None:

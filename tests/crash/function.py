@@ -44,19 +44,6 @@ longest_pause = "500ms"
 continuation_queue = "{more}"
 margin = "1s"
 
-[sinks.cloudwatch]
-url = "{cloudwatch}"
-create_group = true
-
-[sinks.elasticsearch]
-url = "{elasticsearch}"
-
-[sinks.logstash]
-url = "{logstash}"
-
-[sinks.s3]
-url = "{s3}"
-
 [sinks.letters]
 url = "s3://{letters}/dead"
 key = "{{item}}-{{offset}}.{{extension}}"
@@ -82,8 +69,8 @@ class Function:
         self._wrongs: list[str] = []
         self.dynamodb = world.client("dynamodb")
         self.dynamodb.create_table(**definition(world.table))
-        told = SETTINGS.format(table=world.table, letters=world.letters, more=world.more, **world.sinks)
-        (world.folder / "tailrace.toml").write_text(told, encoding="utf-8")
+        told = SETTINGS.format(table=world.table, letters=world.letters, more=world.more)
+        (world.folder / "tailrace.toml").write_text(told + world.sinks, encoding="utf-8")
 
     def campaign(self, kills: int, backlog: int, sandboxes: int) -> None:
         """Kill it so often, with faults all the time."""

@@ -46,19 +46,6 @@ first_pause = "1s"
 longest_pause = "2s"
 max_receives = 1000
 dead_letter_queue = "{dead}"
-
-[sinks.cloudwatch]
-url = "{cloudwatch}"
-create_group = true
-
-[sinks.elasticsearch]
-url = "{elasticsearch}"
-
-[sinks.logstash]
-url = "{logstash}"
-
-[sinks.s3]
-url = "{s3}"
 """
 
 
@@ -82,8 +69,8 @@ class Worker:
         self._config.write_text(
             SETTINGS.format(
                 to=", ".join(f'"{word}"' for word in self.to), store=self.store, queue=self.world.queue, dead=self.world.dead,
-                **self.world.sinks,
-            ),
+            )
+            + self.world.sinks,
             encoding="utf-8",
         )  # fmt: skip
 

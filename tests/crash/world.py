@@ -83,14 +83,22 @@ class World:
         }
 
     @property
-    def sinks(self) -> Mapping[str, str]:
-        """The URLs of the sinks, by the words of settings."""
-        return {
-            "cloudwatch": "cloudwatch:/crash/{load_balancer}",
-            "elasticsearch": f"elasticsearch:{self.fronts['search'].url}/lines",
-            "logstash": f"logstash:{self.fronts['logstash'].url}",
-            "s3": f"s3://{self.out}/lines",
-        }
+    def sinks(self) -> str:
+        """The tables of the sinks, as they stand in settings."""
+        return f"""
+[sinks.cloudwatch]
+url = "cloudwatch:/crash/{{load_balancer}}"
+create_group = true
+
+[sinks.elasticsearch]
+url = "elasticsearch:{self.fronts["search"].url}/lines"
+
+[sinks.logstash]
+url = "logstash:{self.fronts["logstash"].url}"
+
+[sinks.s3]
+url = "s3://{self.out}/lines"
+"""
 
     def break_things(self, *, on: bool) -> None:
         """Let faults begin or end."""

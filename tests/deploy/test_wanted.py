@@ -11,7 +11,8 @@ from tailrace.settings import resolve
 
 def test_what_the_settings_leave_open_is_filled_in() -> None:
     made = wanted(resolve({}, ["deploy.prefix=a/b"], {}), "prod", partition="aws", region="eu-west-1", account="1")
-    assert made.settings.to == ("cloudwatch:/tailrace/{load_balancer}",)
+    assert made.settings.to == ("log_groups",)
+    assert made.settings.sinks == {"log_groups": {"url": "cloudwatch:/tailrace/{load_balancer}", "create_group": True}}
     assert made.settings.state == "dynamodb:tailrace-prod-receipts"
     assert made.settings.dead_letters == "s3://tailrace-prod-code-1-eu-west-1/dead-letters"
     assert (made.bucket, made.prefix) == ("tailrace-prod-logs-1-eu-west-1", "a/b/AWSLogs/")
@@ -33,6 +34,9 @@ def test_a_place_can_follow() -> None:
         ("deploy.vpc.subnets=subnet-1 deploy.vpc.id=vpc-1", "the endpoints of S3 and DynamoDB need them"),
         ("deploy.prefix=/a", "no slash at its ends"),
         ("deploy.prefix=AWSLogs", "no AWSLogs in it"),
+        ("deploy.accounts=12", "'12' is no number of an account"),
+        ("deploy.alarm_topic=alarms", "deploy.alarm_topic: 'alarms' is no ARN"),
+        ("deploy.permissions_boundary=b", "deploy.permissions_boundary: 'b' is no ARN"),
     ],
 )
 def test_what_cannot_be(told: str, error: str) -> None:

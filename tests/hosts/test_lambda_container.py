@@ -66,6 +66,8 @@ def container(*notices: Any, **environ: str) -> Container:
         ({"TAILRACE_CONFIG": "s3://conf/latin.toml"}, "s3://conf/latin.toml is no text"),
         ({"TAILRACE_CONFIG": "s3://conf/bad.toml"}, "s3://conf/bad.toml is no valid TOML"),
         ({"TAILRACE_CONFIG": "ssm:/nothing"}, "TAILRACE_CONFIG: ssm:/nothing does not exist at http"),
+        ({"TAILRACE_CONFIG": "toml:to = "}, "TAILRACE_CONFIG is no valid TOML"),
+        ({"TAILRACE_CONFIG": "toml:tu = 1"}, "TAILRACE_CONFIG: there is no setting tu"),
         ({"TAILRACE_CONFIG": "there.toml"}, "cannot read the settings in there.toml"),
     ],
 )
@@ -74,10 +76,12 @@ def test_what_cannot_be_is_told(environ: dict[str, str], told: str) -> None:
         container(**environ)
 
 
-def test_settings_come_from_the_package_from_s3_and_from_a_parameter() -> None:
+def test_settings_come_from_the_package_the_variable_s3_and_a_parameter() -> None:
     assert container().settings.schema == "aws"
     assert container(TAILRACE_CONFIG="s3://conf/tailrace.toml").settings.schema == "ecs"
     assert container(TAILRACE_CONFIG="ssm:/tailrace/lambda").settings.schema == "otel"
+    assert container(TAILRACE_CONFIG='toml:schema = "ecs"\nlog_format = "%ci"').settings.log_format == "%ci"
+    assert container(TAILRACE_CONFIG='toml:schema = "ecs"', TAILRACE_SCHEMA="otel").settings.schema == "otel"
     Path("tailrace.toml").write_text('to = ["stdout"]\nschema = "otel"\n', encoding="utf-8")
     assert container().settings.schema == "otel"
     assert container(TAILRACE_SCHEMA="ecs").settings.schema == "ecs"

@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from making import absent
+
 SCRIPT = Path(__file__).parents[2] / "tools" / "servers" / "opensearch.sh"
 RUNNING = "TAILRACE_TEST_OPENSEARCH"
 """The URL of one that runs already, if there is one."""
@@ -53,7 +55,7 @@ class OpenSearch:
 
 @contextmanager
 def running(folder: Path) -> Iterator[OpenSearch]:
-    """Skips the test where it cannot run."""
+    """Skips the test without Java and Maven, which nothing here installs."""
     if url := os.environ.get(RUNNING):
         yield OpenSearch(url)
         return
@@ -62,7 +64,7 @@ def running(folder: Path) -> Iterator[OpenSearch]:
             pytest.skip(f"OpenSearch needs {program}")
     fetched = subprocess.run([SCRIPT, "fetch"], capture_output=True, text=True, check=False, timeout=900)
     if fetched.returncode:
-        pytest.skip(f"OpenSearch cannot be fetched: {(fetched.stdout + fetched.stderr)[-200:]}")
+        absent("OpenSearch", f"it cannot be fetched: {(fetched.stdout + fetched.stderr)[-200:]}")
     port = _free_port()
     subprocess.run([SCRIPT, "start", folder, str(port)], check=True, timeout=300)
     try:
@@ -81,4 +83,4 @@ def _free_port() -> int:
             except OSError:
                 continue
             return port
-    pytest.skip("no port between 9201 and 9299 is free")
+    raise AssertionError("no port between 9201 and 9299 is free")

@@ -17,18 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-import pytest
 from botocore.config import Config
 
+from making import absent
+
 SCRIPTS = Path(__file__).parents[2] / "tools" / "servers"
-
-
-def absent(what: str, how: str = "tools/servers/install.sh installs it as root") -> None:
-    """Skip the test for want of a server; where everything must be there, fail."""
-    message = f"{what} is not installed; {how}"
-    if os.environ.get("CI") == "true":
-        pytest.fail(message)
-    pytest.skip(message)
+INSTALLING = "tools/servers/install.sh installs it as root"
 
 
 def free_port(*others: int) -> int:
@@ -83,7 +77,7 @@ def ceph() -> Iterator[Ceph]:
         yield Ceph(told)
         return
     if not shutil.which("radosgw"):
-        absent("Ceph's radosgw")
+        absent("Ceph's radosgw", INSTALLING)
     port = free_port(100, 200)
     with _running("radosgw.sh", str(port)) as folder:
         made = Ceph(f"http://127.0.0.1:{port}")
@@ -116,6 +110,15 @@ class Rabbit:
         )
         return told.stdout
 
+    def listen(self, port: int, authority: Path, certificate: Path, key: Path) -> None:
+        """Listen on another port too, over TLS: for those only who show a certificate of the authority."""
+        options = (
+            f'[{{cacertfile,"{authority}"}},{{certfile,"{certificate}"}},{{keyfile,"{key}"}},'
+            "{verify,verify_peer},{fail_if_no_peer_cert,true}]"
+        )
+        call = f'rabbit_networking:start_ssl_listener({{"127.0.0.1",{port},inet}},{options},2)'
+        assert self.ctl("eval", f"rabbit_networking:ensure_ssl(), {call}.").strip() == "ok"
+
 
 @contextmanager
 def rabbit() -> Iterator[Rabbit]:
@@ -125,7 +128,7 @@ def rabbit() -> Iterator[Rabbit]:
         yield Rabbit(int(port), Path(folder))
         return
     if not Path("/usr/lib/rabbitmq/bin/rabbitmq-server").exists():
-        absent("RabbitMQ")
+        absent("RabbitMQ", INSTALLING)
     port = free_port(1000, 20_000)
     with _running("rabbitmq.sh", str(port)) as folder:
         yield Rabbit(port, folder)

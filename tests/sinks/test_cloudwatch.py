@@ -13,6 +13,7 @@ import pytest
 
 from logsending import DAY, GROUP, NOW, Sending, batches, client_of, lines, logged, plain
 from making import StillClock, alb, batch, clb, item
+from parsing import kernel_named
 from services.strict_logs import Accepted, Fault, StrictLogs, slow, without_group, without_stream
 from tailrace.errors import Fatal, UsageError
 from tailrace.model import NO_TIME, Flushed
@@ -361,7 +362,7 @@ def test_looking_before_leaping(logs: StrictLogs, sending: Sending) -> None:
 
 
 def test_the_reference_twin_and_the_native_kernel_send_the_same(logs: StrictLogs, sending: Sending) -> None:
-    pytest.importorskip("tailrace_kernel")
+    kernel_named("native")
     from tailrace.hosts.reading import parsers  # noqa: PLC0415
     from tailrace.settings import Settings  # noqa: PLC0415
 

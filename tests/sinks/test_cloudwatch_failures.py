@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import wait
 from functools import partial
+from itertools import count
 from typing import Any
 
 import boto3
@@ -118,15 +119,7 @@ def test_an_answer_that_does_not_come_is_not_waited_for_for_ever(logs: StrictLog
 def test_write_takes_its_batch_only_when_it_does_not_raise(logs: StrictLogs, sending: Sending) -> None:
     logs.faults.append(throttled())
     sink = sending.factory(concurrency=1)()
-    raised = 0
-    for line in CONTENT:
-        while True:
-            try:
-                sink.write(item(), plain([line]), 0)
-            except Retryable:
-                raised += 1
-                continue
-            break
+    raised = sum(refused(partial(sink.write, item(), plain([line]), 0)) for line in CONTENT)
     sink.flush()
     sink.close()
     assert (raised, arrived(logs)) == (1, ONCE)
@@ -170,7 +163,7 @@ def test_a_batch_is_refused_until_what_failed_before_it_is_confirmed(logs: Stric
     sink.close()
 
 
-def raises(call: Callable[[], None]) -> bool:
+def raises(call: Callable[[], object]) -> bool:
     try:
         call()
     except Retryable:
@@ -178,25 +171,15 @@ def raises(call: Callable[[], None]) -> bool:
     return False
 
 
+def refused(call: Callable[[], object]) -> int:
+    """Make a call until it comes through; how often it did not."""
+    return next(times for times in count() if not raises(call))
+
+
 def test_what_was_confirmed_is_not_sent_again_when_flush_goes_on(logs: StrictLogs, sending: Sending) -> None:
     logs.faults.extend([Fault(), throttled(), Fault(), throttled(), throttled()])
     sink = sending.factory(concurrency=1)()
-    raised = 0
-    for line in CONTENT:
-        while True:
-            try:
-                sink.write(item(), plain([line]), 0)
-            except Retryable:
-                raised += 1
-                continue
-            break
-    while True:
-        try:
-            sink.flush()
-        except Retryable:
-            raised += 1
-            continue
-        break
+    raised = sum(refused(partial(sink.write, item(), plain([line]), 0)) for line in CONTENT) + refused(sink.flush)
     sink.close()
     assert (raised, arrived(logs), len(logs.sizes)) == (3, ONCE, 3)
 

@@ -16,7 +16,8 @@ import pika
 import pytest
 
 from making import StillClock
-from services.real import Ceph, Rabbit, ceph, rabbit
+from services.certificates import Authority, Pair
+from services.real import Ceph, Rabbit, ceph, free_port, rabbit
 from tailrace.clouds import Vault
 from tailrace.errors import Fatal, SourceError, UsageError
 from tailrace.kinds import Surroundings
@@ -178,7 +179,7 @@ def test_a_check_takes_no_message_and_a_reader_may_follow(desk: Desk) -> None:
     reader.source.ack(first)
     reader.close()
     source = Amqp(reader.source._place, AmqpSettings(), surroundings(desk.clock, None, Event(), []))
-    assert source.check() == source.check() == "the queue is there; 1 messages wait"
+    assert source.check() == source.check() == "the queue is there; one message waits"
     assert desk.left() == 1
     source.close()
 
@@ -215,7 +216,7 @@ def test_events_of_other_kinds_are_done_with(desk: Desk) -> None:
 
 def test_no_more_is_in_hand_than_was_asked_for(desk: Desk) -> None:
     desk.send(*(event(str(number)) for number in range(5)))
-    reader = desk.reader(prefetch=2)
+    reader = desk.reader(in_hand=2)
     first, second = reader.next(), reader.next()
     assert reader.nothing()
     reader.source.ack(first)
@@ -272,6 +273,72 @@ def test_a_password_in_the_url_is_refused() -> None:
     with pytest.raises(UsageError, match="can be seen by others") as caught:
         place_of("amqp://me:geheim@host/q", AmqpSettings(), "")
     assert "geheim" not in str(caught.value)
+
+
+@dataclass(frozen=True)
+class Secure:
+    """Where the broker listens over TLS, and who may come."""
+
+    broker: Rabbit
+    port: int
+    authority: Authority
+    known: Pair
+
+    def source(self, clock: StillClock, queue: str, **own: Any) -> Amqp:
+        return self.at(self.port, clock, queue, **own)
+
+    def at(self, port: int, clock: StillClock, queue: str, **own: Any) -> Amqp:
+        """Trusts the broker, and is known to it, if not told otherwise."""
+        trust = {"ca": self.authority.path, "certificate": self.known.certificate, "key": self.known.key}
+        settings = AmqpSettings(**({name: str(path) for name, path in trust.items()} | own))
+        place = place_of(f"amqps://127.0.0.1:{port}/{queue}", settings, "guest")
+        return Amqp(place, settings, surroundings(clock, None, Event(), []))
+
+
+@pytest.fixture(scope="module")
+def secure(broker: Rabbit, tmp_path_factory: pytest.TempPathFactory) -> Secure:
+    authority = Authority(tmp_path_factory.mktemp("authority"))
+    port, server = free_port(), authority.pair("server")
+    broker.listen(port, authority.path, server.certificate, server.key)
+    return Secure(broker, port, authority, authority.pair("us"))
+
+
+def test_messages_come_over_tls_with_certificates_on_both_sides(desk: Desk, secure: Secure) -> None:
+    desk.send(event("a"))
+    assert desk.left() == 1
+    assert secure.source(desk.clock, desk.name).check() == "the queue is there; one message waits"
+    source = secure.source(desk.clock, desk.name)
+    item = next(source.items())
+    assert item.identity.key == "a"
+    source.ack(item)
+    source.close()
+    assert desk.left() == 0
+    anybody = secure.source(desk.clock, desk.name, ca="", verify=False)
+    assert anybody.check().startswith("the queue is there")
+
+
+def test_tls_that_is_not_trusted_is_told(desk: Desk, secure: Secure, tmp_path: Path) -> None:
+    foreign = Authority(tmp_path).pair("foreigner")
+    strangers = {"certificate": str(foreign.certificate), "key": str(foreign.key)}
+    for own, sentence in (
+        ({"ca": ""}, "is not trusted .* in the setting `ca`"),
+        ({"ca": str(Authority(tmp_path, "other").path)}, "is not trusted .* in the setting `ca`"),
+        ({"certificate": "", "key": ""}, "does not take our side of TLS .* set `certificate` and `key`"),
+        (strangers, "does not take our side of TLS .* set `certificate` and `key`"),
+    ):
+        with pytest.raises(Fatal, match=rf"amqps://127.0.0.1:{secure.port} {sentence}"):
+            secure.source(desk.clock, desk.name, **own).check()
+    with pytest.raises(Fatal, match="does not speak TLS"):
+        secure.at(desk.broker.port, desk.clock, desk.name).check()
+
+
+def test_settings_of_tls_go_with_amqps_only() -> None:
+    with pytest.raises(UsageError, match="without it; write its URL with amqps://"):
+        place_of("amqp://host/q", AmqpSettings(verify=False), "")
+    with pytest.raises(UsageError, match=r"/nonexistent/ca.pem: No such file"):
+        place_of("amqps://host/q", AmqpSettings(ca="/nonexistent/ca.pem"), "")
+    place = place_of("amqps://host/q", AmqpSettings(), "")
+    assert (place.endpoint.port, place.context and place.context.check_hostname) == (5671, True)
 
 
 def test_ceph_announces_and_the_object_is_read(broker: Rabbit, gateway: Ceph, clock: StillClock) -> None:

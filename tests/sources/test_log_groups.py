@@ -321,6 +321,13 @@ def test_what_passes_is_waited_for(group: LogGroup) -> None:
     assert group.clock.time - began == 1 + 2 + 4 + 8
 
 
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
+def test_a_status_that_passes_is_waited_for(group: LogGroup, status: int) -> None:
+    group.put(1, "one")
+    group.faults = [refused("", status)]
+    assert [lines(item) for item in opened(group, content="lines").items()] == [["one"]]
+
+
 def test_what_does_not_pass_ends_a_shipment_but_no_run(group: LogGroup) -> None:
     group.faults = [refused("ThrottlingException")] * 6
     with pytest.raises(
@@ -381,6 +388,7 @@ def test_a_token_that_comes_again_does_not_go_round(group: LogGroup) -> None:
         ("cloudwatch:", {}, "write cloudwatch:GROUP"),
         (f"cloudwatch:{GROUP}", {"since": "yesterday"}, "since yesterday: write a time such as"),
         (f"cloudwatch:{GROUP}", {"until": "2026-13-01"}, "until 2026-13-01: write a time such as"),
+        (f"cloudwatch:{GROUP}", {"since": "1h", "until": "2h"}, "since 1h is not before until 2h"),
         (f"cloudwatch:{GROUP}", {"window": "10ms"}, "window: at least 1s"),
     ],
 )

@@ -101,7 +101,7 @@ def test_what_is_no_event_is_refused_and_its_content_not_told(opened: Any) -> No
 
 
 def test_requests_are_bounded(opened: Any) -> None:
-    door = opened(max_size=Size(100), requests=1, wait=Duration(1))
+    door = opened(max_size=Size(100), in_hand=1, wait=Duration(1))
     assert door.post(b"x" * 101)[0] == 413
     short = json.dumps({"Event": "s3:TestEvent"})
     assert door.post(short) == (200, "nothing to do\n")
@@ -113,7 +113,7 @@ def test_requests_are_bounded(opened: Any) -> None:
 
 
 def test_only_so_many_are_taken_at_a_time(opened: Any) -> None:
-    door = opened(requests=1)
+    door = opened(in_hand=1)
     answers: list[int] = []
     first = Thread(target=lambda: answers.append(door.post(event("a"))[0]))
     first.start()

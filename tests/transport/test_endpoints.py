@@ -70,5 +70,7 @@ def test_files_that_cannot_be_used(tmp_path: Path) -> None:
 
 
 def test_tls_for_a_server_without_it() -> None:
-    with pytest.raises(UsageError, match="settings of TLS are given for a server without it"):
+    with pytest.raises(
+        UsageError, match="settings of TLS are given for a server without it; write its URL with https://"
+    ):
         Connection("http://a", Tls(verify=False))

@@ -7,14 +7,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from tailrace.cli._console import say
+from tailrace.cli._console import say, warn
 from tailrace.cli._package import built
 from tailrace.cli._plan import Interrupted, confirmed, interruptible, show, telling
 from tailrace.clock import SystemClock
+from tailrace.deploy.balancers.switching import Logging
 from tailrace.deploy.cloud import Cloud, Place, place_of
+from tailrace.deploy.ledger import Book
+from tailrace.deploy.memory import Remembered
+from tailrace.deploy.notifications import setups
 from tailrace.deploy.package import Package, Request, read
 from tailrace.deploy.stack.artifacts import Artifacts
 from tailrace.deploy.stack.deploying import Deployment, Order
+from tailrace.deploy.stack.prefixes import prefix_lists
 from tailrace.deploy.stack.rollback import Rollback
 from tailrace.deploy.template import template
 from tailrace.deploy.wanted import Wanted, wanted
@@ -26,12 +31,13 @@ from tailrace.settings import Resolved
 def deploy(environment: str, resolved: Resolved, **how: Any) -> int:
     """Deploy an environment; the exit code. `how`: the options of the command."""
     cloud, asked = there(resolved, environment)
-    made = (
-        None if how["code_only"] else template(asked)
-    )  # so that settings that cannot be are told before a package is built
+    if how["code_only"] and how["balancers"]:
+        raise UsageError("--code-only changes nothing but the code; leave out --load-balancer")
+    # First, so that settings that cannot be are told before a package is built.
+    made = None if how["code_only"] else template(asked)
     with TemporaryDirectory(prefix="tailrace-") as folder:
         package = _package(asked, how["package"], Path(folder))
-        order = _order(cloud, asked, package, made)
+        order = _order(cloud, package, asked, made, how)
         deployment = Deployment(cloud, order, moved=telling(0), said=say)
         try:
             with interruptible():
@@ -65,24 +71,32 @@ def _round(deployment: Deployment, how: Mapping[str, Any]) -> bool:
         if not confirmed(yes=how["yes"], question=f"Change {deployment.order.name} like this?"):
             say("nothing was changed")
             return False
-        deployment.moved = telling(len(plan.steps))
+        deployment.moved = telling(sum(step.what.startswith("AWS::") for step in plan.steps))
         deployment.apply(plan)
     if not plan.repair:
         say(f"{deployment.order.name} is deployed")
     return plan.repair
 
 
-def _order(cloud: Cloud, asked: Wanted, package: Package, made: Mapping[str, Any] | None) -> Order:
+def _order(
+    cloud: Cloud, package: Package, asked: Wanted, made: Mapping[str, Any] | None, how: Mapping[str, Any]
+) -> Order:
     """What is to be there."""
-    names = asked.names
-    artifacts = Artifacts(
-        cloud=cloud,
-        name=asked.artifacts,
-        place=Place(names.partition, names.region, names.account),
-        tags=asked.tags,
-        own=not asked.own.artifacts_bucket,
+    names, memory = asked.names, Remembered(Book(cloud, asked.artifacts, asked.names.stack))
+    place = Place(names.partition, names.region, names.account)
+    own = not asked.own.artifacts_bucket
+    told = {"words": how["balancers"], "replace": how["replace_logging"], "notice": warn}
+    logging = Logging(wanted=asked, cloud=cloud, place=place, memory=memory, **told)
+    return Order(
+        wanted=asked,
+        template=made,
+        package=package,
+        label=_label(package),
+        artifacts=Artifacts(cloud=cloud, name=asked.artifacts, place=place, tags=asked.tags, own=own),
+        before=setups(asked, cloud, memory) if made else (),
+        after=[logging] if how["balancers"] else (),
+        parameters=prefix_lists(cloud, made) if made else {},
     )
-    return Order(wanted=asked, template=made, package=package, label=_label(package), artifacts=artifacts)
 
 
 def _package(asked: Wanted, given: str | None, folder: Path) -> Package:
@@ -104,8 +118,8 @@ def _package(asked: Wanted, given: str | None, folder: Path) -> Package:
 def _label(package: Package) -> str:
     """What people call a package: its version and commit."""
     found = package.manifest
-    commit = f"{(found.commit or 'unknown')[:9]}{', changed' if found.dirty else ''}"
-    return f"{found.version} ({commit})"
+    commit = f"+{found.commit[:9]}{'.changed' if found.dirty else ''}" if found.commit else ""
+    return f"{found.version}{commit}"
 
 
 def roll_back(environment: str, resolved: Resolved, version: str) -> int:

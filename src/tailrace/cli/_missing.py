@@ -21,7 +21,7 @@ from tailrace.hosts.asking import asked_for
 from tailrace.kinds import Surroundings
 from tailrace.letters import described
 from tailrace.model import Item
-from tailrace.quantities import instant
+from tailrace.quantities import period
 from tailrace.settings import Resolved, Settings
 from tailrace.store.missing import Missing, Period, Seen, missing
 
@@ -35,10 +35,9 @@ def list_missing(place: str, settings: Settings, asked: dict[str, Any]) -> int:
         message = f"--missing {place}: write s3://BUCKET or s3://BUCKET/PREFIX"
         raise UsageError(message)
     given, seen = surroundings(settings), Seen()
-    now = given.clock.now()
-    limits = {name: _instant(f"--{name}", asked[name], now) for name in ("since", "until") if asked[name]}
+    limits = Period(**period(asked["since"] or "", asked["until"] or "", given.clock.now(), "--"))
     with closing(opened(settings)) as state:
-        found = missing(_items(place, given), state, Period(**limits), asked["sink"] or "", seen)
+        found = missing(_items(place, given), state, limits, asked["sink"] or "", seen)
         number = _as_json(found) if asked["as_json"] else _as_table(found, asked["limit"])
     told = f"{counted(number, 'object')} of {seen.objects:,} missing" if number else "none is missing"
     click.echo(told if number else f"{counted(seen.objects, 'object')}: {told}", err=True)
@@ -84,14 +83,6 @@ def _as_table(found: Iterator[Missing], limit: int) -> int:
     if rest:
         click.echo(f"the first {len(first):,}; --limit 0 shows all", err=True)
     return len(first) + rest
-
-
-def _instant(flag: str, text: str, now: float) -> float:
-    try:
-        return instant(text, now)
-    except ValueError as error:
-        message = f"{flag} {text}: {error}"
-        raise UsageError(message) from error
 
 
 def _time(seconds: float) -> str:

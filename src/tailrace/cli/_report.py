@@ -17,8 +17,7 @@ from tailrace.cli import _chart
 from tailrace.cli._cells import json_of, visible
 from tailrace.cli._summary import size
 from tailrace.clock import Clock, SystemClock
-from tailrace.errors import UsageError
-from tailrace.quantities import instant
+from tailrace.quantities import period
 from tailrace.store.query import Queries
 from tailrace.store.report import Bucket, Figures, Named, Report, Scope, load_balancers, report
 
@@ -67,22 +66,8 @@ def _console() -> Console:
 
 def scope_of(asked: Asked, now: float) -> Scope:
     """What the options ask for. Raises UsageError."""
-    since, until = moment("--since", asked.since, now), moment("--until", asked.until, now)
-    if since is not None and until is not None and since >= until:
-        message = f"--since {asked.since} is not before --until {asked.until}"
-        raise UsageError(message)
-    return Scope(since=since, until=until, load_balancer=asked.load_balancer, top=asked.top)
-
-
-def moment(option: str, text: str, now: float) -> float | None:
-    """A time as people write it: RFC 3339, a date, or how long ago."""
-    if not text:
-        return None
-    try:
-        return instant(text, now)
-    except ValueError as error:
-        message = f"{option} {text}: {error}"
-        raise UsageError(message) from error
+    told = period(asked.since, asked.until, now, "--")
+    return Scope(since=told.get("since"), until=told.get("until"), load_balancer=asked.load_balancer, top=asked.top)
 
 
 def nothing(scope: Scope, store: str, queries: Queries) -> str:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from functools import partial
-from typing import Any
 
 from rich.table import Table
 from rich.text import Text
@@ -15,15 +13,13 @@ from tailrace.cli import _summary
 from tailrace.cli._cells import visible
 from tailrace.cli._console import output, people, say, surroundings
 from tailrace.cli._running import job_of
-from tailrace.errors import EXIT_FAILED_CHECK, EXIT_OK, TailraceError, UsageError
+from tailrace.errors import EXIT_FAILED_CHECK, EXIT_OK, UsageError
 from tailrace.hosts import memory
-from tailrace.hosts.asking import Target, asked_for, target_of
-from tailrace.hosts.checking import Finding, findings
+from tailrace.hosts.asking import asked_for, target_of
+from tailrace.hosts.checking import Finding, of_sinks, of_sources, of_state
 from tailrace.hosts.depot import Depot
 from tailrace.hosts.service import Service
-from tailrace.hosts.states import SQLITE, shared_state
 from tailrace.kinds import Surroundings
-from tailrace.ports import Sink
 from tailrace.settings import Resolved
 
 
@@ -69,24 +65,7 @@ def _looked_at(resolved: Resolved, given: Surroundings) -> Iterator[Finding]:
     settings = resolved.settings
     job_of(settings, given, again=False)
     asked = asked_for(resolved, settings.from_)
-    for origin in asked.sources:
-        yield from _opened(origin.asked, partial(origin.opened, given))
     dead = target_of(settings.dead_letters, settings) if settings.dead_letters else None
-    for target in (*asked.sinks, *((dead,) if dead and not dead.kind.home else ())):
-        yield from _opened(target.asked, partial(_sink, target, given))
-    if settings.state not in ("", SQLITE):
-        yield from _opened(settings.state, partial(shared_state, settings, given))
-
-
-def _sink(target: Target, given: Surroundings) -> Sink:
-    return target.opened(given)()
-
-
-def _opened(name: str, opening: Callable[[], Any]) -> Iterator[Finding]:
-    try:
-        station = opening()
-    except TailraceError as error:
-        yield Finding(name, good=False, text=str(error))
-        return
-    with closing(station):
-        yield from findings([(name, station)])
+    yield from of_sources(asked.sources, given)
+    yield from of_sinks((*asked.sinks, *((dead,) if dead and not dead.kind.home else ())), given)
+    yield from of_state(given)

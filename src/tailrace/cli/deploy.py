@@ -18,6 +18,7 @@ from tailrace.cli._options import CLOUD, resolved, settings_options
 @click.option("--package", "package", metavar="FILE", help="Deploy this package, not one that is made now.")
 @click.option("--load-balancer", "balancers", metavar="WHICH", multiple=True,
               help="Switch on the logs of these load balancers: a name, an ARN, or tag:KEY=VALUE. May be repeated.")  # fmt: skip
+@click.option("--replace-logging", is_flag=True, help="Take logs of these load balancers that go to other buckets.")
 @click.option("--json", "as_json", is_flag=True, help="The plan as NDJSON: one change a line.")
 def command(environment: str, **flags: Any) -> int:
     """Bring the deployment ENV into the state that the settings ask for: the plan is shown first, and nothing is done without consent.
@@ -28,6 +29,6 @@ def command(environment: str, **flags: Any) -> int:
     """
     from tailrace.cli._deploying import deploy  # noqa: PLC0415 - not needed for --help
 
-    names = ("dry_run", "yes", "code_only", "package", "balancers", "as_json")
+    names = ("dry_run", "yes", "code_only", "package", "balancers", "replace_logging", "as_json")
     how = {name: flags.pop(name) for name in names}
     return deploy(environment, resolved(flags, environment=environment), **how)

@@ -63,8 +63,6 @@ def client(
         raise MissingExtra(what, "aws") from error
     try:
         session = _session(boto3.Session, profile, region)
-        if not session.region_name:  # boto3 reads AWS_DEFAULT_REGION only, unlike AWS's other tools
-            session = _session(boto3.Session, profile, os.environ.get("AWS_REGION"))
         made = session.client(service, endpoint_url=endpoint_url, config=Config(**_COMMON))
         if endpoint_url or not _is_aws(made.meta.endpoint_url):
             made = session.client(service, endpoint_url=endpoint_url, config=Config(**_COMMON, **_PRIVATE))
@@ -82,9 +80,16 @@ def _session(kind: Callable[..., Any], profile: str | None, region: str | None) 
     """Where clients come from, with the environment of now."""
     from botocore.session import Session  # noqa: PLC0415
 
-    core = Session()
+    core = Session(profile=profile)
     core.register_component("data_loader", _loader(core.get_config_variable("data_path")))
-    return kind(profile_name=profile, region_name=region, botocore_session=core)
+    core.get_component("config_store").set_config_variable("region", region or _region(core))
+    return kind(botocore_session=core)
+
+
+def _region(core: Any) -> str | None:
+    """The region of the environment or the profile: from AWS_REGION too, which boto3 does not read, and what is empty is none."""
+    told = core.get_config_variable("region") or os.environ.get("AWS_REGION")
+    return told or core.get_scoped_config().get("region") or None
 
 
 @cache
@@ -111,7 +116,9 @@ def _told(error: Exception, service: str, region: str | None) -> UsageError:
         where = f"the region {region}" if region else "the configured region"
         return UsageError(f"{where} is none of AWS; name the endpoint of its cloud with --endpoint-url")
     if kind == "NoRegionError":
-        return UsageError(f"no region is known for {service}: set AWS_REGION or a profile with one")
+        return UsageError(
+            f"no region is known for {service}: set AWS_REGION, or region in the settings or in the profile"
+        )
     if kind == "ValueError":
         return UsageError(f"the endpoint of {service} must be a URL such as https://s3.example.net:8773")
     return UsageError(f"no client for {service} can be made: {error}")

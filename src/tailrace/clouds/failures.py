@@ -6,6 +6,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from tailrace.errors import Fatal
+from tailrace.transport import answers
 
 _REFUSED: Final = (
     "the credentials are not accepted by {endpoint} ({code}); check the access key, the secret or the profile"
@@ -72,6 +73,11 @@ def status_of(error: Exception) -> int:
     response = getattr(error, "response", None)
     metadata = response.get("ResponseMetadata", {}) if isinstance(response, dict) else {}
     return int(metadata.get("HTTPStatusCode", 0))
+
+
+def passing(error: Exception) -> bool:
+    """Whether the HTTP status is one after which the same may be asked again later."""
+    return answers.passing(status_of(error))
 
 
 def unreachable(error: Exception) -> bool:

@@ -15,10 +15,16 @@ from tailrace.permissions import Need
 
 PAGES: Final = {
     "aoss": "list_opensearchserverless",
+    "cloudformation": "list_cloudformation",
+    "cloudwatch": "list_cloudwatch",
     "dynamodb": "list_dynamodb",
     "ec2": "list_ec2",
+    "elasticloadbalancing": "list_elasticloadbalancingv2",
+    "events": "list_eventbridge",
     "es": "list_opensearchservice",
+    "iam": "list_iam",
     "kms": "list_kms",
+    "lambda": "list_lambda",
     "logs": "list_logs",
     "s3": "list_s3",
     "secretsmanager": "list_secretsmanager",
@@ -29,12 +35,19 @@ PAGES: Final = {
 """The page of each service, below https://docs.aws.amazon.com/service-authorization/latest/reference/."""
 
 _SAME: Final = {
-    "dynamodb": "DeleteItem GetItem PutItem Query",
-    "ec2": "AssignPrivateIpAddresses CreateNetworkInterface DeleteNetworkInterface DescribeNetworkInterfaces DescribeSubnets"
-    " UnassignPrivateIpAddresses",
+    "cloudformation": "ContinueUpdateRollback DeleteChangeSet DeleteStack DescribeChangeSet DescribeStackEvents DescribeStacks"
+    " ExecuteChangeSet ListStackResources",
+    "cloudwatch": "DescribeAlarms GetMetricData",
+    "dynamodb": "DeleteItem DescribeTable GetItem PutItem Query",
+    "ec2": "AssignPrivateIpAddresses CreateNetworkInterface DeleteNetworkInterface DescribeManagedPrefixLists DescribeNetworkInterfaces"
+    " DescribeSecurityGroups DescribeSubnets DescribeVpcEndpoints UnassignPrivateIpAddresses",
+    "events": "DescribeRule ListRules",
+    "iam": "GetRole",
     "kms": "Decrypt GenerateDataKey",
-    "logs": "CreateLogGroup CreateLogStream FilterLogEvents PutLogEvents PutRetentionPolicy",
-    "s3": "AbortMultipartUpload PutObject",
+    "lambda": "GetAlias GetFunctionConfiguration PublishVersion UpdateAlias UpdateFunctionCode UpdateFunctionConfiguration",
+    "logs": "CreateLogGroup CreateLogStream DeleteLogGroup DescribeLogGroups FilterLogEvents PutLogEvents PutRetentionPolicy",
+    "s3": "AbortMultipartUpload CreateBucket DeleteBucket DeleteBucketPolicy DeleteObject GetBucketAcl GetBucketLocation GetBucketPolicy"
+    " GetBucketTagging PutBucketPolicy PutBucketTagging PutObject",
     "secretsmanager": "GetSecretValue",
     "sqs": "DeleteMessage GetQueueAttributes GetQueueUrl ReceiveMessage SendMessage",
     "ssm": "GetParameter",
@@ -52,6 +65,8 @@ _OTHERS: Final[Mapping[str, Sequence[str]]] = {
     "s3:GetObject?VersionId": ["s3:GetObjectVersion", "s3:ListBucket"],
     "s3:HeadObject": ["s3:GetObject", "s3:ListBucket"],
     "s3:HeadObject?VersionId": ["s3:GetObjectVersion", "s3:ListBucket"],
+    # botocore looks for a bucket's region itself where an answer to HEAD tells nothing.
+    "s3:HeadBucket": ["s3:ListBucket"],
     "s3:ListObjectsV2": ["s3:ListBucket"],
     # https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html#mpuAndPermissions
     "s3:CompleteMultipartUpload": ["s3:PutObject"],
@@ -59,6 +74,36 @@ _OTHERS: Final[Mapping[str, Sequence[str]]] = {
     "s3:CreateMultipartUpload?ACL": ["s3:PutObject", "s3:PutObjectAcl"],
     "s3:PutObject?ACL": ["s3:PutObject", "s3:PutObjectAcl"],
     "s3:UploadPart": ["s3:PutObject"],
+    # https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html
+    "s3:DeleteObject?VersionId": ["s3:DeleteObjectVersion"],
+    "s3:DeleteObjects": ["s3:DeleteObject"],
+    "s3:DeleteObjects?VersionId": ["s3:DeleteObjectVersion"],
+    "s3:GetBucketEncryption": ["s3:GetEncryptionConfiguration"],
+    "s3:GetBucketLifecycleConfiguration": ["s3:GetLifecycleConfiguration"],
+    "s3:GetBucketNotificationConfiguration": ["s3:GetBucketNotification"],
+    "s3:GetPublicAccessBlock": ["s3:GetBucketPublicAccessBlock"],
+    "s3:ListMultipartUploads": ["s3:ListBucketMultipartUploads"],
+    "s3:ListObjectVersions": ["s3:ListBucketVersions"],
+    "s3:PutBucketEncryption": ["s3:PutEncryptionConfiguration"],
+    "s3:PutBucketLifecycleConfiguration": ["s3:PutLifecycleConfiguration"],
+    "s3:PutBucketNotificationConfiguration": ["s3:PutBucketNotification"],
+    "s3:PutPublicAccessBlock": ["s3:PutBucketPublicAccessBlock"],
+    # Whoever calls may know who that is.
+    "sts:GetCallerIdentity": [],
+    # A stack is tagged when it is made and changed.
+    "cloudformation:CreateChangeSet": ["cloudformation:CreateChangeSet", "cloudformation:TagResource"],
+    "cloudformation:CreateStack": ["cloudformation:CreateStack", "cloudformation:TagResource"],
+    # Both generations of load balancers have one name.
+    **{
+        f"{service}:{call}": [f"elasticloadbalancing:{call}"]
+        for service in ("elb", "elbv2")
+        for call in (
+            "DescribeLoadBalancerAttributes",
+            "DescribeLoadBalancers",
+            "DescribeTags",
+            "ModifyLoadBalancerAttributes",
+        )
+    },
     # Batches ask for the permission of the single call.
     "sqs:ChangeMessageVisibilityBatch": ["sqs:ChangeMessageVisibility"],
     "sqs:DeleteMessageBatch": ["sqs:DeleteMessage"],
@@ -72,7 +117,16 @@ CALLS: Final[Mapping[str, Sequence[str]]] = {
 """The actions that a call asks for."""
 
 OF_OBJECTS: Final = frozenset(
-    f"s3:{action}" for action in ("AbortMultipartUpload", "GetObject", "GetObjectVersion", "PutObject", "PutObjectAcl")
+    f"s3:{action}"
+    for action in (
+        "AbortMultipartUpload",
+        "DeleteObject",
+        "DeleteObjectVersion",
+        "GetObject",
+        "GetObjectVersion",
+        "PutObject",
+        "PutObjectAcl",
+    )
 )
 """The actions of S3 whose resources are objects; those of all others are buckets."""
 

@@ -128,4 +128,4 @@ class Book:
 def ledger_needs(bucket: str, stack: str) -> Sequence[Need]:
     """What reading and writing the ledger calls."""
     arn = f"arn:${{AWS::Partition}}:s3:::{bucket}"
-    return [*needs_on(f"{arn}/deployments/{stack}.json", "s3:GetObject", "s3:PutObject"), Need("s3:ListBucket", arn)]
+    return [*needs_on(f"{arn}/deployments/{stack}.json", "s3:GetObject", "s3:PutObject"), Need("s3:GetObject", arn)]

@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any, Final
 
 from tailrace.clouds import secrets
@@ -23,6 +24,10 @@ from tailrace.settings import Resolved, Settings
 from tailrace.sources._objects import reading_announced
 
 Document = dict[str, Any]
+MANAGED: Final = 6144
+INLINE: Final = 10_240
+"""So many characters may a policy have that is by itself, and all that are in a role.
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
 _REGION: Final = "${AWS::Region}"
 _INTERFACES: Final = (
     "ec2:AssignPrivateIpAddresses",
@@ -43,6 +48,15 @@ class Place:
     region: str
     account: str
     suffix: str = "amazonaws.com"
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Actions on resources, under conditions."""
+
+    actions: Sequence[str]
+    resources: Sequence[str]
+    where: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def function_document(wanted: Wanted, config: str = "") -> Document:
@@ -119,12 +133,13 @@ def _of_dead_letters(settings: Settings) -> list[Need]:
     return target_of(settings.dead_letters, settings).needs() if settings.dead_letters else []
 
 
-def document(needs: Iterable[Need]) -> Document:
+def document(needs: Iterable[Need], further: Iterable[Grant] = ()) -> Document:
     """The policy that allows this and nothing else: as few statements as there can be, always in the same order."""
     allowed: dict[tuple[str, str], set[str]] = {}
-    for need in needs:
-        where = json.dumps(need.where, sort_keys=True) if need.where else ""
-        allowed.setdefault((need.resource, where), set()).update(actions_of(need))
+    for grant in chain((Grant(actions_of(need), [need.resource], need.where) for need in needs), further):
+        where = json.dumps(grant.where, sort_keys=True) if grant.where else ""
+        for resource in grant.resources:
+            allowed.setdefault((resource, where), set()).update(grant.actions)
     together: dict[tuple[tuple[str, ...], str], list[str]] = {}
     for (resource, where), actions in allowed.items():
         for service in sorted({action.partition(":")[0] for action in actions}):
@@ -176,6 +191,11 @@ def filled(found: Any, place: Place) -> Any:
     ):
         found = found.replace(f"${{AWS::{name}}}", value)
     return found
+
+
+def length(found: Document) -> int:
+    """How many characters a policy has, as IAM counts them: without white space."""
+    return len(json.dumps(found, separators=(",", ":")))
 
 
 def _in_region(needs: Iterable[Need], region: str) -> list[Need]:

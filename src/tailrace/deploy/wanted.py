@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +15,10 @@ from tailrace.errors import UsageError
 from tailrace.settings import Resolved, Settings
 
 DEFAULT_TO = "cloudwatch:/tailrace/{load_balancer}"
-"""Where records go if nothing is told: in Lambda there is no local store."""
+"""Where records go if nothing is told: in Lambda there is no local store. The log groups are made as load balancers appear."""
+_ACCOUNT = re.compile(r"[0-9]{12}")
+_LOG_GROUPS = "log_groups"
+"""The table of this sink."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +93,10 @@ def wanted(resolved: Resolved, environment: str, **place: str) -> Wanted:
     settings, artifacts = resolved.settings, own.artifacts_bucket or names.artifacts_bucket
     told = msgspec.structs.replace(
         settings,
-        to=settings.to or (DEFAULT_TO,),
+        to=settings.to or (_LOG_GROUPS,),
+        sinks=settings.sinks
+        if settings.to
+        else {**settings.sinks, _LOG_GROUPS: {"url": DEFAULT_TO, "create_group": True}},
         state=settings.state or f"dynamodb:{names.receipts}",
         dead_letters=settings.dead_letters or f"s3://{artifacts}/{names.dead_letters}",
     )
@@ -104,6 +111,13 @@ def _check(own: Deploy) -> None:
         raise UsageError(
             "deploy.vpc.route_tables: the endpoints of S3 and DynamoDB need them; or set deploy.vpc.endpoints=false"
         )
+    if wrong := [each for each in own.accounts if not _ACCOUNT.fullmatch(each)]:
+        message = f"deploy.accounts: {wrong[0]!r} is no number of an account, which has twelve digits"
+        raise UsageError(message)
+    for key in ("alarm_topic", "permissions_boundary"):
+        if (told := getattr(own, key)) and not told.startswith("arn:"):
+            message = f"deploy.{key}: {told!r} is no ARN"
+            raise UsageError(message)
     if own.prefix and (own.prefix.strip("/") != own.prefix or "AWSLogs" in own.prefix):
         message = f"deploy.prefix: {own.prefix!r} must have no slash at its ends and no AWSLogs in it"
         raise UsageError(message)

@@ -13,7 +13,7 @@ from tailrace.clouds import Vault, client
 from tailrace.clouds.recursion import own_group
 from tailrace.errors import UsageError
 from tailrace.hosts._lambda_settings import lambda_settings
-from tailrace.hosts.asking import Target, asked_for, target_of
+from tailrace.hosts.asking import Target, asked_for, refuse_twins, target_of
 from tailrace.hosts.clients import clients
 from tailrace.hosts.reading import parsers
 from tailrace.hosts.states import SQLITE, dynamodb
@@ -91,13 +91,9 @@ def made(environ: Mapping[str, str], notice: Callable[[str], None]) -> Container
 
 def _sinks(asked: Sequence[Target], given: Surroundings) -> list[Sink]:
     for target in asked:
-        if target.kind.home:
-            message = f"to: {target.asked} is a folder on a disk, and a Lambda keeps none; name another sink"
-            raise UsageError(message)
+        _refuse_folder("to", target)
     made = [target.opened(given)() for target in asked]
-    if len({sink.name for sink in made}) < len(made):
-        message = f"two of the sinks {', '.join(target.asked for target in asked)} are the same; give it once"
-        raise UsageError(message)
+    refuse_twins(asked, made)
     return made
 
 
@@ -112,7 +108,12 @@ def _dead(settings: Settings, given: Surroundings) -> Sink | None:
     if not settings.dead_letters:
         return None
     target = target_of(settings.dead_letters, settings)
-    if target.kind.home:
-        message = f"dead_letters: {target.asked} is a folder on a disk, and a Lambda keeps none; name another sink"
-        raise UsageError(message)
+    _refuse_folder("dead_letters", target)
     return target.opened(given)()
+
+
+def _refuse_folder(key: str, target: Target) -> None:
+    """Raises UsageError for a sink that keeps what it has in a folder."""
+    if target.kind.home:
+        message = f"{key}: {target.asked} is a folder on a disk, and a Lambda keeps none; name another sink"
+        raise UsageError(message)

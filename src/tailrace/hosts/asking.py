@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, ClassVar
@@ -109,6 +109,14 @@ class Target:
             message = f"{self.name} needs no setup"
             raise UsageError(message)
         return self.kind.setup(self.address, own, given, formats)
+
+
+def refuse_twins(asked: Sequence[Target], sinks: Iterable[Sink]) -> None:
+    """Raises UsageError if two of the sinks that were made of these are the same."""
+    names = [sink.name for sink in sinks]
+    if len(set(names)) < len(names):
+        message = f"two of the sinks {', '.join(target.asked for target in asked)} are the same; give it once"
+        raise UsageError(message)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

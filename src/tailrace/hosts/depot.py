@@ -12,7 +12,7 @@ from tailrace.deadletters import DeadFolder
 from tailrace.deadsink import DeadSink
 from tailrace.errors import UsageError
 from tailrace.homes import Home
-from tailrace.hosts.asking import Target, target_of
+from tailrace.hosts.asking import Target, refuse_twins, target_of
 from tailrace.hosts.states import shared_state
 from tailrace.kinds import Surroundings
 from tailrace.ports import DeadLetters, Sink, State
@@ -47,7 +47,7 @@ class Depot:
                 self._sinks.setdefault(place, []).append(target.opened(given))
             self._dead = self._dead_letters(resolved.settings, given)
             self._discreet = any(target.view(given).redact for target in asked)
-            self._refuse_twins(asked)
+            refuse_twins(asked, (sink for home in self.crew() for sink in home.sinks))
             undo.pop_all()
 
     @staticmethod
@@ -58,12 +58,6 @@ class Depot:
         if target.kind.home:
             return target.kind.home(target.address, settings).absolute()
         return (Path(settings.store) if "store" in resolved.origins or not own else own[0]).absolute()
-
-    def _refuse_twins(self, asked: Sequence[Target]) -> None:
-        names = [sink.name for home in self.crew() for sink in home.sinks]
-        if len(set(names)) < len(names):
-            message = f"two of the sinks {', '.join(target.asked for target in asked)} are the same; give it once"
-            raise UsageError(message)
 
     def _dead_letters(self, settings: Settings, given: Surroundings) -> Callable[[], DeadLetters] | None:
         """Makes where one worker's letters go, if that is not beside the receipts. Raises UsageError."""

@@ -104,18 +104,12 @@ def changed(receipt: Receipt, change: Change, where: Where, now: float) -> Recei
     dead_rejects = part.dead_rejects + change.dead_rejects
     if min(counts.rejects, counts.reject_lines, totals.dead, totals.routed, dead_rejects) < 0:
         return None
-    filtered, nowhere = part.filtered + change.filtered, part.nowhere + change.nowhere
-    if isinstance(part, Tail):
-        tail = replace(
-            part, counts=counts, totals=totals, filtered=filtered, nowhere=nowhere, dead_rejects=dead_rejects
-        )
-        return replace(receipt, tail=tail, finished=now)
-    return replace(
-        receipt,
+    new = replace(
+        part,
         counts=counts,
         totals=totals,
-        filtered=filtered,
-        nowhere=nowhere,
+        filtered=part.filtered + change.filtered,
+        nowhere=part.nowhere + change.nowhere,
         dead_rejects=dead_rejects,
-        finished=now,
     )
+    return replace(receipt, tail=new, finished=now) if isinstance(new, Tail) else replace(new, finished=now)

@@ -33,7 +33,6 @@ _INVALID: Final = {
     "ValidationException",
     "RequestEntityTooLarge",
 }
-_PASSING_STATUS: Final = {408, 429}
 _TOO_LARGE: Final = 413
 _UNSENT: Final = {"ConnectTimeoutError", "EndpointConnectionError", "ProxyConnectionError", "SSLError"}
 """Errors of the connection before anything was sent."""
@@ -171,7 +170,7 @@ def _outcome(content: bytes, place: Place) -> Outcome:
 def told(error: Exception, what: str, client: Any, after: float | None = None) -> TailraceError:
     """What the failure of a call means for the log group that it was about."""
     code, status = failures.code_of(error), failures.status_of(error)
-    if code in _PASSING or status in _PASSING_STATUS or status >= 500:  # noqa: PLR2004 - HTTP
+    if code in _PASSING or failures.passing(error):
         return Retryable(f"{what} does not take more now ({code})", after)
     lasting: Fatal | None = failures.fatal(error, what, client)
     if lasting or not status:

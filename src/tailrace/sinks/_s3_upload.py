@@ -30,7 +30,6 @@ _PASSING: Final = {
     "XAmzContentSHA256Mismatch",
 }
 """Refusals with a status that is final otherwise: what was sent did not arrive whole, or somebody else was at work."""
-_PASSING_STATUS: Final = {408, 425, 429}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +62,7 @@ class Place:
         code, status, name = failures.code_of(error), failures.status_of(error), f"s3://{self.bucket}/{key}"
         if code == "NoSuchUpload":
             return Vanished(f"the upload of {name} was ended by somebody else; its records are delivered again")
-        if not failures.unreachable(error) and code not in _PASSING and status not in _PASSING_STATUS:
+        if not failures.unreachable(error) and code not in _PASSING and not failures.passing(error):
             told = failures.of_bucket(error, name, self.bucket, self.client)
             if told:
                 return told

@@ -34,8 +34,8 @@ _TYPES: Final = {"gzip": "application/gzip", "zstd": "application/zstd", "none":
 _PARQUET: Final = "application/vnd.apache.parquet"
 
 
-class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The settings of a sink of this kind."""
+class S3Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The settings of a bucket that is written to."""
 
     form: Literal["ndjson", "parquet"] = "ndjson"
     """One JSON object a line; or Parquet, compressed inside, with the vendor's names."""
@@ -139,7 +139,7 @@ class S3Sink:
         self._contents.close()
 
 
-def _opened(address: str, own: Options, given: Surroundings) -> Callable[[], S3Sink]:
+def _opened(address: str, own: S3Settings, given: Surroundings) -> Callable[[], S3Sink]:
     bucket, prefix = _place(address)
     keys = template(own.key, prefix, _extension(own))
     _refuse(own, keys)
@@ -178,11 +178,11 @@ def _place(address: str) -> tuple[str, str]:
     return bucket, prefix.strip("/")
 
 
-def _extension(own: Options) -> str:
+def _extension(own: S3Settings) -> str:
     return "parquet" if own.form == "parquet" else f"ndjson{EXTENSIONS[own.compression]}"
 
 
-def _refuse(own: Options, keys: Template) -> None:
+def _refuse(own: S3Settings, keys: Template) -> None:
     """Raises UsageError for settings that cannot be, and MissingExtra."""
     if not LEAST_PART <= own.part_size <= LARGEST_PART:
         message = f"part_size: S3 takes parts of 5MiB to 5GiB, not of {own.part_size}"
@@ -201,7 +201,7 @@ def _refuse(own: Options, keys: Template) -> None:
         compressor(own.compression)
 
 
-def _arguments(own: Options) -> dict[str, str]:
+def _arguments(own: S3Settings) -> dict[str, str]:
     """What every object is put with."""
     found = {
         "ContentType": _PARQUET if own.form == "parquet" else _TYPES[own.compression],
@@ -235,7 +235,7 @@ def _refuse_twins(place: tuple[str, str], settings: Settings) -> None:
         raise UsageError(message)
 
 
-def _needs(address: str, own: Options) -> Sequence[Need]:
+def _needs(address: str, own: S3Settings) -> Sequence[Need]:
     bucket, prefix = _place(address)
     resource = objects(bucket, template(own.key, prefix, _extension(own)).head)
     how = "?ACL" if own.acl else ""
@@ -259,7 +259,7 @@ def _needs(address: str, own: Options) -> Sequence[Need]:
 SINK = SinkKind(
     form="s3://BUCKET/PREFIX",
     about="objects of a bucket: NDJSON or Parquet, in partitions",
-    settings=Options,
+    settings=S3Settings,
     open=_opened,
     needs=_needs,
     fixed=lambda own: own.form == "parquet",

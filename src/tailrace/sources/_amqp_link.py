@@ -7,6 +7,8 @@ https://pika.readthedocs.io/en/stable/modules/adapters/blocking.html
 
 from __future__ import annotations
 
+import re
+import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,6 +19,7 @@ from typing import Any, Final
 
 from tailrace.errors import Fatal, MissingExtra
 from tailrace.notices import Notices
+from tailrace.transport import Endpoint, told, told_of_tls
 
 _TURN_S: Final = 0.2
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
@@ -24,6 +27,7 @@ _HEARTBEAT_S: Final = 60
 _CONNECT_S: Final = 10
 _NOT_FOUND, _REFUSED = 404, 403
 """Reply codes of AMQP."""
+_OPENSSL: Final = re.compile(r"\[SSL: (\w+)\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +44,8 @@ class Place:
     """Where the queue is, and as whom to go there."""
 
     url: str
-    host: str
-    port: int
-    tls: bool
+    endpoint: Endpoint
+    context: ssl.SSLContext | None
     vhost: str
     queue: str
     user: str
@@ -50,10 +53,10 @@ class Place:
 
 
 class Link:
-    """Takes messages from a queue into `inbox`, never more than `prefetch` that are not done with. Connects again when broken."""
+    """Takes messages from a queue into `inbox`, never more than `in_hand` that are not done with. Connects again when broken."""
 
-    def __init__(self, place: Place, prefetch: int, notices: Notices) -> None:
-        self._place, self._prefetch, self._notices = place, prefetch, notices
+    def __init__(self, place: Place, in_hand: int, notices: Notices) -> None:
+        self._place, self._in_hand, self._notices = place, in_hand, notices
         self.inbox = Queue[Delivery]()
         self._number = 0
         self._connection: Any = None
@@ -118,7 +121,7 @@ class Link:
         from pika.exceptions import AMQPError  # noqa: PLC0415 - an optional library
 
         try:
-            self._channel.basic_qos(prefetch_count=self._prefetch)
+            self._channel.basic_qos(prefetch_count=self._in_hand)
             self._number += 1
             self._channel.basic_consume(self._place.queue, self._taken)
         except (AMQPError, OSError) as error:
@@ -191,15 +194,12 @@ def _end(connection: Any) -> None:
 
 
 def _parameters(pika: Any, at: Place) -> Any:
-    import ssl  # noqa: PLC0415 - only for amqps
-
-    options = pika.SSLOptions(ssl.create_default_context(), at.host) if at.tls else None
     return pika.ConnectionParameters(
-        host=at.host,
-        port=at.port,
+        host=at.endpoint.host,
+        port=at.endpoint.port,
         virtual_host=at.vhost,
         credentials=pika.PlainCredentials(at.user, at.password),
-        ssl_options=options,
+        ssl_options=pika.SSLOptions(at.context, at.endpoint.host) if at.context else None,
         heartbeat=_HEARTBEAT_S,
         socket_timeout=_CONNECT_S,
         stack_timeout=_CONNECT_S,
@@ -211,6 +211,10 @@ def _parameters(pika: Any, at: Place) -> Any:
 def _told(error: Exception, at: Place) -> Fatal:
     """What to tell, without the library's words: they may hold what the broker said of the password."""
     code, kind = getattr(error, "reply_code", 0), type(error).__name__
+    if isinstance(error, ssl.SSLError):
+        return Fatal(str(told(error, at.endpoint, "cannot be reached")))
+    if reason := _OPENSSL.search(str(error)):  # the library passes on what it heard after the handshake as text only
+        return Fatal(str(told_of_tls(reason[1], at.endpoint)))
     if code == _NOT_FOUND:
         return Fatal(f"there is no queue {at.queue} at {at.url}; declare it and bind it to the exchange of the events")
     if code == _REFUSED or "AccessDenied" in kind:

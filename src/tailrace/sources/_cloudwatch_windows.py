@@ -84,7 +84,7 @@ class Pages:
         where = failures.endpoint_of(self.client)
         if code == "ResourceNotFoundException":
             return Fatal(f"there is no log group {self.group} at {where}; check its name, the region and the endpoint")
-        passing = (failures.unreachable(error) and self.stays) or status == 429  # noqa: PLR2004 - HTTP
+        passing = (failures.unreachable(error) and self.stays) or failures.passing(error)
         if passing or "Throttl" in code or code == "LimitExceededException":
             return None
         refused = 400 <= status < 500 or code == "ParamValidationError"  # noqa: PLR2004 - HTTP

@@ -27,6 +27,11 @@ class Settled(Generic[T]):
     error: Exception | None
 
 
+def waiting(messages: str) -> str:
+    """So many messages wait, as people are told."""
+    return "one message waits" if messages == "1" else f"{messages} messages wait"
+
+
 class Hand(Generic[T]):
     """Which items came of which message. Any thread may ask."""
 

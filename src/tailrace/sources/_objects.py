@@ -28,8 +28,6 @@ from tailrace.sources._resuming import Part, Remote, Resuming
 
 SCHEME: Final = "s3://"
 _PARTIAL_CONTENT: Final = 206
-_WORTH_ANOTHER_TRY: Final = {408, 429}
-"""Refusals that are not final, as are all above 499."""
 _ABSENT: Final = {"NoSuchKey", "NoSuchVersion", "404"}
 _ELSEWHERE: Final = {"PermanentRedirect", "AuthorizationHeaderMalformed", "301"}
 
@@ -142,7 +140,7 @@ class Objects:
             return SourceError(f"{wanted.name} is archived; restore it, then {then}")
         if isinstance(error, UnicodeError) or code == "ParamValidationError":
             return SourceError(f"{wanted.name!a} cannot be the name of an object")
-        if failures.unreachable(error) or status in _WORTH_ANOTHER_TRY:
+        if failures.unreachable(error) or failures.passing(error):
             return None
         refused = SourceError(f"{wanted.name} cannot be read ({code})") if 400 <= status < 500 else None  # noqa: PLR2004 - HTTP
         return self._lasting(error, wanted) or refused

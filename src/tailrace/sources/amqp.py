@@ -25,8 +25,9 @@ from tailrace.notices import Notices
 from tailrace.permissions import ANNOUNCED
 from tailrace.quantities import Duration, Secret
 from tailrace.sources._amqp_link import Delivery, Link, Place
-from tailrace.sources._hand import Hand
+from tailrace.sources._hand import Hand, waiting
 from tailrace.sources._objects import Objects, reading_announced
+from tailrace.transport import Endpoint, Tls
 
 _SCHEMES: Final = {"amqp": 5672, "amqps": 5671}
 _POLL_S: Final = 0.2
@@ -39,10 +40,18 @@ class AmqpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """As whom to read."""
     password: Secret = Secret("guest")
     """The user's password, or where it is: env:NAME, file:PATH, ssm:NAME, secretsmanager:ID#KEY."""
-    prefetch: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 16
-    """So many messages are taken from the queue before one is done with."""
+    ca: str = ""
+    """PEM file of the authorities that are trusted for TLS (amqps://); those of the system if not given."""
+    certificate: str = ""
+    """PEM file of the certificate that is shown to the broker, if it asks for one."""
+    key: str = ""
+    """PEM file of its key, without a password, if that is not in the same file."""
+    verify: bool = True
+    """Whether the broker's certificate is verified. Without it anybody may be the broker."""
+    in_hand: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 16
+    """So many messages are in hand at most: taken from the queue, and not done with yet."""
     pause: Duration = Duration(30)
-    """What could not be delivered comes again after so long."""
+    """What could not be delivered comes again after so long: not longer each time, for it is in hand until then."""
     max_receives: Annotated[int, msgspec.Meta(ge=1)] = 20
     """A message that has failed so often is moved to the dead-letter queue."""
     dead_letter_queue: str = ""
@@ -59,7 +68,7 @@ class Amqp:
         self._client = given.client("s3")
         self._objects = Objects(self._client, given.clock, requester_pays=own.requester_pays)
         self._notices = Notices(given.notice, given.clock)
-        self._link = Link(place, own.prefetch, self._notices)
+        self._link = Link(place, own.in_hand, self._notices)
         self._hand = Hand[Delivery]()
         self._failures = Counter[bytes]()
 
@@ -122,7 +131,7 @@ class Amqp:
 
     def check(self) -> str:
         """Whether the queue is there, and how many messages wait. None is taken."""
-        return f"the queue is there; {self._link.look():,} messages wait"
+        return f"the queue is there; {waiting(f'{self._link.look():,}')}"
 
     def close(self) -> None:
         """Give back what is not done with, and close the connections."""
@@ -131,7 +140,7 @@ class Amqp:
 
 
 def place_of(url: str, own: AmqpSettings, password: str) -> Place:
-    """Where a URL leads. Raises UsageError."""
+    """Where a URL leads, and how TLS is spoken there. Raises UsageError."""
     parts = urlsplit(url)
     wanted = f"write amqp://HOST:PORT/QUEUE or amqp://HOST:PORT/VHOST/QUEUE, not {parts.scheme}://…"
     if parts.username or parts.password:
@@ -146,11 +155,12 @@ def place_of(url: str, own: AmqpSettings, password: str) -> Place:
         raise UsageError(wanted) from error
     if not parts.hostname or not queue or parts.query or parts.fragment:
         raise UsageError(wanted)
+    endpoint = Endpoint(parts.scheme, parts.hostname, port or _SCHEMES[parts.scheme])
+    tls = Tls(ca=own.ca, certificate=own.certificate, key=own.key, verify=own.verify)
     return Place(
         url=url,
-        host=parts.hostname,
-        port=port or _SCHEMES[parts.scheme],
-        tls=parts.scheme == "amqps",
+        endpoint=endpoint,
+        context=tls.context_for(endpoint),
         vhost=unquote(vhost) or "/",
         queue=unquote(queue),
         user=own.username,

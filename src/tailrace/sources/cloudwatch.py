@@ -28,7 +28,7 @@ from tailrace.errors import UsageError
 from tailrace.kinds import Known, SourceKind, Surroundings
 from tailrace.model import Identity, Item
 from tailrace.permissions import Need, log_group
-from tailrace.quantities import Duration, instant
+from tailrace.quantities import Duration, period
 from tailrace.sources._cloudwatch_windows import Pages, Stopping, Window, windows
 from tailrace.subscriptions import KIND, Group, LogEvent, digest, etag_of
 
@@ -43,7 +43,7 @@ _OLDEST: Final = 15
 _EVER: Final = 1 << 62
 
 
-class CloudwatchSource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class CloudwatchSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What can be set of a log group that is read."""
 
     since: str = ""
@@ -275,7 +275,7 @@ class Cloudwatch:
         return None
 
 
-def _opened(words: Sequence[str], own: CloudwatchSource, given: Surroundings) -> Cloudwatch:
+def _opened(words: Sequence[str], own: CloudwatchSettings, given: Surroundings) -> Cloudwatch:
     (word,) = words
     name, _, prefix = word.removeprefix(NAME).partition(":")
     if not name:
@@ -287,10 +287,10 @@ def _opened(words: Sequence[str], own: CloudwatchSource, given: Surroundings) ->
         raise UsageError("window: at least 1s; overlap: 0s or more")
     settings = given.settings
     is_lines = own.content == "lines" or (own.content == "auto" and (settings.format != "auto" or settings.log_format))
-    now = given.clock.now()
+    times = {name: int(time * 1000) for name, time in period(own.since, own.until, given.clock.now()).items()}
     span = Span(
-        since=_moment(own.since, "since", now),
-        until=_moment(own.until, "until", now) or _EVER,
+        since=times.get("since"),
+        until=times.get("until", _EVER),
         width=int(own.window * 1000),
         overlap=int(own.overlap * 1000),
     )
@@ -315,22 +315,11 @@ def _refuse_loop(group: str, given: Surroundings) -> None:
             raise UsageError(message)
 
 
-def _moment(text: str, key: str, now: float) -> int | None:
-    """A time, or how long ago, in ms since 1970; None if it is not given. Raises UsageError."""
-    if not text:
-        return None
-    try:
-        return int(instant(text, now) * 1000)
-    except ValueError as error:
-        message = f"{key} {text}: {error}"
-        raise UsageError(message) from error
-
-
 SOURCE = SourceKind(
     form="cloudwatch:GROUP[:STREAM]",
     about="events of a log group of Amazon CloudWatch Logs, of streams whose names begin so",
     claims=lambda word: word.startswith(NAME),
-    settings=CloudwatchSource,
+    settings=CloudwatchSettings,
     open=_opened,
     needs=lambda word, _own: [Need("logs:FilterLogEvents", log_group(word.removeprefix(NAME).partition(":")[0]))],
 )

@@ -17,7 +17,7 @@ from tailrace.errors import Fatal, TailraceError, UsageError
 from tailrace.kinds import SourceKind, Surroundings
 from tailrace.model import Item
 from tailrace.permissions import Need, bucket, needs_on, objects
-from tailrace.quantities import instant
+from tailrace.quantities import period
 from tailrace.sources._listing import Listing
 from tailrace.sources._named import named
 from tailrace.sources._objects import SCHEME, Objects, fatal, is_folder
@@ -133,18 +133,12 @@ def _place(url: str) -> tuple[str, str]:
 
 def _selection(own: S3Settings, now: float) -> Selection:
     """What is wanted. Raises UsageError."""
-    times = {}
-    for key in ("since", "until"):
-        if text := getattr(own, key):
-            try:
-                times[key] = instant(text, now)
-            except ValueError as error:
-                message = f"{key} {text}: {error}"
-                raise UsageError(message) from error
-    if own.since and own.until and times["since"] >= times["until"]:
-        message = f"since {own.since} is not before until {own.until}"
-        raise UsageError(message)
-    return Selection(**times, after=own.start_after, include=patterns(own.include), exclude=patterns(own.exclude))
+    return Selection(
+        **period(own.since, own.until, now),
+        after=own.start_after,
+        include=patterns(own.include),
+        exclude=patterns(own.exclude),
+    )
 
 
 def _source(words: Sequence[str], own: S3Settings, given: Surroundings) -> S3:

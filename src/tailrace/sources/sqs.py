@@ -21,7 +21,7 @@ from tailrace.notices import Notices
 from tailrace.permissions import ANNOUNCED, Need, needs_on, queue
 from tailrace.quantities import Duration
 from tailrace.sources._dead import DeadQueue
-from tailrace.sources._hand import Hand
+from tailrace.sources._hand import Hand, waiting
 from tailrace.sources._objects import Objects, is_folder, reading_announced
 from tailrace.sources._queue import Message, Queue
 from tailrace.sources._visibility import Held, Hidden
@@ -93,9 +93,8 @@ class Sqs:
 
     def check(self) -> str:
         """How many messages wait, and where those go that cannot be delivered. Nothing is received."""
-        waiting = self._queue.attributes("ApproximateNumberOfMessages").get("ApproximateNumberOfMessages", "?")
-        wait = "one message waits" if waiting == "1" else f"{waiting} messages wait"
-        return f"{wait}; {self._dead.check()}"
+        messages = self._queue.attributes("ApproximateNumberOfMessages").get("ApproximateNumberOfMessages", "?")
+        return f"{waiting(messages)}; {self._dead.check()}"
 
     def close(self) -> None:
         """Give back all that is in hand, and close the connections."""

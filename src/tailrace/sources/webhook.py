@@ -40,8 +40,8 @@ class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """The sender must show this as a bearer token, or as the password of basic authentication (any user name)."""
     wait: Duration = Duration(60)
     """A sender is answered 503 if its objects are not delivered by then; it comes again."""
-    requests: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 16
-    """So many requests are taken at a time; others are answered 503."""
+    in_hand: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 16
+    """So many requests are in hand at most, each until its objects are delivered; others are answered 503."""
     max_size: Size = Size(1 << 20)
     """A larger request is answered 413."""
     requester_pays: bool = False
@@ -68,7 +68,7 @@ class Webhook:
         self._objects = Objects(self._client, given.clock, requester_pays=own.requester_pays)
         self._inbox = Queue[Item]()
         self._hand = Hand[_Request]()
-        self._room = Semaphore(own.requests)
+        self._room = Semaphore(own.in_hand)
         self._server: Server | None = None
 
     def items(self) -> Iterator[Item]:

@@ -7,7 +7,7 @@
 from tailrace.transport.answers import UNAUTHORIZED, Answer, basic, passing, retry_after
 from tailrace.transport.channel import Channel
 from tailrace.transport.endpoints import Endpoint, Tls, endpoint_of
-from tailrace.transport.failures import told
+from tailrace.transport.failures import told, told_of_tls
 from tailrace.transport.http import Connection
 
 __all__ = [
@@ -22,4 +22,5 @@ __all__ = [
     "passing",
     "retry_after",
     "told",
+    "told_of_tls",
 ]

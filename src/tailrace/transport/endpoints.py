@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 from tailrace.errors import UsageError
 
 T = TypeVar("T")
-_SECURE: Final = ("https", "tls")
+_SECURE: Final = {"http": "https", "tcp": "tls", "amqp": "amqps"}
+"""Which scheme says the same over TLS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +77,11 @@ class Tls:
 
     def context_for(self, endpoint: Endpoint) -> ssl.SSLContext | None:
         """What connections to a server are made with, if they are over TLS. Raises UsageError as `context`, and if all this is for nothing."""
-        if endpoint.scheme in _SECURE:
+        if endpoint.scheme in _SECURE.values():
             return self.context()
         if self != Tls():
-            message = (
-                f"{endpoint}: settings of TLS are given for a server without it; write its URL with https:// or tls://"
-            )
+            secure = _SECURE[endpoint.scheme]
+            message = f"{endpoint}: settings of TLS are given for a server without it; write its URL with {secure}://"
             raise UsageError(message)
         return None
 

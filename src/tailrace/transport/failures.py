@@ -23,7 +23,7 @@ def told(error: OSError, endpoint: Endpoint, doing: str) -> TailraceError:
             " the setting `ca`, and the host as the certificate does"
         )
     if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
-        return _of_tls(error.reason or "", endpoint)
+        return told_of_tls(error.reason or "", endpoint)
     if isinstance(error, socket.gaierror):
         return Retryable(f"{endpoint} {doing}: its name is not known ({error.strerror}); check the host")
     if isinstance(error, TimeoutError):
@@ -31,7 +31,8 @@ def told(error: OSError, endpoint: Endpoint, doing: str) -> TailraceError:
     return Retryable(f"{endpoint} {doing}: {error.strerror or 'the connection was closed'}")
 
 
-def _of_tls(reason: str, endpoint: Endpoint) -> TailraceError:
+def told_of_tls(reason: str, endpoint: Endpoint) -> TailraceError:
+    """The error to raise for what OpenSSL calls by a name."""
     if any(word in reason for word in _OURS):
         return Fatal(
             f"{endpoint} does not take our side of TLS ({reason}); set `certificate` and `key` to a certificate it trusts"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import subprocess
 import sys
 import zipfile
@@ -44,8 +43,8 @@ def test_what_is_unpacked_can_be_read_by_all_and_objects_can_be_executed(tmp_pat
     if subprocess.run(["unzip", "-v"], capture_output=True, check=False).returncode:
         pytest.skip("no unzip, which keeps modes")
     subprocess.run(["unzip", "-q", tmp_path / "package.zip", "-d", tmp_path / "modes"], check=True, umask=0o022)
-    assert oct(os.stat(tmp_path / "modes" / "a.so").st_mode) == "0o100755"
-    assert oct(os.stat(tmp_path / "modes" / "b.json").st_mode) == "0o100644"
+    assert oct((tmp_path / "modes" / "a.so").stat().st_mode) == "0o100755"
+    assert oct((tmp_path / "modes" / "b.json").stat().st_mode) == "0o100644"
 
 
 @given(st.permutations(list(FILES)))

@@ -6,7 +6,10 @@ import platform
 import sys
 from pathlib import Path
 
+import msgspec._core
 import pytest
+from auditwheel.elfutils import elf_find_versioned_symbols
+from elftools.elf.elffile import ELFFile
 from making_wheels import shared_object
 
 from tailrace.deploy.package import elf
@@ -31,10 +34,8 @@ def test_the_newest_glibc() -> None:
 
 
 def test_auditwheel_finds_the_same_glibc() -> None:
-    elfutils = pytest.importorskip("auditwheel.elfutils")
-    elftools = pytest.importorskip("elftools.elf.elffile")
-    core = Path(str(pytest.importorskip("msgspec._core").__file__))
+    core = Path(str(msgspec._core.__file__))
     with core.open("rb") as file:
-        told = {version for _, version in elfutils.elf_find_versioned_symbols(elftools.ELFFile(file))}
+        told = {version for _, version in elf_find_versioned_symbols(ELFFile(file))}
     newest = max(int(each.split(".")[1]) for each in told if each.startswith("GLIBC_2."))
     assert elf.glibc(core.read_bytes()) == newest > 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Final
 
 from tailrace.deploy.package import archive, compiling, elf, kernel, modules, wheels
 from tailrace.deploy.package.checkout import checkout
-from tailrace.deploy.package.crate import Bench
+from tailrace.deploy.package.crate import RUST, Bench
 from tailrace.deploy.package.manifest import NAME, Library, Manifest, Package, encoded, package
 from tailrace.deploy.package.request import Request
 from tailrace.errors import Fatal, UsageError
@@ -84,10 +83,11 @@ def _written(data: bytes, path: Path) -> Path:
     """Write the file whole or not at all."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(data)
-        Path(file.name).chmod(_MODE)
-        os.replace(file.name, path)  # noqa: PTH105 - one rename
+        with tempfile.TemporaryDirectory(dir=path.parent) as name:
+            file = Path(name) / path.name
+            file.write_bytes(data)
+            file.chmod(_MODE)
+            file.replace(path)
     except OSError as error:
         message = f"{path} cannot be written ({error.strerror}); name another file with --out"
         raise Fatal(message) from error
@@ -99,6 +99,9 @@ def warnings(manifest: Manifest) -> Iterator[str]:
     if manifest.kernel.kind == "reference":
         why = manifest.kernel.origin
         yield f"the package holds the pure-Python twin of the kernel, more than a hundred times slower than the native one ({why})"
+    elif manifest.kernel.toolchain and not manifest.kernel.toolchain.startswith(f"rustc {RUST},"):
+        built_by = manifest.kernel.toolchain.partition(",")[0]
+        yield f"the kernel was built by {built_by}, for Rust {RUST} is not here: its bytes differ from those that others make"
     if manifest.compiled_by is None:
         yield f"there is no {manifest.runtime} here to compile the modules: each cold start of the function will, for about a second"
     if not archive.usual():

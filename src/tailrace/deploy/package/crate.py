@@ -6,6 +6,7 @@ no folder of this machine gets into the result. What was built is kept by the ha
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -13,7 +14,8 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -26,6 +28,14 @@ RUST: Final = "1.95.0"
 _COMPATIBILITY: Final = "manylinux_2_17"
 """Stricter than manylinux_2_28, for Lambda's python3.11 has glibc 2.26."""
 _ABI: Final = "python3.11"
+_CHANGING: Final = (
+    "RUSTFLAGS",
+    "CARGO_BUILD_TARGET",
+    "CARGO_BUILD_RUSTFLAGS",
+    "CARGO_PROFILE_",
+    "CARGO_ENCODED_RUSTFLAGS",
+)
+"""Variables that would change what is built."""
 _SECONDS: Final = 1800
 
 
@@ -47,29 +57,44 @@ class Built:
 
 def built(crate: Path, machine: str, bench: Bench) -> Built:
     """The kernel in that folder, built for a processor. Raises Fatal, UsageError."""
-    environ = _toolchain()
+    environ = _toolchain(bench)
     rustc = _told(["rustc", "--version"], environ).strip()
     system = f"{sys.platform}_{os.uname().machine}"
     tools = [wheels.locked(name, sys.version_info.minor, system) for name in ("maturin", "ziglang")]
     names = ", ".join([" ".join(rustc.split()[:2]), *(f"{each.library.name} {each.library.version}" for each in tools)])
     kept = bench.cache / "kernels" / _key(crate, rustc, machine, tools)
-    if not (found := sorted(kept.glob("*.whl"))):
-        paths = [_unpacked(each, bench) for each in tools]
-        target = f"{machine}-unknown-linux-gnu"
-        _add(target, environ, bench)
-        _fetch(crate, target, environ, bench)
-        bench.tell(f"building the kernel for {machine}: a few minutes, once")
-        found = [_compiled(crate, target, _flags(crate, environ, bench, paths), kept)]
+    with _alone(bench):
+        if not (found := sorted(kept.glob("*.whl"))):
+            paths = [_unpacked(each, bench) for each in tools]
+            target = f"{machine}-unknown-linux-gnu"
+            _add(target, environ, bench)
+            _fetch(crate, target, environ, bench)
+            bench.tell(f"building the kernel for {machine}: a few minutes, once")
+            found = [_compiled(crate, target, _flags(crate, environ, bench, paths), kept)]
     return Built(found[0], names)
 
 
-def _toolchain() -> dict[str, str]:
+@contextmanager
+def _alone(bench: Bench) -> Iterator[None]:
+    """Nobody else builds with the same cache."""
+    bench.cache.mkdir(parents=True, exist_ok=True)
+    with (bench.cache / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            bench.tell("waiting for another build")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _toolchain(bench: Bench) -> dict[str, str]:
     """The environment in which the pinned toolchain is called, or the one that there is."""
     if shutil.which("cargo") is None:
         message = f"there is no Rust here; install Rust {RUST} (https://rustup.rs)"
         raise Fatal(message)
-    own = {name: value for name, value in os.environ.items() if name not in ("RUSTFLAGS", "CARGO_BUILD_TARGET")}
+    own = {name: value for name, value in os.environ.items() if not name.startswith(_CHANGING)}
     pinned = own | {"RUSTUP_TOOLCHAIN": RUST}
+    bench.tell(f"looking for Rust {RUST}")
     return pinned if _run(["cargo", "--version"], pinned).returncode == 0 else own
 
 
@@ -91,17 +116,19 @@ def _unpacked(tool: wheels.Wheel, bench: Bench) -> Path:
         path = wheels.fetched(tool, bench.cache / "wheels", bench.tell)
         bench.tell(f"unpacking {tool.library.name}")
         folder.parent.mkdir(parents=True, exist_ok=True)
-        unpacked = Path(tempfile.mkdtemp(dir=folder.parent))
-        with zipfile.ZipFile(path) as archive:
-            for info in archive.infolist():
-                target = Path(archive.extract(info, unpacked))
-                if info.external_attr >> 16 & 0o111 and target.is_file():
-                    target.chmod(0o755)
-        try:
-            unpacked.rename(folder)
-        except OSError:  # another build was quicker
-            shutil.rmtree(unpacked)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as name:
+            _unpack(path, Path(name) / "whole")
+            (Path(name) / "whole").rename(folder)
+        path.unlink()  # large, and not needed again
     return folder
+
+
+def _unpack(path: Path, folder: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        for info in archive.infolist():
+            target = Path(archive.extract(info, folder))
+            if info.external_attr >> 16 & 0o111 and target.is_file():
+                target.chmod(0o755)
 
 
 def _add(target: str, environ: Mapping[str, str], bench: Bench) -> None:

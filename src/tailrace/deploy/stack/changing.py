@@ -188,10 +188,10 @@ class Changing:
         return error
 
 
-def parameters_of(template: Mapping[str, Any], bucket: str, key: str) -> dict[str, str]:
-    """The values of a template's parameters: the package, and the defaults that the settings have given to all others."""
+def parameters_of(template: Mapping[str, Any], **known: str) -> dict[str, str]:
+    """The values of a template's parameters: what is known, and the defaults that the settings have given to all others."""
     told = {name: each["Default"] for name, each in template.get("Parameters", {}).items() if "Default" in each}
-    return {name: _text(value) for name, value in told.items()} | {"CodeBucket": bucket, "CodeKey": key}
+    return {name: _text(value) for name, value in told.items()} | known
 
 
 def _text(value: Any) -> str:

@@ -25,7 +25,7 @@ from tailrace.deploy.stack.smoke import Smoke, Unproven
 from tailrace.deploy.stack.upload import Package, Upload
 from tailrace.deploy.stack.words import Step, changed, created, settings_changed
 from tailrace.deploy.wanted import Wanted
-from tailrace.errors import Fatal, TailraceError, UsageError
+from tailrace.errors import Fatal, Retryable, TailraceError, UsageError
 
 _FUNCTION: Final = "AWS::Lambda::Function"
 _RELEASE, _PROOF = "release", "proof"
@@ -36,7 +36,8 @@ class Order:
     """What is to be there.
 
     `template`: None to change the code only. `before`: what is set up before the function is proved, such as the notification of
-    an existing bucket; `after`: what is switched on when it is; each with the name that people know it by.
+    an existing bucket; `after`: what is switched on when it is, such as logs of load balancers. `parameters`: of the template, beside
+    those that have defaults, and the code.
     """
 
     wanted: Wanted
@@ -44,8 +45,9 @@ class Order:
     package: Package
     label: str
     artifacts: Artifacts
-    before: Mapping[str, Setup] = field(default_factory=dict)
-    after: Mapping[str, Setup] = field(default_factory=dict)
+    before: Sequence[Setup] = ()
+    after: Sequence[Setup] = ()
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -185,12 +187,9 @@ class Deployment:
         ]
         return steps, made.name
 
-    def _of_setups(self, setups: Mapping[str, Setup]) -> Sequence[Step]:
-        return [
-            Step("change", what, str(change.call), change.why)
-            for what, setup in setups.items()
-            for change in setup.plan(setup.look())
-        ]
+    def _of_setups(self, setups: Sequence[Setup]) -> Sequence[Step]:
+        changes = (change for setup in setups for change in setup.plan(setup.look()))
+        return [Step("change", *_concerned(change), change.why) for change in changes]
 
     def _of_release(self, found: Found, stack_steps: Sequence[Step], *, proves: bool) -> Iterator[Step]:
         function, code = found.function, self.order.package.code_sha256
@@ -250,10 +249,10 @@ class Deployment:
         what = "could not be made" if stack is None else "could not be updated, and is as it was before"
         raise failed(done, what, following.reasons)
 
-    def _set_up(self, setups: Mapping[str, Setup]) -> None:
-        for what, setup in setups.items():
+    def _set_up(self, setups: Sequence[Setup]) -> None:
+        for setup in setups:
             for change in setup.plan(setup.look()):
-                self.said(f"{what}: {change.why}")
+                self.said(change.why)
                 setup.apply(change)
 
     def _release(self, found: Found) -> None:
@@ -282,9 +281,10 @@ class Deployment:
             Smoke(cloud=self.cloud, wanted=self.order.wanted, mark=uuid4().hex).prove()
         except TailraceError as error:
             message = f"{error}; {self._back(version, before)}"
-            if isinstance(error, Unproven):
-                self._remember(kept, version, good=False)
-            raise Fatal(message) from error
+            if not isinstance(error, Unproven):
+                raise Fatal(message) from error
+            self._remember(kept, version, good=False)
+            raise Unproven(message) from error
         self._remember(kept, version, good=True)
 
     def _back(self, version: str, before: str) -> str:
@@ -302,6 +302,10 @@ class Deployment:
         known = kept.ledger.release(version)
         if good is None and known and known.good:
             return kept
+        now = self._book.read()  # for setups write it as well
+        if now.ledger.releases != kept.ledger.releases:
+            message = f"somebody else is deploying {self.order.name}: the ledger has other releases than before; run this again when that is done"
+            raise Fatal(message)
         release = Release(
             version=version,
             package=self.order.package.sha256,
@@ -309,7 +313,7 @@ class Deployment:
             time=self.cloud.clock.now(),
             good=good,
         )
-        return self._book.write(kept.ledger.with_release(release), kept)
+        return self._book.write(now.ledger.with_release(release), now)
 
     @contextmanager
     def _at(self, where: str) -> Iterator[None]:
@@ -317,11 +321,11 @@ class Deployment:
         self.where = where
         try:
             yield
-        except TailraceError as error:
-            message = f"{error}; `{self.order.again}` takes it up again"
-            if isinstance(error, Fatal):
-                raise Fatal(message) from error
+        except Unproven:  # says by itself where things are
             raise
+        except TailraceError as error:
+            message = f"{error}; {where}, `{self.order.again}` takes it up again"
+            raise type(error)(message) if type(error) in (UsageError, Retryable) else Fatal(message) from error
 
     def _still(self, found: Found) -> str:
         live = found.function.live if found.function else ""
@@ -344,11 +348,19 @@ class Deployment:
     @property
     def _changing(self) -> Changing:
         order, bucket, key = self.order, self.order.artifacts.name, self._upload.key
-        if order.template is None:
-            parameters = {"CodeBucket": bucket, "CodeKey": key}
-        else:
-            parameters = parameters_of(order.template, bucket, key)
+        code = {"CodeBucket": bucket, "CodeKey": key}
+        parameters = parameters_of(order.template, **order.parameters, **code) if order.template else code
         asked = Asked(
             name=order.name, template=order.template, parameters=parameters, tags=order.wanted.tags, bucket=bucket
         )
         return Changing(self.cloud, asked)
+
+
+def _concerned(change: Change) -> tuple[str, str]:
+    """What kind of thing a change of a setup is for, and which one."""
+    told: Mapping[str, Any] = change.arguments
+    if bucket := told.get("Bucket"):
+        return "notifications of bucket", str(bucket)
+    return "load balancer", str(
+        told.get("LoadBalancerName") or str(told.get("LoadBalancerArn", "")).partition(":loadbalancer/")[2]
+    )

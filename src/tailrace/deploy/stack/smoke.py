@@ -45,6 +45,7 @@ class Smoke:
 
     def prove(self) -> Sequence[Receipt]:
         """The receipts of a control object. Raises Unproven if there are none in time, or if they tell of records."""
+        self._tidy()
         body = f"# Tailrace tries out {self.wanted.names.stack}: this is no log.\n".encode()
         put = self.cloud("s3:PutObject", Bucket=self.wanted.bucket, Key=self.key, Body=body)
         try:
@@ -75,6 +76,15 @@ class Smoke:
         )
         raise Unproven(message)
 
+    def _tidy(self) -> None:
+        """Remove the control objects of runs that were broken off."""
+        prefix = self.key.removesuffix(self.mark)
+        with suppress(TailraceError):  # as below
+            found = self.cloud("s3:ListObjectsV2", Bucket=self.wanted.bucket, Prefix=prefix).get("Contents", ())
+            for each in found:
+                if each["LastModified"].timestamp() < self.cloud.clock.now() - self.wanted.own.smoke_timeout:
+                    self.cloud("s3:DeleteObject", Bucket=self.wanted.bucket, Key=each["Key"])
+
     def _remove(self, put: Mapping[str, Any]) -> None:
         version = {"VersionId": put["VersionId"]} if put.get("VersionId", "null") != "null" else {}
         with suppress(TailraceError):  # it is an object of one line, and the test has told what it had to
@@ -86,6 +96,7 @@ def smoke_needs(wanted: Wanted) -> Sequence[Need]:
     arn = f"arn:${{AWS::Partition}}:s3:::{wanted.bucket}/{wanted.prefix}*/{SMOKE}*"
     table = wanted.settings.state.removeprefix(_TABLE)
     return [
-        *needs_on(arn, "s3:PutObject", "s3:DeleteObject"),
+        *needs_on(arn, "s3:PutObject", "s3:DeleteObject", "s3:DeleteObject?VersionId"),
+        Need("s3:ListObjectsV2", f"arn:${{AWS::Partition}}:s3:::{wanted.bucket}"),
         Need("dynamodb:Query", wanted.names.arn("dynamodb", f"table/{table}")),
     ]

@@ -84,5 +84,5 @@ def upload_needs(bucket: str) -> Sequence[Need]:
     arn = f"arn:${{AWS::Partition}}:s3:::{bucket}"
     return [
         *needs_on(f"{arn}/packages/*", "s3:HeadObject", "s3:GetObject", "s3:PutObject"),
-        Need("s3:ListBucket", arn),
+        Need("s3:GetObject", arn),
     ]

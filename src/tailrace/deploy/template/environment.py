@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -17,21 +16,23 @@ from tailrace.errors import UsageError
 
 _MOST: Final = 4096
 """Bytes of all variables together. https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
-_LENGTHS: Final = {"AccountId": 12, "Region": 16, "Partition": 10, "URLSuffix": 16}
-_LONGEST_URL: Final = 140
+_LONGEST: Final = 140
+"""No URL, bucket or table that is filled in is longer."""
 
 
 def variables(wanted: Wanted) -> dict[str, Any]:
     """The variables of the function's environment. Raises UsageError if they cannot be."""
     text = f"toml:{toml(function_settings(wanted))}"
     told: dict[str, Any] = {
-        "TAILRACE_CONFIG": sub(text),
+        "TAILRACE_CONFIG": text,
         "TAILRACE_AWSLAMBDA__CONTINUATION_QUEUE": ref(EVENTS),
         **endpoint_variables(wanted),
     }
     if is_made(wanted):
         told["TAILRACE_STATE"] = {"Fn::Sub": f"dynamodb:${{{TABLE}}}"}
-    if (size := sum(_sizes(told, text))) > _MOST:
+    if not wanted.resolved.settings.dead_letters:
+        told["TAILRACE_DEAD_LETTERS"] = sub(wanted.settings.dead_letters)
+    if (size := sum(_sizes(told))) > _MOST:
         message = (
             f"the settings of the function take {size:,} bytes of its environment, which holds {_MOST:,}: shorten them,"
             " first the transforms of [sinks.NAME]"
@@ -40,15 +41,7 @@ def variables(wanted: Wanted) -> dict[str, Any]:
     return told
 
 
-def _sizes(told: dict[str, Any], text: str) -> Iterator[int]:
+def _sizes(told: dict[str, Any]) -> Iterator[int]:
     """How long names and values are when everything is filled in, at most."""
     for name, value in told.items():
-        yield len(name)
-        if name == "TAILRACE_CONFIG":
-            yield len(_longest(text).encode())
-        else:
-            yield _LONGEST_URL if isinstance(value, dict) else len(value)
-
-
-def _longest(text: str) -> str:
-    return re.sub(r"\$\{AWS::(\w+)\}", lambda found: "x" * _LENGTHS.get(found[1], len(found[0])), text)
+        yield len(name) + (len(value.encode()) if isinstance(value, str) else _LONGEST)

@@ -39,9 +39,9 @@ def filled(value: Any) -> Any:
     return [filled(each) for each in value] if isinstance(value, list | tuple) else value
 
 
-def tags(of: Mapping[str, str], **more: str) -> list[dict[str, Any]]:
+def tags(of: Mapping[str, str], **more: str) -> list[dict[str, str]]:
     """Tags as nearly every resource takes them."""
-    return [{"Key": key, "Value": sub(value)} for key, value in {**of, **more}.items()]
+    return [{"Key": key, "Value": value} for key, value in {**of, **more}.items()]
 
 
 def allowed(sid: str, principal: Mapping[str, Any], actions: str | list[str], resource: Any) -> dict[str, Any]:

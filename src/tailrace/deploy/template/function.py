@@ -80,7 +80,7 @@ def _function(wanted: Wanted) -> dict[str, Any]:
         "Tags": tags(wanted.tags),
     }
     if own.reserved_concurrency:
-        told["ReservedConcurrentExecutions"] = ref("ReservedConcurrency")
+        told["ReservedConcurrentExecutions"] = own.reserved_concurrency
     if own.vpc.subnets:
         told["VpcConfig"] = vpc_config(wanted)
     return {

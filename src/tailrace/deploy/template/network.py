@@ -21,7 +21,10 @@ from tailrace.errors import UsageError
 
 GROUP: Final = "ProcessorSecurityGroup"
 IN_CHINA: Final = "IsInChina"
-_ENDPOINTS: Final = "EndpointSecurityGroup"
+_MEMBERS: Final = "EndpointSecurityGroup"
+_ENTRANCE: Final = "EndpointEntranceSecurityGroup"
+"""Endpoints are in two groups: one that the function may connect to, and one that lets the function in. Each of a pair that
+name one another would wait for the other."""
 _HTTPS: Final = 443
 _ANY: Final = "0.0.0.0/0"
 _INTERFACES: Final = {
@@ -31,6 +34,8 @@ _INTERFACES: Final = {
     "ssm": "SSM",
 }
 """Services with interface endpoints, and how variables call them that tell clients where they are."""
+_NOWHERE: Final = {"IpProtocol": "tcp", "FromPort": 1, "ToPort": 1, "CidrIp": "127.0.0.1/32", "Description": "nowhere"}
+"""A group without rules of its own would let everything out."""
 _OTHERWISE_IN_CHINA: Final = ("sqs",)
 """Their endpoints' names begin with cn. there."""
 
@@ -39,9 +44,7 @@ def network(wanted: Wanted) -> Resources:
     """The security group of the function, and endpoints if they are wanted; nothing without subnets. Raises UsageError."""
     if not wanted.own.vpc.subnets:
         return {}
-    made = {
-        GROUP: _group(wanted, wanted.names.security_group, "What the function may connect to", list(_egress(wanted)))
-    }
+    made = {GROUP: _group(wanted, "processor", "What the function may connect to", list(_egress(wanted)))}
     return {**made, **_endpoints(wanted)} if wanted.own.vpc.endpoints else made
 
 
@@ -64,8 +67,10 @@ def endpoint_variables(wanted: Wanted) -> dict[str, Any]:
 
 
 def _url(service: str) -> Any:
-    first = {"Fn::Select": [0, att(_id(service), "DnsEntries")]}
-    name = {"Fn::Select": [1, {"Fn::Split": [":", first]}]}
+    """The first name that the endpoint has: it tells them as ZONE:NAME. One that tells none is reached where the service is."""
+    public = sub(f"{service}.${{AWS::Region}}.${{AWS::URLSuffix}}")
+    entries = {"Fn::Join": [":", [{"Fn::Join": [",", att(_id(service), "DnsEntries")]}, public]]}
+    name = {"Fn::Select": [0, {"Fn::Split": [",", {"Fn::Select": [1, {"Fn::Split": [":", entries]}]}]}]}
     return {"Fn::Sub": ["https://${Name}", {"Name": name}]}
 
 
@@ -80,6 +85,8 @@ def _id(service: str) -> str:
 
 def _egress(wanted: Wanted) -> Iterator[dict[str, Any]]:
     if wanted.own.vpc.endpoints:
+        if _services(wanted):
+            yield _out(_HTTPS, "the endpoints", DestinationSecurityGroupId=att(_MEMBERS, "GroupId"))
         yield from (_to_list(name, service) for name, service in ((S3_LIST, "S3"), (DYNAMODB_LIST, "DynamoDB")))
     else:
         yield _out(_HTTPS, "services of AWS, by endpoints that are there or NAT", CidrIp=_ANY)
@@ -96,16 +103,18 @@ def _egress(wanted: Wanted) -> Iterator[dict[str, Any]]:
 
 
 def _to_list(name: str, service: str) -> dict[str, Any]:
-    """To a service's addresses, if the prefix list is given that has them."""
-    given = _out(_HTTPS, service, DestinationPrefixListId=ref(name))
-    return {"Fn::If": [KNOWN.format(name), given, _out(_HTTPS, f"{service}, at any address", CidrIp=_ANY)]}
+    """To a service's addresses, if the prefix list is given that has them; else to any."""
+    known, nothing = KNOWN.format(name), ref("AWS::NoValue")
+    given, any_ = {"Fn::If": [known, ref(name), nothing]}, {"Fn::If": [known, nothing, _ANY]}
+    return _out(_HTTPS, service, DestinationPrefixListId=given, CidrIp=any_)
 
 
 def _out(port: int, what: str, **to: Any) -> dict[str, Any]:
     return {"IpProtocol": "tcp", "FromPort": port, "ToPort": port, "Description": f"to {what}", **to}
 
 
-def _group(wanted: Wanted, name: str, about: str, egress: list[dict[str, Any]]) -> dict[str, Any]:
+def _group(wanted: Wanted, what: str, about: str, egress: list[dict[str, Any]]) -> dict[str, Any]:
+    name = f"{wanted.names.stack}-{what}"
     return {
         "Type": "AWS::EC2::SecurityGroup",
         "Properties": {
@@ -122,32 +131,20 @@ def _endpoints(wanted: Wanted) -> Resources:
     made = {_id(each): _gateway(wanted, each) for each in ("s3", "dynamodb")}
     if not (services := _services(wanted)):
         return made
-    # A group without rules would let everything out; this one lets nothing out that leaves the machine.
-    nothing = {"IpProtocol": "tcp", "FromPort": 1, "ToPort": 1, "CidrIp": "127.0.0.1/32", "Description": "nowhere"}
-    name = f"{wanted.names.stack}-endpoints"
+    entrance = _group(wanted, "endpoints-entrance", "Who may connect to the endpoints", [_NOWHERE])
     return {
         **made,
-        _ENDPOINTS: _group(wanted, name, "Who may connect to the endpoints", [nothing]),
-        "EndpointsLetIn": {
-            "Type": "AWS::EC2::SecurityGroupIngress",
-            "Properties": {**_between(_ENDPOINTS), "SourceSecurityGroupId": att(GROUP, "GroupId")},
-        },
-        "ProcessorLetsOut": {
-            "Type": "AWS::EC2::SecurityGroupEgress",
-            "Properties": {**_between(GROUP), "DestinationSecurityGroupId": att(_ENDPOINTS, "GroupId")},
-        },
+        _MEMBERS: _group(
+            wanted, "endpoints", "What endpoints are in, so that the function may connect to them", [_NOWHERE]
+        ),
+        _ENTRANCE: {**entrance, "Properties": {**entrance["Properties"], "SecurityGroupIngress": [_from_function()]}},
         **{_id(each): _interface(wanted, each) for each in services},
     }
 
 
-def _between(group: str) -> dict[str, Any]:
-    told = {
-        "IpProtocol": "tcp",
-        "FromPort": _HTTPS,
-        "ToPort": _HTTPS,
-        "Description": "from the function to the endpoints",
-    }
-    return {"GroupId": att(group, "GroupId"), **told}
+def _from_function() -> dict[str, Any]:
+    told = {"IpProtocol": "tcp", "FromPort": _HTTPS, "ToPort": _HTTPS, "Description": "from the function"}
+    return {**told, "SourceSecurityGroupId": att(GROUP, "GroupId")}
 
 
 def _gateway(wanted: Wanted, service: str) -> dict[str, Any]:
@@ -176,7 +173,7 @@ def _interface(wanted: Wanted, service: str) -> dict[str, Any]:
         list(_allowed(wanted, service)),
         VpcEndpointType="Interface",
         SubnetIds=list(wanted.own.vpc.subnets),
-        SecurityGroupIds=[att(_ENDPOINTS, "GroupId")],
+        SecurityGroupIds=[att(_MEMBERS, "GroupId"), att(_ENTRANCE, "GroupId")],
         PrivateDnsEnabled=False,
     )
 

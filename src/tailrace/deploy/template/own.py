@@ -39,7 +39,8 @@ def function_settings(wanted: Wanted) -> dict[str, Any]:
     for target in (*asked, dead):
         _check_sink(target)
     found: dict[str, Any] = {"to": [_name(target, number) for number, target in enumerate(asked, 1)]}
-    found["dead_letters"] = _name(dead, 0)
+    if wanted.resolved.settings.dead_letters:
+        found["dead_letters"] = _name(dead, 0)
     for key, value in _differing(settings, wanted):
         at = found
         *path, name = key.split(".")
@@ -76,9 +77,12 @@ def _differing(settings: Settings, wanted: Wanted) -> Iterator[tuple[str, Any]]:
 
 
 def _written(value: Any) -> Any:
-    """A secret as a reference; nothing else is written by itself."""
-    assert isinstance(value, Secret)
-    return value.told
+    """A size or a duration as its number; a secret as its reference, which is all that may be told of it."""
+    if isinstance(value, Secret):
+        if not _is_reference(value.told):
+            raise UsageError("a secret of the settings must be told by reference only: ssm:NAME or secretsmanager:ID")
+        return value.told
+    return int(value) if isinstance(value, int) else float(value)
 
 
 def _check(settings: Settings) -> None:
@@ -106,7 +110,8 @@ def _check_sink(target: Target) -> None:
             message = f"sink {target.asked}: {key} must be told by reference only: ssm:NAME or secretsmanager:ID"
             raise UsageError(message)
     if "@" in urlsplit(target.address).netloc:
-        raise _refused(target, "its URL holds a user; write username, and password by reference")
+        message = f"a sink of {target.name} names a user in its URL: write username, and password by reference, as its settings"
+        raise UsageError(message)
     _check_libraries(target)
     _check_files(target)
 

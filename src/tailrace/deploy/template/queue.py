@@ -8,6 +8,7 @@ from typing import Any, Final
 from tailrace.deploy.template.expressions import (
     Resources,
     allowed,
+    argued,
     document,
     filled,
     only_by_tls,
@@ -26,6 +27,7 @@ one that there was no time for, come again too."""
 VISIBILITY: Final = 6
 """A message stays hidden for so many timeouts of the function, as Lambda asks for; so the timeout is no parameter."""
 _DAY_S: Final = 86_400
+_ARGUED: Final = "it is encrypted with the keys of SQS; S3 cannot send to a queue with the key of AWS in KMS"
 
 
 def queues(wanted: Wanted) -> Resources:
@@ -56,6 +58,7 @@ def _queue(wanted: Wanted, name: str, own: dict[str, Any]) -> dict[str, Any]:
         # What waits names objects, which stay in their bucket.
         "DeletionPolicy": "Delete",
         "UpdateReplacePolicy": "Delete",
+        "Metadata": argued(CKV_AWS_27=_ARGUED),
         "Properties": {"QueueName": name, "SqsManagedSseEnabled": True, **own, "Tags": tags(wanted.tags)},
     }
 
