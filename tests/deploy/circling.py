@@ -187,23 +187,24 @@ _LOOKS: tuple[Callable[[Account], Iterator[str]], ...] = (
 )
 
 
-def repacked(data: bytes, *, architecture: str = "", version: str = "") -> bytes:
+def repacked(
+    data: bytes, *, architecture: str = "", version: str = "", files: Mapping[str, bytes] | None = None
+) -> bytes:
     """A package that says something else of itself.
 
     MiniStack runs every function on this machine, so a package "for arm64" holds this machine's libraries. Another version is
     other code: each has a file of its own.
     """
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        files = {name: archive.read(name) for name in archive.namelist()}
-    manifest = json.loads(files[MANIFEST])
-    if version:
-        files["tailrace_circle.py"] = f"VERSION = {version!r}\n".encode()
-        manifest["files"]["tailrace_circle.py"] = sha256(files["tailrace_circle.py"]).hexdigest()
-        manifest["version"] = version
-    if architecture:
-        manifest["architecture"] = architecture
-    files[MANIFEST] = json.dumps(manifest).encode()
-    return zipped(files)
+        held = {name: archive.read(name) for name in archive.namelist()}
+    compiled = [name for name in held for other in files or {} if Path(name).match(f"__pycache__/{Path(other).stem}.*.pyc")]
+    held = {name: content for name, content in held.items() if name not in compiled}
+    manifest = json.loads(held[MANIFEST])
+    others = {**({"tailrace_circle.py": f"VERSION = {version!r}\n".encode()} if version else {}), **(files or {})}
+    manifest["files"] = {name: digest for name, digest in manifest["files"].items() if name in held}
+    manifest["files"] |= {name: sha256(content).hexdigest() for name, content in others.items()}
+    manifest["version"], manifest["architecture"] = version or manifest["version"], architecture or manifest["architecture"]
+    return zipped({**held, **others, MANIFEST: json.dumps(manifest).encode()})
 
 
 def outputs_of(account: Account, stack: str) -> Mapping[str, str]:

@@ -14,11 +14,13 @@ from deciding import formats_of, wrong
 from permitting import permits
 from tailrace.deploy.actions import CALLS, OF_OBJECTS, PAGES, actions_of
 from tailrace.deploy.policies import INLINE, Place, document, filled, function_document, length, run_document
+from tailrace.deploy.roles import ROLES, Subject
 from tailrace.deploy.wanted import wanted
 from tailrace.errors import UsageError
 from tailrace.permissions import Need, domain, key, log_group, log_stream, parameter, queue, secret, table
 from tailrace.settings import Document, Resolved, resolve
 
+VPC = '[deploy]\nvpc = { id = "vpc-1", subnets = ["subnet-1"], route_tables = ["rtb-1"] }'
 PLACE = Place("aws-cn", "cn-north-1", "123456789012", "amazonaws.com.cn")
 HERE = "${AWS::Region}:${AWS::AccountId}"
 UNRESTRICTED = {
@@ -241,3 +243,19 @@ def test_the_table_names_a_page_for_each_service_and_actions_that_there_are() ->
     }
     assert objects == {action for needed in CALLS.values() for action in needed if action in OF_OBJECTS}
     assert objects <= OF_OBJECTS
+
+
+@pytest.mark.parametrize(
+    "text", ["", '[deploy]\nbucket = "existing"\ntrigger = "eventbridge"', f"{VPC}\ntrigger = 's3'"]
+)
+@pytest.mark.parametrize("role", [name for name in ROLES if name != "run"])
+def test_the_policy_of_every_role_means_something_to_aws(role: str, text: str) -> None:
+    found = ROLES[role].document(Subject(resolved=told(text), environment="test", load_balancers=True))
+    check(found)
+    assert not list(wrong(filled(found, PLACE)))
+    assert length(filled(found, PLACE)) <= INLINE
+    unlimited = {action for each in found["Statement"] if "*" in each["Resource"] for action in each["Action"]}
+    # Of what an action cannot know resources, there is nothing but these; looks hurt nobody.
+    assert {each for each in unlimited if not re.match("[a-z0-9]+:(?:Describe|Get|List)", each)} <= {
+        *UNRESTRICTED, "lambda:CreateEventSourceMapping", "route53:AssociateVPCWithHostedZone",
+    }  # fmt: skip

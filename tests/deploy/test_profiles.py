@@ -23,6 +23,8 @@ from services.lambda_package import packed
 from services.real import own_ministack
 
 NAMES = sorted(each.stem for each in PROFILES.glob("*.toml"))
+NOT_HERE = {"governed": ("deploy.reserved_concurrency=0",)}
+"""MiniStack takes a concurrency that is a parameter of the stack for a text, and never reads the queue then."""
 PATIENCE = "deploy.smoke_timeout=30m"
 """By the hasty clock."""
 
@@ -91,9 +93,10 @@ def ours(account: Account) -> list[str]:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_profile_from_nothing_to_nothing(account: Account, packages: dict[str, Path], name: str) -> None:
     profile = PROFILES / f"{name}.toml"
-    vpc = supposed(account)
+    network = supposed(account)
     architecture = "x86_64" if "x86_64" in profile.read_text() else "arm64"
-    told = ["--config", profile, *(word for each in vpc if name == "private" for word in ("--set", each))]
+    settings = (*(network if name == "private" else ()), *NOT_HERE.get(name, ()))
+    told = ["--config", profile, *(word for each in settings for word in ("--set", each))]
     deploy = ["deploy", name, *told, "--package", packages[architecture], "--set", PATIENCE]
     before = everything(account)
 

@@ -39,18 +39,18 @@ _SAME: Final = {
     " ExecuteChangeSet ListStackResources",
     "cloudwatch": "DescribeAlarms GetMetricData",
     "dynamodb": "DeleteItem DescribeTable GetItem PutItem Query",
-    "ec2": "AssignPrivateIpAddresses CreateNetworkInterface DeleteNetworkInterface DescribeManagedPrefixLists DescribeNetworkInterfaces"
+    "ec2": "AssignPrivateIpAddresses CreateNetworkInterface DeleteNetworkInterface DescribeManagedPrefixLists DescribeNetworkInterfaces DescribeRouteTables"
     " DescribeSecurityGroups DescribeSubnets DescribeVpcEndpoints UnassignPrivateIpAddresses",
-    "events": "DescribeRule ListRules",
-    "iam": "GetRole",
-    "kms": "Decrypt GenerateDataKey",
-    "lambda": "GetAlias GetFunctionConfiguration PublishVersion UpdateAlias UpdateFunctionCode UpdateFunctionConfiguration",
-    "logs": "CreateLogGroup CreateLogStream DeleteLogGroup DescribeLogGroups FilterLogEvents PutLogEvents PutRetentionPolicy",
-    "s3": "AbortMultipartUpload CreateBucket DeleteBucket DeleteBucketPolicy DeleteObject GetBucketAcl GetBucketLocation GetBucketPolicy"
+    "events": "DescribeRule ListRules ListTargetsByRule",
+    "iam": "GetRole SimulatePrincipalPolicy",
+    "kms": "Decrypt DescribeKey GenerateDataKey GetKeyPolicy ListGrants",
+    "lambda": "GetAccountSettings GetAlias GetFunctionConcurrency GetFunctionConfiguration GetPolicy ListEventSourceMappings PublishVersion UpdateAlias UpdateFunctionCode UpdateFunctionConfiguration",
+    "logs": "CreateLogGroup CreateLogStream DeleteLogGroup DescribeLogGroups DescribeSubscriptionFilters FilterLogEvents PutLogEvents PutRetentionPolicy",
+    "s3": "AbortMultipartUpload CreateBucket DeleteBucket DeleteBucketPolicy DeleteObject GetBucketAcl GetBucketLocation GetBucketOwnershipControls GetBucketPolicy"
     " GetBucketTagging PutBucketPolicy PutBucketTagging PutObject",
-    "secretsmanager": "GetSecretValue",
+    "secretsmanager": "DescribeSecret GetSecretValue",
     "sqs": "DeleteMessage GetQueueAttributes GetQueueUrl ReceiveMessage SendMessage",
-    "ssm": "GetParameter",
+    "ssm": "DescribeParameters GetParameter",
     "xray": "PutTelemetryRecords PutTraceSegments",
 }
 """Calls that are actions of the same name."""
