@@ -46,7 +46,7 @@ _SAME: Final = {
     "kms": "Decrypt DescribeKey GenerateDataKey GetKeyPolicy ListGrants",
     "lambda": "GetAccountSettings GetAlias GetFunctionConcurrency GetFunctionConfiguration GetPolicy ListEventSourceMappings PublishVersion UpdateAlias UpdateFunctionCode UpdateFunctionConfiguration",
     "logs": "CreateLogGroup CreateLogStream DeleteLogGroup DescribeLogGroups DescribeSubscriptionFilters FilterLogEvents PutLogEvents PutRetentionPolicy",
-    "s3": "AbortMultipartUpload CreateBucket DeleteBucket DeleteBucketPolicy DeleteObject GetBucketAcl GetBucketLocation GetBucketOwnershipControls GetBucketPolicy"
+    "s3": "AbortMultipartUpload CreateBucket DeleteBucket DeleteObject GetBucketLocation GetBucketOwnershipControls GetBucketPolicy"
     " GetBucketTagging PutBucketPolicy PutBucketTagging PutObject",
     "secretsmanager": "DescribeSecret GetSecretValue",
     "sqs": "DeleteMessage GetQueueAttributes GetQueueUrl ReceiveMessage SendMessage",
@@ -77,7 +77,6 @@ _OTHERS: Final[Mapping[str, Sequence[str]]] = {
     # https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html
     "s3:DeleteObject?VersionId": ["s3:DeleteObjectVersion"],
     "s3:DeleteObjects": ["s3:DeleteObject"],
-    "s3:DeleteObjects?VersionId": ["s3:DeleteObjectVersion"],
     "s3:GetBucketEncryption": ["s3:GetEncryptionConfiguration"],
     "s3:GetBucketLifecycleConfiguration": ["s3:GetLifecycleConfiguration"],
     "s3:GetBucketNotificationConfiguration": ["s3:GetBucketNotification"],
@@ -107,7 +106,6 @@ _OTHERS: Final[Mapping[str, Sequence[str]]] = {
     # Batches ask for the permission of the single call.
     "sqs:ChangeMessageVisibilityBatch": ["sqs:ChangeMessageVisibility"],
     "sqs:DeleteMessageBatch": ["sqs:DeleteMessage"],
-    "sqs:SendMessageBatch": ["sqs:SendMessage"],
 }
 
 CALLS: Final[Mapping[str, Sequence[str]]] = {
