@@ -36,8 +36,9 @@ class World:
     def __init__(self, endpoint: str) -> None:
         self._endpoint = endpoint
         self._clients: dict[str, Any] = {}
-        self.resolved = resolve({}, ["to=cloudwatch:/doctor/logs"], {})
         self.environment = f"d{uuid4().hex[:6]}"
+        self.group = f"/doctor/{self.environment}"
+        self.resolved = resolve({}, [f"to=cloudwatch:{self.group}"], {})
         self.wanted = wanted(self.resolved, self.environment, partition="aws", region=REGION, account=ACCOUNT)
         self.url = ""
 
@@ -73,7 +74,7 @@ class World:
         name = self.wanted.names.function
         version = self.client("lambda").publish_version(FunctionName=name)["Version"]
         self.client("lambda").update_alias(FunctionName=name, Name="live", FunctionVersion=version)
-        self.client("logs").create_log_group(logGroupName="/doctor/logs")
+        self.client("logs").create_log_group(logGroupName=self.group)
         self.url = self.client("sqs").get_queue_url(QueueName=self.wanted.names.queue)["QueueUrl"]
 
     def _state(self) -> str:
@@ -124,7 +125,7 @@ def _switch_off(world: World) -> None:
 def _subscribe(world: World) -> None:
     names = world.wanted.names
     world.client("logs").put_subscription_filter(
-        logGroupName="/doctor/logs", filterName="round", filterPattern="",
+        logGroupName=world.group, filterName="round", filterPattern="",
         destinationArn=names.arn("lambda", f"function:{names.function}"),
     )  # fmt: skip
 
@@ -249,3 +250,23 @@ def test_load_balancers_are_told_by_where_they_write(world: World) -> None:
     )
     for arn in names.values():
         client.delete_load_balancer(LoadBalancerArn=arn)
+
+
+def test_a_key_that_the_function_may_not_use_is_granted(world: World) -> None:
+    key = world.client("kms").create_key(Description="of the doctor's test")["KeyMetadata"]
+    default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key["Arn"]}
+    before = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}
+    s3, bucket = world.client("s3"), world.wanted.bucket
+    s3.put_bucket_encryption(
+        Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [{"ApplyServerSideEncryptionByDefault": default}]}
+    )
+    (found,) = world.of("keys")
+    assert (found.mark, f"may not decrypt with {key['Arn']}" in found.found) == ("wrong", True)
+    repair(found.remedy, world.client)
+    assert [each.mark for each in world.of("keys")] == ["ok"]
+    world.client("kms").disable_key(KeyId=key["KeyId"])
+    (found,) = world.of("keys")
+    assert (found.mark, "is Disabled" in found.found) == ("wrong", True)
+    repair(found.remedy, world.client)
+    assert [each.mark for each in world.of("keys")] == ["ok"]
+    s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration=before)
