@@ -113,6 +113,7 @@ def _tailrace(endpoint: str, folder: Path, *words: str, **more: str) -> tuple[in
         capture_output=True,
         text=True,
         timeout=60,
+        check=False,
     )
     return done.returncode, done.stdout, done.stderr
 
