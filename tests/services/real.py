@@ -140,6 +140,13 @@ def ministack() -> Iterator[str]:
     if told := os.environ.get("TAILRACE_TEST_MINISTACK"):
         yield told
         return
+    with own_ministack() as url:
+        yield url
+
+
+@contextmanager
+def own_ministack() -> Iterator[str]:
+    """A MiniStack of a test's own, in which nothing else is; its URL. Skips without it."""
     if subprocess.run([SCRIPTS / "ministack.sh", "there"], check=False).returncode:
         absent("MiniStack", "tools/servers/ministack.sh fetch PYTHON installs it into the cache")
     port = free_port()

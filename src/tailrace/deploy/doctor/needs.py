@@ -88,7 +88,7 @@ def _of_keys(wanted: Wanted) -> Iterator[Need]:
 def _of_sinks(wanted: Wanted) -> Iterator[Need]:
     told = [*recursion.groups(wanted), *groups.templates(wanted)]
     if told:
-        yield Need("logs:DescribeLogGroups", log_group("*"))
+        yield Need("logs:DescribeLogGroups", "*")
     for name in (wanted.names.function_log, *told):
         yield Need("logs:DescribeSubscriptionFilters", log_group(name))
     for each in (*targets(wanted), target_of(wanted.settings.dead_letters, wanted.settings)):
