@@ -76,6 +76,7 @@ class Circle:
         self.account, self.settings = account, folder / "tailrace.toml"
         self.settings.write_text(SETTINGS)
         self.day = time.strftime("%Y-%m-%d", time.gmtime(time.time() - 86_400))
+        self.today = time.strftime("%Y/%m/%d", time.gmtime())
         self.lines: list[bytes] = []
         self.keys: list[str] = []
 
@@ -96,7 +97,7 @@ class Circle:
         lines = [alb(self.day, len(self.lines) + number) for number in range(count)]
         self.lines += lines
         key = (
-            f"AWSLogs/{ACCOUNT}/elasticloadbalancing/{REGION}/2026/11/20/{ACCOUNT}_elasticloadbalancing_{REGION}"
+            f"AWSLogs/{ACCOUNT}/elasticloadbalancing/{REGION}/{self.today}/{ACCOUNT}_elasticloadbalancing_{REGION}"
             f"_app.shop.50dc6c495c0c9188_20261120T06{len(self.keys):02}Z_198.51.100.10_ttse2du9.log.gz"
         )
         self.keys.append(key)
@@ -113,10 +114,15 @@ class Circle:
         return sorted(found) == sorted(line.decode().rstrip("\n") for line in self.lines)
 
     def receipt(self, key: str) -> Any:
-        """What `tailrace status` tells of an object."""
-        told = json.loads(self.run("status", "--json").out)
-        (found,) = [each for each in told["last_objects"] if each["key"] == key]
-        return found["receipts"]
+        """What `tailrace status` tells of an object, when there is something."""
+
+        def told() -> list[Any]:
+            last = json.loads(self.run("status", "--json").out)["last_objects"]
+            (found,) = [each["receipts"] for each in last if each["key"] == key]
+            return [each for each in found if each["state"] == "complete"]
+
+        (receipt,) = until(told)
+        return receipt
 
     def figures(self) -> None:
         """Give CloudWatch the figures that the function has written into its log."""
@@ -148,14 +154,14 @@ def test_the_full_circle(account: Account, releases: Releases, tmp_path: Path) -
     assert circle.version == "1"
     key = circle.feed(200)
     until(circle.delivered, lambda: account.log("tailrace-circle"))
-    (receipt,) = circle.receipt(key)
+    receipt = circle.receipt(key)
     assert (receipt["state"], receipt["lines"], receipt["records"]) == ("complete", 200, 200)
     circle.figures()
     assert circle.alarm("rejects") == circle.alarm("completeness") == "OK"
 
     key = circle.feed(10, b"this is no line of a log\n")
     until(circle.delivered, lambda: account.log("tailrace-circle"))
-    until(lambda: circle.receipt(key))
+    assert (circle.receipt(key)["lines"], circle.receipt(key)["records"]) == (11, 10)
     circle.figures()
     assert (circle.alarm("rejects"), circle.alarm("completeness")) == ("ALARM", "OK")
     until(lambda: "tailrace-circle-rejects" in str(account("sqs").receive_message(QueueUrl=people)))
@@ -172,7 +178,7 @@ def test_the_full_circle(account: Account, releases: Releases, tmp_path: Path) -
     assert "version 2 is live again" in failed.err
     assert circle.version == "2"
 
-    circle.run("rollback", "--to", "1")
+    circle.run("rollback")
     assert circle.version == "1"
     circle.feed(50)
     until(circle.delivered, lambda: account.log("tailrace-circle"))
