@@ -211,10 +211,8 @@ def _parameters(pika: Any, at: Place) -> Any:
 def _told(error: Exception, at: Place) -> Fatal:
     """What to tell, without the library's words: they may hold what the broker said of the password."""
     code, kind = getattr(error, "reply_code", 0), type(error).__name__
-    if isinstance(error, ssl.SSLError):
-        return Fatal(str(told(error, at.endpoint, "cannot be reached")))
-    if reason := _OPENSSL.search(str(error)):  # the library passes on what it heard after the handshake as text only
-        return Fatal(str(told_of_tls(reason[1], at.endpoint)))
+    if at.context and (failure := _told_of_tls(error, at.endpoint)):
+        return failure
     if code == _NOT_FOUND:
         return Fatal(f"there is no queue {at.queue} at {at.url}; declare it and bind it to the exchange of the events")
     if code == _REFUSED or "AccessDenied" in kind:
@@ -222,3 +220,18 @@ def _told(error: Exception, at: Place) -> Fatal:
     if "Authentication" in kind:
         return Fatal(f"{at.url} does not accept the user {at.user}; check username and password")
     return Fatal(f"{at.url} cannot be reached ({kind}); check host, port and network")
+
+
+def _told_of_tls(error: Exception, endpoint: Endpoint) -> Fatal | None:
+    """What to tell if TLS is what failed, or may be."""
+    if isinstance(error, ssl.SSLError):
+        return Fatal(str(told(error, endpoint, "cannot be reached")))
+    if reason := _OPENSSL.search(str(error)):  # the library passes on what it heard after the handshake as text only
+        return Fatal(str(told_of_tls(reason[1], endpoint)))
+    if type(error).__name__ == "IncompatibleProtocolError":
+        # The end came before any word of AMQP: with TLS 1.3 we are refused after the handshake, and the reason may get lost.
+        return Fatal(
+            f"{endpoint} broke off as soon as TLS was agreed; set `certificate` and `key` to a certificate it trusts, and"
+            " check that AMQP 0-9-1 is spoken at this port"
+        )
+    return None
