@@ -197,13 +197,18 @@ def repacked(
     """
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         held = {name: archive.read(name) for name in archive.namelist()}
-    compiled = [name for name in held for other in files or {} if Path(name).match(f"__pycache__/{Path(other).stem}.*.pyc")]
+    compiled = [
+        name for name in held for other in files or {} if Path(name).match(f"__pycache__/{Path(other).stem}.*.pyc")
+    ]
     held = {name: content for name, content in held.items() if name not in compiled}
     manifest = json.loads(held[MANIFEST])
     others = {**({"tailrace_circle.py": f"VERSION = {version!r}\n".encode()} if version else {}), **(files or {})}
     manifest["files"] = {name: digest for name, digest in manifest["files"].items() if name in held}
     manifest["files"] |= {name: sha256(content).hexdigest() for name, content in others.items()}
-    manifest["version"], manifest["architecture"] = version or manifest["version"], architecture or manifest["architecture"]
+    manifest["version"], manifest["architecture"] = (
+        version or manifest["version"],
+        architecture or manifest["architecture"],
+    )
     return zipped({**held, **others, MANIFEST: json.dumps(manifest).encode()})
 
 

@@ -111,12 +111,20 @@ def faulty(endpoint: str) -> Iterator[Faulty]:
 
 def _passed_on(endpoint: str, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
     connection = http.client.HTTPConnection(*address_of(endpoint), timeout=60)
-    headers = {name: value for name, value in headers.items() if name.lower() not in ("transfer-encoding", "expect", "connection")}
+    headers = {
+        name: value
+        for name, value in headers.items()
+        if name.lower() not in ("transfer-encoding", "expect", "connection")
+    }
     headers["Content-Length"] = str(len(body))
     connection.request(method, path, body, headers)
     told = connection.getresponse()
     content = told.read()
-    kept = [(name, value) for name, value in told.getheaders() if name.lower() not in ("connection", "transfer-encoding", "date", "server")]
+    kept = [
+        (name, value)
+        for name, value in told.getheaders()
+        if name.lower() not in ("connection", "transfer-encoding", "date", "server")
+    ]
     connection.close()
     return Answer(told.status, content, tuple(kept))
 

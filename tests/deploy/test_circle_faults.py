@@ -147,7 +147,11 @@ def test_throttling_errors_of_servers_and_closed_connections_are_waited_out(benc
     gone = bench.run("destroy")
     assert (gone.code, everything(bench.account)) == (0, bench.before), gone.told
     assert min(rough.times.values()) > 3
-    assert {"cloudformation:CreateStack", "cloudformation:ExecuteChangeSet", "cloudformation:DeleteStack"} <= rough.times.keys()
+    assert {
+        "cloudformation:CreateStack",
+        "cloudformation:ExecuteChangeSet",
+        "cloudformation:DeleteStack",
+    } <= rough.times.keys()
 
 
 def test_a_stack_that_cannot_be_made_is_made_anew_when_it_can(bench: Bench) -> None:
@@ -155,7 +159,10 @@ def test_a_stack_that_cannot_be_made_is_made_anew_when_it_can(bench: Bench) -> N
     failed = bench.run("deploy")
     assert failed.code == 3, failed.told
     assert "ProcessorLog" in failed.err
-    assert bench.account("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]["StackStatus"] == "ROLLBACK_COMPLETE"
+    assert (
+        bench.account("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]["StackStatus"]
+        == "ROLLBACK_COMPLETE"
+    )
     bench.account("logs").delete_log_group(logGroupName=f"/aws/lambda/{FUNCTION}")
     bench.is_whole()
     bench.is_gone()
