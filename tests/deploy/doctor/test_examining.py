@@ -163,27 +163,27 @@ WRONG: list[tuple[Callable[[Recorded], None], str, str, str, tuple[str, ...]]] =
     (_answer("elbv2:DescribeLoadBalancerAttributes", {"Attributes": attributes(BUCKET, "elsewhere")}), "load balancers",
      "writes its access logs to s3://[^ ]+/elsewhere", "tailrace deploy prod --load-balancer", ()),
     (_answer("logs:DescribeLogGroups", {"logGroups": []}), "log groups", "there is no log group /tailrace/web", "aws logs create-log-group", ("to=cloudwatch:/tailrace/{load_balancer}",)),
-    (_answer("s3:GetBucketNotificationConfiguration", {}), "notifications", f"does not tell {QUEUE}", "tailrace deploy prod", ()),
+    (_answer("s3:GetBucketNotificationConfiguration", {}), "notifications", f"does not tell {QUEUE}", "aws s3api put-bucket-notification-configuration", ()),
     (_answer("s3:GetBucketNotificationConfiguration", {"QueueConfigurations": [{"QueueArn": QUEUE, **ENTRY, "Filter": prefixed("other/")}]}),
-     "notifications", "does not tell .* of all", "tailrace deploy prod", ()),
+     "notifications", "does not tell .* of all", "aws s3api put-bucket-notification-configuration", ()),
     (_answer("s3:GetBucketNotificationConfiguration", {"QueueConfigurations": [{"Id": "tailrace-prod-objects", "QueueArn": DEAD, **ENTRY}]}),
-     "notifications", f"leads to {DEAD}, not to {QUEUE}", "tailrace deploy prod", ()),
+     "notifications", f"leads to {DEAD}, not to {QUEUE}", "aws s3api put-bucket-notification-configuration", ()),
     (_answer("s3:GetBucketNotificationConfiguration", {"LambdaFunctionConfigurations": [{"Id": "x", "LambdaFunctionArn": FUNCTION, **ENTRY}]}),
      "notifications", f"tells {FUNCTION} of the same objects", "tailrace deploy prod --set deploy.trigger=eventbridge", ()),
     (_answer("s3:GetBucketNotificationConfiguration", {"LambdaFunctionConfigurations": [{"Id": "tailrace-prod-objects", "LambdaFunctionArn": FUNCTION, **ENTRY}]}),
-     "notifications", "leads to .*processor, not to .*:live", "tailrace deploy prod", ("deploy.trigger=s3",)),
-    (_answer("s3:GetBucketNotificationConfiguration", {}), "notifications", "does not tell EventBridge", "tailrace deploy prod", ("deploy.trigger=eventbridge",)),
-    (_answer("events:DescribeRule", DELETED), "notifications", "there is no rule", "tailrace deploy prod", ("deploy.trigger=eventbridge",)),
+     "notifications", "leads to .*processor, not to .*:live", "aws s3api put-bucket-notification-configuration", ("deploy.trigger=s3",)),
+    (_answer("s3:GetBucketNotificationConfiguration", {}), "notifications", "does not tell EventBridge", "aws s3api put-bucket-notification-configuration", ("deploy.trigger=eventbridge",)),
+    (_answer("events:DescribeRule", DELETED), "notifications", "there is no rule", "aws cloudformation detect-stack-drift", ("deploy.trigger=eventbridge",)),
     (_more("events:DescribeRule", State="DISABLED"), "notifications", "is switched off", "aws events enable-rule", ("deploy.trigger=eventbridge",)),
-    (_more("events:DescribeRule", EventPattern="{}"), "notifications", "is for other buckets", "tailrace deploy prod", ("deploy.trigger=eventbridge",)),
+    (_more("events:DescribeRule", EventPattern="{}"), "notifications", "is for other buckets", "aws cloudformation detect-stack-drift", ("deploy.trigger=eventbridge",)),
     (_answer("events:ListTargetsByRule", {}), "notifications", "does not lead to", "aws events put-targets", ("deploy.trigger=eventbridge",)),
-    (_answer("dynamodb:DescribeTable", DELETED), "receipts", "there is no table", "tailrace deploy prod", ()),
+    (_answer("dynamodb:DescribeTable", DELETED), "receipts", "there is no table", "aws dynamodb create-table", ()),
     (_answer("dynamodb:DescribeTable", DELETED), "receipts", "there is no table mine", "aws dynamodb create-table", ("state=dynamodb:mine",)),
     (_answer("dynamodb:DescribeTable", {"Table": {"TableStatus": "ACTIVE", "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}]}}),
      "receipts", "has other keys", "aws dynamodb create-table", ()),
     (_answer("dynamodb:DescribeTable", {"Table": {"TableStatus": "DELETING", "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]}}),
      "receipts", "is DELETING", "aws dynamodb describe-table", ()),
-    (_answer("sqs:GetQueueUrl", NO_QUEUE), "queue policy", "there is no queue", "tailrace deploy prod", ()),
+    (_answer("sqs:GetQueueUrl", NO_QUEUE), "queue policy", "there is no queue", "aws cloudformation detect-stack-drift", ()),
     (_attributes("events", Policy=""), "queue policy", "s3.amazonaws.com in the name of .* may not send", "aws sqs set-queue-attributes", ()),
     (_attributes("events", Policy=""), "queue policy", "events.amazonaws.com in the name of .* may not send", "aws sqs set-queue-attributes", ("deploy.trigger=eventbridge",)),
     (_attributes("events", **_policy(_any_sender("s3.amazonaws.com", "sqs:SendMessage", QUEUE))), "queue policy", "in anybody's name", "aws sqs set-queue-attributes", ()),
@@ -194,13 +194,13 @@ WRONG: list[tuple[Callable[[Recorded], None], str, str, str, tuple[str, ...]]] =
     (_attributes("events", RedrivePolicy=json.dumps({"deadLetterTargetArn": QUEUE, "maxReceiveCount": 9})), "timeouts", "where nobody looks", "aws sqs set-queue-attributes", ()),
     (_attributes("dead", MessageRetentionPeriod="3600"), "timeouts", "may be gone at once", "aws sqs set-queue-attributes .*1209600", ()),
     (_attributes("dead", ApproximateNumberOfMessages="7"), "dead-letter queue", "7 messages could not be delivered", "aws sqs start-message-move-task", ()),
-    (_answer("lambda:GetFunctionConfiguration", DELETED), "function", "there is no function", "tailrace deploy prod", ()),
-    (_answer("lambda:GetFunctionConfiguration", DELETED), "permissions", "the role of .* is not there", "tailrace deploy prod", ()),
+    (_answer("lambda:GetFunctionConfiguration", DELETED), "function", "there is no function", "aws cloudformation detect-stack-drift", ()),
+    (_answer("lambda:GetFunctionConfiguration", DELETED), "permissions", "the role of .* is not there", "aws cloudformation detect-stack-drift", ()),
     (_more("lambda:GetFunctionConfiguration", State="Failed", StateReason="no subnet"), "function", "cannot run: no subnet", "tailrace deploy prod", ()),
-    (_answer("lambda:GetAlias", DELETED), "alias", "has no alias live", "tailrace deploy prod", ()),
+    (_answer("lambda:GetAlias", DELETED), "alias", "has no alias live", "aws lambda create-alias", ()),
     (_more("lambda:GetAlias", FunctionVersion="$LATEST"), "alias", r"names \$LATEST", "tailrace deploy prod", ()),
     (_more("lambda:GetAlias", RoutingConfig={"AdditionalVersionWeights": {"6": 0.5}}), "alias", r"6 \(50%\)", "aws lambda update-alias", ()),
-    (_answer("lambda:ListEventSourceMappings", {"EventSourceMappings": []}), "calls", "does not call", "tailrace deploy prod", ()),
+    (_answer("lambda:ListEventSourceMappings", {"EventSourceMappings": []}), "calls", "does not call", "aws lambda create-event-source-mapping", ()),
     (_answer("lambda:ListEventSourceMappings", _mapping(FunctionArn=FUNCTION)), "calls", "calls .* too", "aws lambda delete-event-source-mapping", ()),
     (_answer("lambda:ListEventSourceMappings", _mapping(State="Disabled")), "calls", "is disabled", "aws lambda update-event-source-mapping .*--enabled", ()),
     (_answer("lambda:ListEventSourceMappings", _mapping(FunctionResponseTypes=[])), "calls", "come again", "aws lambda update-event-source-mapping", ()),
@@ -225,7 +225,7 @@ WRONG: list[tuple[Callable[[Recorded], None], str, str, str, tuple[str, ...]]] =
     (_answer("iam:SimulatePrincipalPolicy", simulation("logs:PutLogEvents", decision="explicitDeny", MatchedStatements=[{"SourcePolicyId": "frozen"}])), "permissions", "frozen denies it", "aws iam get-account-authorization-details", ()),
     (_answer("iam:SimulatePrincipalPolicy", simulation("s3:PutObject", PermissionsBoundaryDecisionDetail={"AllowedByPermissionsBoundary": False})), "permissions", "permissions boundary", "aws iam", ()),
     (_answer("iam:SimulatePrincipalPolicy", simulation("sqs:SendMessage", OrganizationsDecisionDetail={"AllowedByOrganizations": False})), "permissions", "of the organization", "aws iam", ()),
-    (_answer("iam:GetRole", refused("NoSuchEntity", 404)), "permissions", "the role of .* is not there", "tailrace deploy prod", ()),
+    (_answer("iam:GetRole", refused("NoSuchEntity", 404)), "permissions", "the role of .* is not there", "aws cloudformation detect-stack-drift", ()),
     (_answer("logs:DescribeSubscriptionFilters", {"subscriptionFilters": [{"filterName": "f", "destinationArn": f"{FUNCTION}:live"}]}), "recursion", "by the subscription f", "aws logs delete-subscription-filter", ()),
     (lambda _: None, "recursion", "the function's own log", "tailrace deploy prod --to", ("to=cloudwatch:/aws/lambda/{load_balancer}",)),
     (lambda _: None, "recursion", "is below AWSLogs/", "tailrace deploy prod --to s3://", (f"to=s3://{BUCKET}/AWSLogs/out",)),
@@ -237,7 +237,7 @@ WRONG: list[tuple[Callable[[Recorded], None], str, str, str, tuple[str, ...]]] =
     (_answer("lambda:GetAccountSettings", {"AccountLimit": {"ConcurrentExecutions": 1000, "UnreservedConcurrentExecutions": 1000, "TotalCodeSize": 10}, "AccountUsage": {"TotalCodeSize": 9}}),
      "function storage", "remove old versions", "aws lambda list-versions-by-function", ()),
     (_attributes("events", ApproximateNumberOfMessagesNotVisible="119000"), "messages under way", "gives no more", "aws logs tail", ()),
-    (_answer("cloudwatch:DescribeAlarms", {"MetricAlarms": []}), "alarms", "there is no alarm tailrace-prod-dead-letters, ", "tailrace deploy prod", ()),
+    (_answer("cloudwatch:DescribeAlarms", {"MetricAlarms": []}), "alarms", "there is no alarm tailrace-prod-dead-letters, ", "aws cloudformation detect-stack-drift", ()),
     (_answer("cloudwatch:DescribeAlarms", {"MetricAlarms": [VISIBLE]}), "alarms", "tailrace-prod-errors is raised: It has failed", "aws logs tail", ()),
     (_answer("s3:GetBucketOwnershipControls", _owned("BucketOwnerEnforced")), "bucket ownership", "out takes no ACLs", "tailrace deploy prod --set acl=bucket-owner-full-control", ("to=s3://out/x", "acl=public-read")),
     (_answer("s3:CreateMultipartUpload", refused("AccessDenied", 403)), "dead letters", "is denied", "tailrace deploy prod", ()),
@@ -450,3 +450,26 @@ def test_what_is_called_is_what_is_said_to_be_needed(told: tuple[str, ...]) -> N
     conditional = {"s3:CreateMultipartUpload?ACL"}
     assert set(recorded.asked) <= needed
     assert needed - by_servers - conditional <= set(recorded.asked)
+
+
+def test_endpoints_that_are_made_yet_are_a_way() -> None:
+    told = (*VPC[:2], "deploy.vpc.route_tables=rtb-9")
+    recorded = account(deployment(*told))
+    recorded.answers["cloudformation:DescribeStacks"] = NO_STACK
+    recorded.answers["lambda:GetFunctionConfiguration"] = DELETED
+    recorded.answers["ec2:DescribeRouteTables"] = _tables()
+    found = [each for each in examined(recorded, *told) if each.subject == "routes"]
+    assert {each.found.rpartition(" ")[2] for each in found} == {"dynamodb", "s3"}
+    assert {each.remedy for each in found} == {"tailrace deploy prod --set 'deploy.vpc.route_tables=rtb-9 rtb-1'"}
+    (*vpc, _) = told
+    assert {
+        each.mark for each in examined(recorded, *vpc, "deploy.vpc.route_tables=rtb-1") if each.subject == "routes"
+    } == {"ok"}
+
+
+def test_a_key_s_service_need_not_be_reached() -> None:
+    recorded = account(deployment(*VPC, *ENCRYPTED, "deploy.vpc.sink_cidrs=10.0.0.0/16"))
+    recorded.answers["ec2:DescribeRouteTables"] = _tables({"DestinationCidrBlock": "10.0.0.0/16", "GatewayId": "local"})
+    found = examined(recorded, *VPC, *ENCRYPTED, "deploy.vpc.sink_cidrs=10.0.0.0/16")
+    missing = {each.found.rpartition(" ")[2] for each in found if each.subject == "routes"}
+    assert missing == {"dynamodb", "s3", "sqs", "ssm"}

@@ -90,8 +90,9 @@ class Examination:
     def _of_answer(self, answer: here.Answer) -> Iterator[Finding]:
         yield here.region(answer, private=self._private)
         yield here.reachable(answer)
-        yield here.clock(answer, self.given.clock.now())
-        yield here.accepted(answer, self.resolved.settings.profile)
+        clock = here.clock(answer, self.given.clock.now())
+        yield clock
+        yield here.accepted(answer, self.resolved.settings.profile, timely=clock.mark != "wrong")
 
     def _of_deployment(self, answer: here.Answer) -> Iterator[Finding]:
         _, partition, _, _, account, _ = str(answer.who["Arn"]).split(":", 5)
