@@ -35,6 +35,7 @@ from deploy.doctor.recorded import Recorded, refused
 from tailrace.deploy.doctor.examining import CHECKS
 from tailrace.deploy.doctor.finding import Finding
 from tailrace.deploy.doctor.needs import doctor_needs
+from tailrace.deploy.doctor.permissions import sized
 
 ENCRYPTED = (
     "sinks.x.url=elasticsearch:https://127.0.0.1:1/l",
@@ -327,6 +328,27 @@ def test_nothing_is_changed() -> None:
     changing = {call for call in recorded.asked if not reading.match(call)}
     # Whether a bucket can be written to is seen by an upload that is begun and given up.
     assert changing == {"s3:CreateMultipartUpload", "s3:AbortMultipartUpload"}
+
+
+@pytest.mark.parametrize(
+    ("status", "whole"),
+    [("CREATE_COMPLETE", True), ("UPDATE_ROLLBACK_FAILED", True), ("UPDATE_IN_PROGRESS", True), ("ROLLBACK_COMPLETE", False),
+     ("CREATE_IN_PROGRESS", False), ("DELETE_FAILED", False), ("REVIEW_IN_PROGRESS", False)],
+)  # fmt: skip
+def test_of_a_stack_that_is_not_whole_the_rest_is_not_missed(status: str, whole: bool) -> None:  # noqa: FBT001
+    recorded = account(deployment())
+    stack = {"StackName": "tailrace-prod", "CreationTime": 0, "StackStatus": status}
+    recorded.answers["cloudformation:DescribeStacks"] = {"Stacks": [stack]}
+    found = examined(recorded)
+    assert ("alias" in {each.subject for each in found}) is whole
+    assert {each.subject for each in found if each.mark != "ok"} == (
+        {"stack"} if status != "CREATE_COMPLETE" else set()
+    )
+
+
+def test_a_policy_that_is_too_long_for_a_role_is_told() -> None:
+    (fits,), (large,) = (list(sized(deployment(), size)) for size in (10_240, 10_241))
+    assert (fits.mark, large.mark, large.remedy) == ("ok", "wrong", "tailrace policy function prod")
 
 
 def test_before_the_first_deployment_only_what_is_there_is_looked_at() -> None:

@@ -131,6 +131,6 @@ def _guarded(check: Check, asked: Wanted, looking: Looking) -> Iterator[Finding]
 def _is_deployed(asked: Wanted, looking: Looking) -> bool:
     """Whether there is a stack; if that cannot be seen, it is looked for what it would hold."""
     try:
-        return stacks.stack_of(asked, looking) is not None
+        return stacks.holds(stacks.stack_of(asked, looking))
     except Unseen:
         return True
