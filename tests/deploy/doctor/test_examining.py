@@ -214,7 +214,7 @@ WRONG: list[tuple[Callable[[Recorded], None], str, str, str, tuple[str, ...]]] =
     (_answer("ec2:DescribeRouteTables", _tables()), "routes", "has no way to logs", "aws ec2 create-vpc-endpoint .*Interface", VPC),
     (_answer("ec2:DescribeRouteTables", _tables()), "routes", r"has no route to 10\.1\.0\.0/16", "aws ec2 create-route",
      (*VPC, "to=elasticsearch:http://127.0.0.1:1/logs", "deploy.vpc.sink_cidrs=10.1.0.0/16")),
-    (_more("lambda:GetFunctionConfiguration", VpcConfig={}), "security groups", "has no security group", "tailrace deploy prod", VPC),
+    (_more("lambda:GetFunctionConfiguration", VpcConfig={}), "security groups", "is in no VPC, though", "tailrace deploy prod", VPC),
     (_answer("ec2:DescribeSecurityGroups", _rule("IpPermissionsEgress", FromPort=80, ToPort=80)), "security groups", "nothing out to port 443", "aws ec2 authorize-security-group-egress", VPC),
     (_answer("ec2:DescribeVpcEndpoints", {"VpcEndpoints": [{"VpcEndpointId": "vpce-1", "ServiceName": f"com.amazonaws.{REGION}.logs", "State": "available",
       "VpcEndpointType": "Interface", "PrivateDnsEnabled": True, "Groups": [{"GroupId": "sg-1"}]}]}), "security groups", "lets the function not in", "aws ec2 authorize-security-group-ingress", VPC),
@@ -401,6 +401,22 @@ def test_endpoints_are_a_way() -> None:
         told = [each.found for each in examined(recorded, *VPC) if each.subject == "routes" and each.mark == "wrong"]
         assert told
         assert all(f"has no way to {service}" in text for text in told)
+
+
+def test_endpoints_without_private_names_are_a_way_by_variables_only() -> None:
+    recorded = account(deployment(*VPC))
+    gateways = [{"ServiceName": f"com.amazonaws.{REGION}.{each}", "VpcEndpointType": "Gateway", "RouteTableIds": ["rtb-1"], "State": "available"}
+                for each in ("s3", "dynamodb")]  # fmt: skip
+    interfaces = [{"ServiceName": f"com.amazonaws.{REGION}.{each}", "VpcEndpointType": "Interface", "PrivateDnsEnabled": False, "State": "available",
+                   "DnsEntries": [{"DnsName": f"vpce-1.{each}.{REGION}.vpce.amazonaws.com"}]} for each in ("logs", "sqs")]  # fmt: skip
+    recorded.answers["ec2:DescribeRouteTables"] = _tables()
+    recorded.answers["ec2:DescribeVpcEndpoints"] = {"VpcEndpoints": [*gateways, *interfaces]}
+    missing = {each.found.rpartition(" ")[2] for each in examined(recorded, *VPC) if each.subject == "routes"}
+    assert missing == {"logs", "sqs"}
+    urls = {f"AWS_ENDPOINT_URL_{name}": f"https://vpce-1.{each}.{REGION}.vpce.amazonaws.com"
+            for name, each in (("CLOUDWATCH_LOGS", "logs"), ("SQS", "sqs"))}  # fmt: skip
+    _more("lambda:GetFunctionConfiguration", Environment={"Variables": urls})(recorded)
+    assert {each.mark for each in examined(recorded, *VPC) if each.subject == "routes"} == {"ok"}
 
 
 def test_a_subnet_without_a_table_of_its_own_has_the_main_one() -> None:

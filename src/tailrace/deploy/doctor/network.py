@@ -216,7 +216,7 @@ def let_out(wanted: Wanted, found: Found | None) -> Iterator[Finding]:
     if found is None:
         return
     if not found.groups:
-        yield wrong(_GROUPS, "the function has no security group", again(wanted))
+        yield wrong(_GROUPS, "the function is in no VPC, though deploy.vpc asks for one", again(wanted))
         return
     ids = [each["GroupId"] for each in found.groups]
     faults = [*_egress(wanted, found, ids), *_ingress(found, ids)]
