@@ -11,6 +11,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore import xform_name
+from botocore.exceptions import EndpointConnectionError
 
 from deploy.doctor.healthy import (
     ACCOUNT,
@@ -311,6 +312,32 @@ def _check_denied(call: str, found: list[Finding]) -> None:
     assert {each.remedy for each in unseen} <= {"tailrace policy doctor prod"}
     # There is no search server, and of a secret that may not be read its sink tells.
     assert [each for each in found if each.mark == "wrong" and each.subject != "sink"] == []
+
+
+def test_a_service_that_does_not_answer_is_waited_for_once() -> None:
+    recorded, waited = account(deployment()), []
+
+    def nobody(asked: Mapping[str, Any]) -> Any:
+        waited.append(asked)
+        raise EndpointConnectionError(endpoint_url="https://lambda.example")
+
+    for call in [each for each in recorded.answers if each.startswith("lambda:")]:
+        recorded.answers[call] = nobody
+    found = examined(recorded)
+    calls = [each for each in recorded.asked if each.startswith("lambda:")]
+    assert len(calls) == 1
+    unseen = {each.subject for each in found if each.mark == "unknown"}
+    assert {"function", "alias", "calls", "timeouts", "permissions", "concurrency", "function storage"} == unseen
+    assert all("cannot be reached" in each.found for each in found if each.mark == "unknown")
+
+
+def test_a_secret_may_be_named_by_its_arn() -> None:
+    arn = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:pw-AbCdEf"
+    told = (*STORED[:2], f"sinks.x.password=secretsmanager:{arn}", "to=x")
+    for settings, name in ((told, arn), (STORED, "pw")):
+        recorded = account(deployment(*settings))
+        examined(recorded, *settings)
+        assert [each["SecretId"] for each in recorded.asked["secretsmanager:DescribeSecret"]] == [name]
 
 
 def test_a_look_asks_for_each_thing_once() -> None:
