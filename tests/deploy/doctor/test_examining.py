@@ -13,6 +13,7 @@ import pytest
 from botocore import xform_name
 from botocore.exceptions import EndpointConnectionError
 
+from deploy.doctor.answering import Recorded, refused
 from deploy.doctor.healthy import (
     ACCOUNT,
     ARN,
@@ -32,7 +33,6 @@ from deploy.doctor.healthy import (
     prefixed,
     simulation,
 )
-from deploy.doctor.recorded import Recorded, refused
 from tailrace.deploy.doctor.examining import CHECKS
 from tailrace.deploy.doctor.finding import Finding
 from tailrace.deploy.doctor.needs import doctor_needs

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deploy.doctor.answering import refused
 from deploy.doctor.healthy import account, deployment, examined
-from deploy.doctor.recorded import refused
 from making import StillClock
 from tailrace.deploy.doctor import here
 from tailrace.deploy.doctor.finding import Finding
