@@ -210,10 +210,15 @@ def test_a_function_in_a_vpc_leaves_it_first(server: tuple[str, Client]) -> None
     )
     deployed = Deployed(*server, *told).make()
     group = deployed.client("ec2").describe_security_groups(
-        Filters=[{"Name": "vpc-id", "Values": [vpc]}, {"Name": "group-name", "Values": [deployed.wanted.names.security_group]}]
+        Filters=[
+            {"Name": "vpc-id", "Values": [vpc]},
+            {"Name": "group-name", "Values": [deployed.wanted.names.security_group]},
+        ]
     )["SecurityGroups"][0]["GroupId"]
     where = {"SubnetIds": subnets.split(), "SecurityGroupIds": [group]}  # which MiniStack's CloudFormation leaves out
-    deployed.client("lambda").update_function_configuration(FunctionName=deployed.wanted.names.function, VpcConfig=where)
+    deployed.client("lambda").update_function_configuration(
+        FunctionName=deployed.wanted.names.function, VpcConfig=where
+    )
     assert ("do", "function") in _words(deployed.steps())
     assert {each.what for each in leftovers(deployed.cloud, deployed.wanted)} == {
         "stack", "function", "log group", "role", "queue", "table", "rule", "alarm", "security group", "bucket",
