@@ -40,13 +40,8 @@ UNUSED = {
     "Lambda::EventSourceMapping": "kms:.*",
     "Events::Rule": "iam:PassRole",
     "EC2::VPCEndpoint": "vpc-lattice:.*|vpce:.*",
-    "EC2::SecurityGroupEgress": "ec2:UpdateSecurityGroupRuleDescriptionsEgress",
-    "EC2::SecurityGroupIngress": "ec2:UpdateSecurityGroupRuleDescriptionsIngress|ec2:DescribeSecurityGroups",
 }
 BESIDE = {
-    # The schema tells of no update of it, but the handlers of both directions are of one kind here.
-    "EC2::SecurityGroupEgress": {"ec2:AuthorizeSecurityGroupIngress", "ec2:RevokeSecurityGroupIngress"},
-    "EC2::SecurityGroupIngress": {"ec2:AuthorizeSecurityGroupEgress", "ec2:RevokeSecurityGroupEgress"},
     # AWS's reference of EC2 tells of it.
     "EC2::VPCEndpoint": {"route53:AssociateVPCWithHostedZone"},
 }

@@ -117,7 +117,7 @@ def test_the_same_from_sinks_in_another_order() -> None:
 
 
 def test_names_with_fields_stand_for_any_name_and_nothing_else() -> None:
-    found = filled(function("[deploy]\n"), PLACE)
+    found = filled(function('to = ["cloudwatch:/tailrace/{load_balancer}"]'), PLACE)
     at = "arn:aws-cn:logs:cn-north-1:123456789012:log-group:"
     assert permits(found, "logs:PutLogEvents", f"{at}/tailrace/shop:log-stream:shop")
     assert not permits(found, "logs:PutLogEvents", f"{at}/other/shop:log-stream:shop")

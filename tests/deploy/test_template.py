@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 from moto.iam.policy_validation import IAMPolicyDocumentValidator
-from templating import ENDPOINTS, LOGSTASH, SEARCH, VPC, Place, made, pairwise
+from templating import ENDPOINTS, LOGSTASH, SEARCH, VPC, Place, asked, made, pairwise
 
-from tailrace.deploy.template import as_json, as_yaml
+from tailrace.deploy.template import as_json, as_yaml, template
 
 ALL = pairwise()
 NAMES = {
@@ -162,6 +162,20 @@ class TestAny:
         template = made(*assignments)
         assert yaml.safe_load(as_yaml(template)) == json.loads(as_json(template)) == template
         assert "&id" not in as_yaml(template)
+
+
+@pytest.mark.parametrize("assignments", ALL[:6], ids=lambda each: str(ALL.index(each)))
+@pytest.mark.parametrize("region", ["eu-west-1", "cn-north-1", "xx-new-1"])
+def test_one_that_knows_its_place_says_the_same(assignments: tuple[str, ...], region: str) -> None:
+    """`tailrace deploy` knows it; also in a region that is younger than this program."""
+    place = {"partition": REGIONS.get(region, "aws"), "region": region, "account": "123456789012"}
+    known = template(asked(*assignments, **place))
+    there = Place(known, region, place["partition"]).value(known["Resources"])
+    if region == "xx-new-1":
+        assert "LoadBalancersOfOlderRegionsWrite" not in json.dumps(there)
+        return
+    unknown = made(*assignments)
+    assert Place(unknown, region, place["partition"]).value(unknown["Resources"]) == there
 
 
 def test_the_same_bytes_in_every_process() -> None:

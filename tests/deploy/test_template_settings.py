@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 from templating import ENDPOINTS, LOGSTASH, SEARCH, VPC, Place, asked, made
 
@@ -31,6 +31,7 @@ VALUES = some.recursive(
 )
 
 
+@settings(deadline=None)
 @given(some.dictionaries(TEXT, VALUES, max_size=5))
 def test_toml_reads_back(document: dict[str, Any]) -> None:
     found = tomllib.loads(toml(document))
@@ -93,11 +94,12 @@ OPTIONS = some.fixed_dictionaries(
 )
 
 
+@settings(deadline=None, max_examples=60)
 @given(SETTINGS, OPTIONS, some.booleans())
-def test_settings_arrive(settings: dict[str, str], options: dict[str, Any], loose: bool) -> None:  # noqa: FBT001
-    if {"format", "log_format"} <= settings.keys():
-        del settings["format"]
-    assignments = [f"{key}={value}" for key, value in settings.items()]
+def test_settings_arrive(told: dict[str, str], options: dict[str, Any], loose: bool) -> None:  # noqa: FBT001
+    if {"format", "log_format"} <= told.keys():
+        del told["format"]
+    assignments = [f"{key}={value}" for key, value in told.items()]
     table = toml(
         {"sinks": {"own sink": {"url": "s3://archive/alb", **options}}, "to": ["own sink", "logstash:tcp://h:1"]}
     )

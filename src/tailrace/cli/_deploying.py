@@ -71,7 +71,7 @@ def _round(deployment: Deployment, how: Mapping[str, Any]) -> bool:
         if not confirmed(yes=how["yes"], question=f"Change {deployment.order.name} like this?"):
             say("nothing was changed")
             return False
-        deployment.moved = telling(len(plan.steps))
+        deployment.moved = telling(sum(step.what.startswith("AWS::") for step in plan.steps))
         deployment.apply(plan)
     if not plan.repair:
         say(f"{deployment.order.name} is deployed")
@@ -118,8 +118,8 @@ def _package(asked: Wanted, given: str | None, folder: Path) -> Package:
 def _label(package: Package) -> str:
     """What people call a package: its version and commit."""
     found = package.manifest
-    commit = f"{(found.commit or 'unknown')[:9]}{', changed' if found.dirty else ''}"
-    return f"{found.version} ({commit})"
+    commit = f"+{found.commit[:9]}{'.changed' if found.dirty else ''}" if found.commit else ""
+    return f"{found.version}{commit}"
 
 
 def roll_back(environment: str, resolved: Resolved, version: str) -> int:

@@ -22,6 +22,7 @@ PAGES: Final = {
     "elasticloadbalancing": "list_elasticloadbalancingv2",
     "events": "list_eventbridge",
     "es": "list_opensearchservice",
+    "iam": "list_iam",
     "kms": "list_kms",
     "lambda": "list_lambda",
     "logs": "list_logs",
@@ -35,15 +36,16 @@ PAGES: Final = {
 
 _SAME: Final = {
     "cloudformation": "ContinueUpdateRollback DeleteChangeSet DeleteStack DescribeChangeSet DescribeStackEvents DescribeStacks"
-    " ExecuteChangeSet",
+    " ExecuteChangeSet ListStackResources",
     "cloudwatch": "DescribeAlarms GetMetricData",
-    "dynamodb": "DeleteItem GetItem PutItem Query",
-    "ec2": "AssignPrivateIpAddresses CreateNetworkInterface DeleteNetworkInterface DescribeNetworkInterfaces DescribeSubnets"
-    " UnassignPrivateIpAddresses",
-    "events": "ListRules",
+    "dynamodb": "DeleteItem DescribeTable GetItem PutItem Query",
+    "ec2": "AssignPrivateIpAddresses CreateNetworkInterface DeleteNetworkInterface DescribeManagedPrefixLists DescribeNetworkInterfaces"
+    " DescribeSecurityGroups DescribeSubnets DescribeVpcEndpoints UnassignPrivateIpAddresses",
+    "events": "DescribeRule ListRules",
+    "iam": "GetRole",
     "kms": "Decrypt GenerateDataKey",
-    "lambda": "GetAlias GetFunctionConfiguration PublishVersion UpdateAlias UpdateFunctionCode",
-    "logs": "CreateLogGroup CreateLogStream FilterLogEvents PutLogEvents PutRetentionPolicy",
+    "lambda": "GetAlias GetFunctionConfiguration PublishVersion UpdateAlias UpdateFunctionCode UpdateFunctionConfiguration",
+    "logs": "CreateLogGroup CreateLogStream DeleteLogGroup DescribeLogGroups FilterLogEvents PutLogEvents PutRetentionPolicy",
     "s3": "AbortMultipartUpload CreateBucket DeleteBucket DeleteBucketPolicy DeleteObject GetBucketAcl GetBucketLocation GetBucketPolicy"
     " GetBucketTagging PutBucketPolicy PutBucketTagging PutObject",
     "secretsmanager": "GetSecretValue",

@@ -121,11 +121,6 @@ def _packages(wanted: Wanted) -> Sequence[str]:
 
 _ADDING: Final = "AuthorizeSecurityGroupEgress AuthorizeSecurityGroupIngress"
 _TAKING_AWAY: Final = "RevokeSecurityGroupEgress RevokeSecurityGroupIngress"
-_RULE_OF_GROUP: Final = (
-    Handled(service="ec2", on=_ec2("security-group", "security-group-rule"), make=_ADDING),
-    Handled(service="ec2", on=_ec2("security-group"), remove=_TAKING_AWAY),
-    Handled(service="ec2", on=_everything, read="DescribeSecurityGroupRules"),
-)
 TYPES: Final[Mapping[str, Sequence[Handled]]] = {
     "AWS::S3::Bucket": [
         Handled(
@@ -274,8 +269,6 @@ TYPES: Final[Mapping[str, Sequence[Handled]]] = {
         Handled(service="ec2", on=_ec2("security-group"), make="CreateTags DeleteTags"),
         Handled(service="ec2", on=_everything, read="DescribeSecurityGroups", remove="DescribeInstances"),
     ],
-    "AWS::EC2::SecurityGroupEgress": _RULE_OF_GROUP,
-    "AWS::EC2::SecurityGroupIngress": _RULE_OF_GROUP,
     "AWS::EC2::VPCEndpoint": [
         Handled(
             service="ec2",

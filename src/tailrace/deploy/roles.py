@@ -8,6 +8,7 @@ from typing import Final
 
 from tailrace.deploy import notifications
 from tailrace.deploy.balancers import switching
+from tailrace.deploy.destroy.needs import destroy_needs
 from tailrace.deploy.handlers import grants
 from tailrace.deploy.policies import Document, Grant, document, function_document, run_document
 from tailrace.deploy.stack import needs
@@ -58,6 +59,12 @@ def _deploy(subject: Subject) -> Document:
     return document([*own, *(switching.needs(asked) if subject.load_balancers else ())], _stack(asked, make=True))
 
 
+def _destroy(subject: Subject) -> Document:
+    asked = subject.wanted
+    own = [each for each in destroy_needs(asked) if subject.load_balancers or not each.call.startswith("elb")]
+    return document(own, _stack(asked, make=False))
+
+
 def _stack(asked: Wanted, *, make: bool) -> list[Grant]:
     """What CloudFormation calls in the name of whoever changes the stack."""
     return grants(asked, [each["Type"] for each in template(asked)["Resources"].values()], make=make)
@@ -66,6 +73,7 @@ def _stack(asked: Wanted, *, make: bool) -> list[Grant]:
 ROLES: Final[Mapping[str, Role]] = {
     "function": Role("the function of a deployment", lambda subject: function_document(subject.wanted)),
     "deploy": Role("whoever calls `tailrace deploy`", _deploy),
+    "destroy": Role("whoever calls `tailrace destroy`", _destroy),
     "rollback": Role(
         "whoever calls `tailrace rollback`", lambda subject: document(needs.rollback_needs(subject.wanted))
     ),

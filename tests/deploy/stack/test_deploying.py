@@ -101,7 +101,7 @@ def test_records_of_a_control_object_are_a_failure(account: Account) -> None:
 
 def test_the_first_version_has_none_before_it(account: Account) -> None:
     account.proves = False
-    with pytest.raises(Unproven, match=r"version 1 stays live, for there is none before it"):
+    with pytest.raises(Unproven, match=r"no receipt after 8m; .*version 1 stays live, for there is none before it"):
         account.deploy()
     account.proves = True
     assert words(account.deploy()) == [("do", "proof")]
@@ -253,3 +253,11 @@ def test_the_bucket_keeps_what_others_have_set(account: Account) -> None:
     tags = {each["Key"]: each["Value"] for each in account.s3.get_bucket_tagging(Bucket=bucket)["TagSet"]}
     assert tags == {"team": "a", "tailrace:component": "tailrace", "tailrace:environment": account.environment}
     assert account.deploy() == []
+
+
+def test_another_control_object_is_sent_while_the_notification_is_new(account: Account) -> None:
+    account.lost = 3
+    account.deploy()
+    assert (account.live, account.control_objects()) == ("1", [])
+    assert account.calls.count("s3:DeleteObject") == 4
+    assert any("the bucket's notification is new" in each for each in account.told)

@@ -38,12 +38,11 @@ class Bucket:
         return known(self.cloud, "s3:HeadBucket", *_ABSENT, Bucket=self.name) is not None
 
     def check(self, tags: Mapping[str, str]) -> None:
-        """Raise UsageError unless it has these tags: a bucket is removed only if Tailrace has made it."""
+        """Raise UsageError if it has other values of these tags, and so is somebody else's in spite of its name."""
         told = known(self.cloud, "s3:GetBucketTagging", "NoSuchTagSet", Bucket=self.name) or {}
         found = {each["Key"]: each["Value"] for each in told.get("TagSet", ())}
-        missing = [f"{key}={value}" for key, value in tags.items() if found.get(key) != value]
-        if missing:
-            message = f"the bucket {self.name} lacks the tags {' '.join(missing)} of this deployment; if it is yours to remove, tag it so or remove it yourself"
+        if others := [f"{key}={found[key]}" for key, value in tags.items() if found.get(key, value) != value]:
+            message = f"the bucket {self.name} is tagged {' '.join(others)} and so not of this deployment; remove it yourself if it shall go"
             raise UsageError(message)
 
     def kept(self, prefix: str = "") -> str:

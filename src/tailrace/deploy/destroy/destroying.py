@@ -175,11 +175,10 @@ class Destruction:
             )
         for each in found.resources:
             if each.id != self._bucket.name:
-                yield Step("remove", each.what, each.id.rpartition("/")[2] if each.id.startswith("arn:") else each.id)
+                yield Step("remove", each.what, each.short)
         if found.stack:
-            waiting = (
-                f"; {found.messages} messages in its queues go with it, which name objects" if found.messages else ""
-            )
+            count = found.messages
+            waiting = f"; with what waits in its queues, {count} at last count, which names objects" if count else ""
             yield Step("remove", "stack", name.stack, f"it is {found.stack.status}{waiting}")
         elif found.log_group:
             yield Step("remove", "log group", name.function_log, "Lambda has made it anew")

@@ -96,10 +96,13 @@ def take_out(cloud: Cloud, function: str, said: Callable[[str], None]) -> None:
 
 def waiting(found: Sequence[Interface], again: str) -> Waiting:
     """What to raise about interfaces that are not given back yet."""
+    return Waiting(f"{held(found)}; `{again}` goes on then")
+
+
+def held(found: Sequence[Interface]) -> str:
+    """What they hold up, in words."""
     names = ", ".join(map(str, found))
-    return Waiting(
-        f"Lambda still holds {names}, and gives them back within 45 minutes as a rule; `{again}` goes on then"
-    )
+    return f"the security group is still used by {names}; Lambda gives its own back within 45 minutes as a rule"
 
 
 def needs(function: str) -> Sequence[Need]:

@@ -12,6 +12,7 @@ from typing import Any, Final
 from tailrace.deploy.cloud import Cloud
 from tailrace.deploy.destroy.stack import gone
 from tailrace.deploy.listing import known, listed
+from tailrace.deploy.template.alarms import alarms
 from tailrace.deploy.wanted import Wanted
 from tailrace.permissions import Need, needs_on
 
@@ -96,8 +97,8 @@ def _rule(cloud: Cloud, wanted: Wanted) -> Iterator[Leftover]:
 
 
 def _alarms(cloud: Cloud, wanted: Wanted) -> Iterator[Leftover]:
-    # The hyphen: an environment prod must not be told of alarms of prod2.
-    for each in listed(cloud, "cloudwatch:DescribeAlarms", "MetricAlarms", AlarmNamePrefix=f"{wanted.names.stack}-"):
+    names = [each["Properties"]["AlarmName"] for each in alarms(wanted).values()]
+    for each in listed(cloud, "cloudwatch:DescribeAlarms", "MetricAlarms", AlarmNames=names):
         name = each["AlarmName"]
         yield Leftover("alarm", name, f"aws cloudwatch delete-alarms --alarm-names {name}")
 

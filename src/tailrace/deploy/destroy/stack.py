@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tailrace.deploy.cloud import Cloud
-from tailrace.deploy.destroy.interfaces import interfaces, release, waiting
+from tailrace.deploy.destroy.interfaces import held, interfaces, release, waiting
 from tailrace.deploy.listing import known
 from tailrace.deploy.stack.condition import Stack
 from tailrace.deploy.stack.events import Event, Following, Moved, failed
@@ -38,7 +38,14 @@ class Resource:
     @property
     def there(self) -> bool:
         """Whether it was made and is not gone."""
-        return bool(self.id) and self.status != "DELETE_COMPLETE"
+        return bool(self.id) and self.status not in ("DELETE_COMPLETE", "DELETE_SKIPPED")
+
+    @property
+    def short(self) -> str:
+        """What people call it."""
+        if self.id.startswith("arn:"):
+            return self.id.split(":", 5)[-1]
+        return self.id.rpartition("/")[2] if self.id.startswith("http") else self.id
 
 
 def resources(cloud: Cloud, stack: str) -> Sequence[Resource]:
@@ -90,11 +97,13 @@ class Removal:
         last = self.cloud.clock.monotonic() + _PATIENCE_S
         groups = [each.id for each in resources(self.cloud, stack.id) if each.what == GROUP]
         retained: list[str] = []
-        for tries in range(_PATIENCE_S):
+        tries, begun = 0, stack.status == "DELETE_IN_PROGRESS"
+        while True:
             following = Following(self.cloud, self._heard(groups))
             following.begin(stack.id)
-            if not tries and stack.status == "DELETE_IN_PROGRESS":
+            if begun:
                 self._look(groups)
+                begun = False
             else:
                 kept = {"RetainResources": retained} if retained else {}
                 self.cloud("cloudformation:DeleteStack", StackName=stack.id, **kept)
@@ -104,13 +113,13 @@ class Removal:
             left = [each for each in resources(self.cloud, stack.id) if each.status == "DELETE_FAILED"]
             retained = [each.name for each in left if each.what == BUCKET and each.id in self.keep]
             self._ready(left)
-            if held := interfaces(self.cloud, groups):
-                release(self.cloud, held, self.said)
+            if found := interfaces(self.cloud, groups):
+                release(self.cloud, found, self.said)
                 if not self.wait or self.cloud.clock.monotonic() >= last:
-                    raise waiting(held, self.again)
-                self.said(f"waiting for Lambda to give back {', '.join(map(str, held))}")
+                    raise waiting(found, self.again)
+                self.said(f"waiting: {held(found)}")
                 self.cloud.clock.sleep(_PAUSE_S)
-            elif tries >= _TRIES:
+            elif (tries := tries + 1) > _TRIES:
                 raise failed(done, f"could not be removed; `{self.again}` tries it again", following.reasons)
 
     def _ready(self, left: Sequence[Resource]) -> None:
@@ -130,13 +139,11 @@ class Removal:
         return heard
 
     def _look(self, groups: Sequence[str]) -> None:
-        held = interfaces(self.cloud, groups)
-        if held and not self.wait:
-            raise waiting(held, self.again)
-        if held:
-            self.said(
-                f"the security group waits for {', '.join(map(str, held))}, which Lambda gives back within 45 minutes as a rule"
-            )
+        found = interfaces(self.cloud, groups)
+        if found and not self.wait:
+            raise waiting(found, self.again)
+        if found:
+            self.said(held(found))
 
 
 def gone(cloud: Cloud, name: str) -> bool:

@@ -23,6 +23,7 @@ from tailrace.deploy.doctor import (
     recursion,
     stacks,
     stations,
+    tables,
 )
 from tailrace.deploy.doctor.checking import Check
 from tailrace.deploy.doctor.finding import Finding, unknown, wrong
@@ -39,6 +40,7 @@ CHECKS: Final[Sequence[Check]] = (
     *balancers.CHECKS,
     *groups.CHECKS,
     *notifications.CHECKS,
+    *tables.CHECKS,
     *queues.CHECKS,
     *function.CHECKS,
     *network.CHECKS,
@@ -75,6 +77,7 @@ class Examination:
             yield from self._of_answer(answer)
         if not self.environment:
             yield from stations.of_worker(self.resolved, self.given)
+            yield from tables.of_worker(self.resolved.settings, self._looking)
         elif answer and answer.who.get("Arn"):
             yield from self._of_deployment(answer)
         else:
@@ -100,12 +103,16 @@ class Examination:
         except TailraceError as error:
             yield wrong("settings", str(error), "tailrace settings")
             return
-        looking = Looking(Cloud(self.given.client, self.given.clock, _PATIENCE))
+        looking = self._looking
         deployed = _is_deployed(asked, looking)
         for check in CHECKS:
             if check.possible(asked, deployed=deployed):
                 yield from _guarded(check, asked, looking)
         yield from stations.of_function(asked, self.given, deployed=deployed)
+
+    @property
+    def _looking(self) -> Looking:
+        return Looking(Cloud(self.given.client, self.given.clock, _PATIENCE))
 
     @property
     def _private(self) -> bool:

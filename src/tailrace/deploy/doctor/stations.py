@@ -1,4 +1,4 @@
-"""Sinks, dead letters and receipts as this machine reaches them: by the same look that `tailrace run --check` takes."""
+"""Sources, sinks and dead letters as this machine reaches them: by the same look that `tailrace run --check` takes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tailrace.deploy.wanted import Wanted
 from tailrace.errors import TailraceError
 from tailrace.hosts.asking import Target, asked_for, target_of
 from tailrace.hosts.checking import Finding as Found
-from tailrace.hosts.checking import of_sinks, of_sources, of_state
+from tailrace.hosts.checking import of_sinks, of_sources
 from tailrace.kinds import Surroundings
 from tailrace.settings import Resolved
 
@@ -31,7 +31,6 @@ def of_worker(resolved: Resolved, given: Surroundings) -> Iterator[Finding]:
         return
     yield from _told("source", of_sources(asked.sources, given), "tailrace run --check")
     yield from _of_sinks(asked.sinks, dead, given, "tailrace run --check")
-    yield from _told("receipts", of_state(given), "tailrace run --check")
 
 
 def of_function(wanted: Wanted, given: Surroundings, *, deployed: bool) -> Iterator[Finding]:
@@ -44,8 +43,6 @@ def of_function(wanted: Wanted, given: Surroundings, *, deployed: bool) -> Itera
         return
     dead = [target_of(settings.dead_letters, settings)] if deployed else []
     yield from _of_sinks(sinks, dead, there, again(wanted))
-    if deployed:
-        yield from _told("receipts", of_state(there), again(wanted))
 
 
 def _of_sinks(sinks: Iterable[Target], dead: Iterable[Target], given: Surroundings, remedy: str) -> Iterator[Finding]:

@@ -28,6 +28,8 @@ from tailrace.deploy.wanted import Wanted
 from tailrace.errors import Fatal, Retryable, TailraceError, UsageError
 
 _FUNCTION: Final = "AWS::Lambda::Function"
+_NOTIFICATIONS: Final = "notifications of bucket"
+_NOTIFYING: Final = (_NOTIFICATIONS, "AWS::S3::Bucket", "AWS::SQS::QueuePolicy", "AWS::Events::Rule")
 _RELEASE, _PROOF = "release", "proof"
 
 
@@ -84,6 +86,11 @@ class Plan:
     def proves(self) -> bool:
         """Whether a control object is sent, through another version or the one that is live."""
         return any(step.what in (_RELEASE, _PROOF) for step in self.steps)
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the bucket is asked only now to tell of objects."""
+        return self.found.stack is None or any(step.what in _NOTIFYING for step in self.steps)
 
 
 @dataclass(slots=True)
@@ -143,7 +150,7 @@ class Deployment:
         with self._at(f"the stack is done; {self._still(found)}"):
             self._set_up(self.order.before)
         if plan.proves:
-            self._release(found)
+            self._release(found, fresh=plan.fresh)
         with self._at("the new version is live and proved; load balancers may not be switched yet"):
             self._set_up(self.order.after)
 
@@ -255,7 +262,7 @@ class Deployment:
                 self.said(change.why)
                 setup.apply(change)
 
-    def _release(self, found: Found) -> None:
+    def _release(self, found: Found, *, fresh: bool) -> None:
         """Publish, switch, prove; and switch back if it is not proved."""
         releases, package = self._releases, self.order.package
         with self._at(f"the stack is done; {self._still(found)}"):
@@ -273,12 +280,13 @@ class Deployment:
             if version != before:
                 self.said(f"version {version} ({self.order.label}) becomes live")
             releases.switch(version, over=before)
-            self._prove(kept, version, before)
+            self._prove(kept, version, before, fresh=fresh)
 
-    def _prove(self, kept: Kept, version: str, before: str) -> None:
-        self.said(f"a control object takes the way of logs through version {version}")
+    def _prove(self, kept: Kept, version: str, before: str, *, fresh: bool) -> None:
+        more = "; the bucket's notification is new, which may take five minutes" if fresh else ""
+        self.said(f"a control object takes the way of logs through version {version}{more}")
         try:
-            Smoke(cloud=self.cloud, wanted=self.order.wanted, mark=uuid4().hex).prove()
+            Smoke(cloud=self.cloud, wanted=self.order.wanted, mark=uuid4().hex, fresh=fresh).prove()
         except TailraceError as error:
             message = f"{error}; {self._back(version, before)}"
             if not isinstance(error, Unproven):
@@ -360,7 +368,7 @@ def _concerned(change: Change) -> tuple[str, str]:
     """What kind of thing a change of a setup is for, and which one."""
     told: Mapping[str, Any] = change.arguments
     if bucket := told.get("Bucket"):
-        return "notifications of bucket", str(bucket)
+        return _NOTIFICATIONS, str(bucket)
     return "load balancer", str(
         told.get("LoadBalancerName") or str(told.get("LoadBalancerArn", "")).partition(":loadbalancer/")[2]
     )

@@ -80,7 +80,7 @@ def _function(wanted: Wanted) -> dict[str, Any]:
         "Tags": tags(wanted.tags),
     }
     if own.reserved_concurrency:
-        told["ReservedConcurrentExecutions"] = ref("ReservedConcurrency")
+        told["ReservedConcurrentExecutions"] = own.reserved_concurrency
     if own.vpc.subnets:
         told["VpcConfig"] = vpc_config(wanted)
     return {
@@ -101,9 +101,6 @@ def _source(wanted: Wanted) -> dict[str, Any]:
         "Enabled": True,
         "Tags": tags(wanted.tags),
     }
-    reserved = wanted.own.reserved_concurrency
-    if reserved > 1:
-        told["ScalingConfig"] = {
-            "MaximumConcurrency": ref("ReservedConcurrency") if reserved <= _MOST_CALLS else _MOST_CALLS
-        }
+    if wanted.own.reserved_concurrency > 1:
+        told["ScalingConfig"] = {"MaximumConcurrency": min(wanted.own.reserved_concurrency, _MOST_CALLS)}
     return {"Type": "AWS::Lambda::EventSourceMapping", "Properties": told}

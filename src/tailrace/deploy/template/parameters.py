@@ -1,4 +1,4 @@
-"""What can be changed without a new template: the package, and plain numbers. All else decides what the template holds."""
+"""What can be changed without a new template: the package, and numbers that nothing else in it must agree with."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ _NUMBERS: Final = {
     "FunctionLogDays": "deploy.function_log_days",
     "LagAlarmSeconds": "deploy.lag_alarm",
     "LogExpirationDays": "deploy.log_expiration_days",
-    "ReservedConcurrency": "deploy.reserved_concurrency",
 }
 
 
@@ -52,9 +51,8 @@ def conditions(wanted: Wanted) -> dict[str, Any]:
 
 
 def _numbers(wanted: Wanted) -> Iterator[tuple[str, str]]:
-    own = wanted.own
-    left_out = {"LogExpirationDays": bool(own.bucket), "ReservedConcurrency": not own.reserved_concurrency}
-    return ((name, key) for name, key in _NUMBERS.items() if not left_out.get(name))
+    """Of a bucket that is there no parameter tells how long it keeps logs."""
+    return ((name, key) for name, key in _NUMBERS.items() if name != "LogExpirationDays" or not wanted.own.bucket)
 
 
 def _number(setting: Declared, wanted: Wanted) -> dict[str, Any]:
