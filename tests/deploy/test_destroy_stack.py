@@ -258,7 +258,10 @@ class Function:
     def _told(self, _: Any) -> Any:
         if self.asked:
             self.polls -= 1
-            return {"LastUpdateStatus": "InProgress" if self.polls else "Successful", "VpcConfig": {"VpcId": ""}}
+            return {
+                "LastUpdateStatus": "InProgress" if self.polls else "Successful",
+                "VpcConfig": {"VpcId": "", "SubnetIds": []},
+            }
         return {"LastUpdateStatus": "Successful", "VpcConfig": {"VpcId": "vpc-1", "SubnetIds": ["subnet-1"]}}
 
     def _updated(self, arguments: Mapping[str, Any]) -> Any:

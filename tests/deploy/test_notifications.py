@@ -172,12 +172,6 @@ def _put(endpoint: str, bucket: str, document: Any) -> dict[str, Any]:
     return _read(endpoint, bucket)
 
 
-def _needs_the_switch(endpoint: str, bucket: str) -> None:
-    if not _put(endpoint, bucket, {"EventBridgeConfiguration": {}}):
-        pytest.skip("moto does not tell whether EventBridge is switched on")
-    _put(endpoint, bucket, {})
-
-
 def _setup(endpoint: str, notice: Notice, memory: Kept) -> Notifications:
     return Notifications(notice, Cloud(lambda service: client_of(service, endpoint), StillClock()), memory)
 
@@ -213,9 +207,11 @@ def test_ours_is_brought_to_another_prefix(endpoint: str, bucket: str) -> None:
     assert only["Filter"]["Key"]["FilterRules"][0]["Value"] == "b/AWSLogs/"
 
 
+@pytest.mark.parametrize(
+    "endpoint", ["ministack"], indirect=True
+)  # moto does not tell whether EventBridge is switched on
 @pytest.mark.parametrize("before", [{}, {"EventBridgeConfiguration": {}}])
 def test_eventbridge_is_switched_off_only_if_we_switched_it_on(endpoint: str, bucket: str, before: Any) -> None:
-    _needs_the_switch(endpoint, bucket)
     _put(endpoint, bucket, before)
     memory = Kept()
     _done(_setup(endpoint, Notice(bucket=bucket, id=ID, eventbridge=True), memory))
@@ -229,8 +225,10 @@ def test_eventbridge_is_switched_off_only_if_we_switched_it_on(endpoint: str, bu
     assert not memory.remembered("notifications")
 
 
+@pytest.mark.parametrize(
+    "endpoint", ["ministack"], indirect=True
+)  # moto does not tell whether EventBridge is switched on
 def test_eventbridge_stays_on_where_rules_of_others_have_come_to_need_it(endpoint: str, bucket: str) -> None:
-    _needs_the_switch(endpoint, bucket)
     memory, events = Kept(), client_of("events", endpoint)
     _done(_setup(endpoint, Notice(bucket=bucket, id=ID, eventbridge=True), memory))
     pattern = {"source": ["aws.s3"], "detail": {"bucket": {"name": [bucket]}}}

@@ -66,6 +66,9 @@ class Logging:
         """What is to be changed. Raises UsageError if logs cannot be written there, or go elsewhere already and shall not be taken."""
         self._check(found)
         self._check_others(found)
+        for balancer, attributes in found.balancers.items():
+            if unknown := [_words(kind) for kind in its.KINDS[balancer.kind] if not its.offered(attributes, kind)]:
+                self.notice(f"{balancer}: this endpoint does not know {' and '.join(unknown)}; they are left out")
         return [
             change for balancer, attributes in found.balancers.items() for change in self._changes(balancer, attributes)
         ]
@@ -113,12 +116,9 @@ class Logging:
 
     def _changes(self, balancer: Balancer, attributes: Attributes, only: str = "") -> Iterator[Change]:
         for kind in its.KINDS[balancer.kind]:
-            if only and kind != only:
-                continue
             wanted = its.written_to(self.goal, balancer, kind)
-            if not its.offered(attributes, kind):
-                self.notice(f"{balancer}: this endpoint does not know {_words(kind)}; they are left out")
-            elif not wanted.items() <= {f"{kind}.s3.prefix": "", **attributes}.items():
+            there = {f"{kind}.s3.prefix": "", **attributes}
+            if only in ("", kind) and its.offered(attributes, kind) and not wanted.items() <= there.items():
                 why = f"{_words(kind)} of {balancer} go to {self.goal}"
                 before = its.goal_of(attributes, kind)
                 yield its.change(

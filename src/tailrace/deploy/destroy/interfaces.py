@@ -75,7 +75,7 @@ def release(cloud: Cloud, found: Sequence[Interface], said: Callable[[str], None
 def is_inside(cloud: Cloud, function: str) -> bool:
     """Whether a function is in a VPC."""
     told = known(cloud, "lambda:GetFunctionConfiguration", *_GONE, FunctionName=function) or {}
-    return bool((told.get("VpcConfig") or {}).get("VpcId"))
+    return bool((told.get("VpcConfig") or {}).get("SubnetIds"))
 
 
 def take_out(cloud: Cloud, function: str, said: Callable[[str], None]) -> None:

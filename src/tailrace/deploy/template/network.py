@@ -16,6 +16,7 @@ from tailrace.deploy.policies import by_code, document
 from tailrace.deploy.template.expressions import Resources, att, filled, ref, sub, tags
 from tailrace.deploy.template.own import ports
 from tailrace.deploy.template.parameters import DYNAMODB_LIST, KNOWN, S3_LIST
+from tailrace.deploy.template.role import ROLE
 from tailrace.deploy.wanted import Wanted
 from tailrace.errors import UsageError
 
@@ -44,7 +45,9 @@ def network(wanted: Wanted) -> Resources:
     """The security group of the function, and endpoints if they are wanted; nothing without subnets. Raises UsageError."""
     if not wanted.own.vpc.subnets:
         return {}
-    made = {GROUP: _group(wanted, "processor", "What the function may connect to", list(_egress(wanted)))}
+    group = _group(wanted, "processor", "What the function may connect to", list(_egress(wanted)))
+    # It is removed before the role then: when Lambda has given back the function's network interfaces, for which it needs the role.
+    made = {GROUP: {**group, "DependsOn": [ROLE]}}
     return {**made, **_endpoints(wanted)} if wanted.own.vpc.endpoints else made
 
 
