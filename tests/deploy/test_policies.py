@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import pytest
@@ -12,13 +14,31 @@ from hypothesis import strategies as st
 
 from deciding import formats_of, wrong
 from permitting import permits
+from tailrace.deploy import notifications
 from tailrace.deploy.actions import CALLS, OF_OBJECTS, PAGES, actions_of
-from tailrace.deploy.policies import INLINE, Place, document, filled, function_document, length, run_document
+from tailrace.deploy.balancers import switching
+from tailrace.deploy.destroy.needs import destroy_needs
+from tailrace.deploy.doctor.needs import doctor_needs
+from tailrace.deploy.policies import (
+    INLINE,
+    Place,
+    by_code,
+    by_lambda,
+    document,
+    filled,
+    function_document,
+    length,
+    run_document,
+)
+from tailrace.deploy.roles import ROLES, Subject
+from tailrace.deploy.stack.needs import deploy_needs, rollback_needs, status_needs
 from tailrace.deploy.wanted import wanted
 from tailrace.errors import UsageError
+from tailrace.hosts.asking import asked_for
 from tailrace.permissions import Need, domain, key, log_group, log_stream, parameter, queue, secret, table
 from tailrace.settings import Document, Resolved, resolve
 
+VPC = '[deploy]\nvpc = { id = "vpc-1", subnets = ["subnet-1"], route_tables = ["rtb-1"] }'
 PLACE = Place("aws-cn", "cn-north-1", "123456789012", "amazonaws.com.cn")
 HERE = "${AWS::Region}:${AWS::AccountId}"
 UNRESTRICTED = {
@@ -241,3 +261,43 @@ def test_the_table_names_a_page_for_each_service_and_actions_that_there_are() ->
     }
     assert objects == {action for needed in CALLS.values() for action in needed if action in OF_OBJECTS}
     assert objects <= OF_OBJECTS
+
+
+@pytest.mark.parametrize(
+    "text", ["", '[deploy]\nbucket = "existing"\ntrigger = "eventbridge"', f"{VPC}\ntrigger = 's3'"]
+)
+@pytest.mark.parametrize("role", [name for name in ROLES if name != "run"])
+def test_the_policy_of_every_role_means_something_to_aws(role: str, text: str) -> None:
+    found = ROLES[role].document(Subject(resolved=told(text), environment="test", load_balancers=True))
+    check(found)
+    assert not list(wrong(filled(found, PLACE)))
+    assert length(filled(found, PLACE)) <= INLINE
+    unlimited = {action for each in found["Statement"] if "*" in each["Resource"] for action in each["Action"]}
+    # Of what an action cannot know resources, there is nothing but these; looks hurt nobody.
+    assert {each for each in unlimited if not re.match("[a-z0-9]+:(?:Describe|Get|List)", each)} <= {
+        *UNRESTRICTED, "lambda:CreateEventSourceMapping", "route53:AssociateVPCWithHostedZone",
+    }  # fmt: skip
+
+
+def test_the_table_has_every_call_that_is_needed_and_no_other() -> None:
+    needed = {each.call for each in every_need()}
+    assert set(CALLS) == needed
+
+
+def every_need() -> Iterator[Need]:
+    """What everything needs in any deployment."""
+    for trigger, bucket in product(("sqs", "s3", "eventbridge"), ("", "existing")):
+        deployment = {
+            "sinks": sorted(SINKS), "trigger": trigger, "bucket": bucket, "prefix": "", "tracing": True, "vpc": True,
+            "redact": "", "region": "",
+        }  # fmt: skip
+        asked = wanted(told(text_of(deployment)), "test")
+        for needs in (
+            by_code, by_lambda, deploy_needs, rollback_needs, status_needs, destroy_needs, doctor_needs, switching.needs,
+            notifications.needs,
+        ):  # fmt: skip
+            yield from needs(asked)
+    sources = '[sources.q]\nurl = "sqs:q"\ndead_letter_queue = "d"\n[sources.n]\nurl = "s3://b"\nlist = "-"'
+    words = ["q", "n", "s3://b", "cloudwatch:g"]
+    for origin in asked_for(told(sources), words).sources:
+        yield from origin.needs()

@@ -39,18 +39,18 @@ _SAME: Final = {
     " ExecuteChangeSet ListStackResources",
     "cloudwatch": "DescribeAlarms GetMetricData",
     "dynamodb": "DeleteItem DescribeTable GetItem PutItem Query",
-    "ec2": "AssignPrivateIpAddresses CreateNetworkInterface DeleteNetworkInterface DescribeManagedPrefixLists DescribeNetworkInterfaces"
+    "ec2": "AssignPrivateIpAddresses CreateNetworkInterface DeleteNetworkInterface DescribeManagedPrefixLists DescribeNetworkInterfaces DescribeRouteTables"
     " DescribeSecurityGroups DescribeSubnets DescribeVpcEndpoints UnassignPrivateIpAddresses",
-    "events": "DescribeRule ListRules",
-    "iam": "GetRole",
-    "kms": "Decrypt GenerateDataKey",
-    "lambda": "GetAlias GetFunctionConfiguration PublishVersion UpdateAlias UpdateFunctionCode UpdateFunctionConfiguration",
-    "logs": "CreateLogGroup CreateLogStream DeleteLogGroup DescribeLogGroups FilterLogEvents PutLogEvents PutRetentionPolicy",
-    "s3": "AbortMultipartUpload CreateBucket DeleteBucket DeleteBucketPolicy DeleteObject GetBucketAcl GetBucketLocation GetBucketPolicy"
+    "events": "DescribeRule ListRules ListTargetsByRule",
+    "iam": "GetRole SimulatePrincipalPolicy",
+    "kms": "Decrypt DescribeKey GenerateDataKey GetKeyPolicy ListGrants",
+    "lambda": "GetAccountSettings GetAlias GetFunctionConcurrency GetFunctionConfiguration GetPolicy ListEventSourceMappings PublishVersion UpdateAlias UpdateFunctionCode UpdateFunctionConfiguration",
+    "logs": "CreateLogGroup CreateLogStream DeleteLogGroup DescribeLogGroups DescribeSubscriptionFilters FilterLogEvents PutLogEvents PutRetentionPolicy",
+    "s3": "AbortMultipartUpload CreateBucket DeleteBucket DeleteObject GetBucketLocation GetBucketOwnershipControls GetBucketPolicy"
     " GetBucketTagging PutBucketPolicy PutBucketTagging PutObject",
-    "secretsmanager": "GetSecretValue",
+    "secretsmanager": "DescribeSecret GetSecretValue",
     "sqs": "DeleteMessage GetQueueAttributes GetQueueUrl ReceiveMessage SendMessage",
-    "ssm": "GetParameter",
+    "ssm": "DescribeParameters GetParameter",
     "xray": "PutTelemetryRecords PutTraceSegments",
 }
 """Calls that are actions of the same name."""
@@ -77,7 +77,6 @@ _OTHERS: Final[Mapping[str, Sequence[str]]] = {
     # https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html
     "s3:DeleteObject?VersionId": ["s3:DeleteObjectVersion"],
     "s3:DeleteObjects": ["s3:DeleteObject"],
-    "s3:DeleteObjects?VersionId": ["s3:DeleteObjectVersion"],
     "s3:GetBucketEncryption": ["s3:GetEncryptionConfiguration"],
     "s3:GetBucketLifecycleConfiguration": ["s3:GetLifecycleConfiguration"],
     "s3:GetBucketNotificationConfiguration": ["s3:GetBucketNotification"],
@@ -107,7 +106,6 @@ _OTHERS: Final[Mapping[str, Sequence[str]]] = {
     # Batches ask for the permission of the single call.
     "sqs:ChangeMessageVisibilityBatch": ["sqs:ChangeMessageVisibility"],
     "sqs:DeleteMessageBatch": ["sqs:DeleteMessage"],
-    "sqs:SendMessageBatch": ["sqs:SendMessage"],
 }
 
 CALLS: Final[Mapping[str, Sequence[str]]] = {

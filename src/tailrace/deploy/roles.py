@@ -9,6 +9,7 @@ from typing import Final
 from tailrace.deploy import notifications
 from tailrace.deploy.balancers import switching
 from tailrace.deploy.destroy.needs import destroy_needs
+from tailrace.deploy.doctor.needs import doctor_needs
 from tailrace.deploy.handlers import grants
 from tailrace.deploy.policies import Document, Grant, document, function_document, run_document
 from tailrace.deploy.stack import needs
@@ -74,6 +75,7 @@ ROLES: Final[Mapping[str, Role]] = {
     "function": Role("the function of a deployment", lambda subject: function_document(subject.wanted)),
     "deploy": Role("whoever calls `tailrace deploy`", _deploy),
     "destroy": Role("whoever calls `tailrace destroy`", _destroy),
+    "doctor": Role("whoever calls `tailrace doctor`", lambda subject: document(doctor_needs(subject.wanted))),
     "rollback": Role(
         "whoever calls `tailrace rollback`", lambda subject: document(needs.rollback_needs(subject.wanted))
     ),

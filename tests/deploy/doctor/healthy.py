@@ -27,6 +27,7 @@ QUEUE = f"arn:aws:sqs:{REGION}:{ACCOUNT}:tailrace-prod-events"
 DEAD = f"{QUEUE}-dead"
 URL = f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/tailrace-prod-events"
 ARN = f"arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}:loadbalancer"
+INSTALLED = ("boto3>=1.37; extra == 'aws'", "msgspec>=0.19")
 VPC = ("deploy.vpc.id=vpc-1", "deploy.vpc.subnets=subnet-1 subnet-2", "deploy.vpc.endpoints=false")
 
 
@@ -39,7 +40,7 @@ def account(of: Wanted) -> Recorded:
     """Everything as it should be."""
     return Recorded(
         {**_of_stack(of), **_of_bucket(of), **_of_balancers(of), **_of_queues(of), **_of_function(of), **_of_network(),
-         **_of_keys(of), **_of_role(), **_of_logs()}
+         **_of_keys(), **_of_role(), **_of_logs()}
     )  # fmt: skip
 
 
@@ -57,7 +58,7 @@ def _of_stack(of: Wanted) -> dict[str, Answer]:
     }
 
 
-def _dated(date: str = "Mon, 21 Sep 2026 13:46:40 GMT") -> dict[str, Any]:
+def _dated(date: str = "Mon, 21 Sep 2026 14:13:20 GMT") -> dict[str, Any]:
     """When a StillClock begins."""
     return {"HTTPStatusCode": 200, "HTTPHeaders": {"date": date}}
 
@@ -140,7 +141,7 @@ def _of_function(of: Wanted) -> dict[str, Answer]:
         "Environment": {"Variables": {"TAILRACE_CONFIG": "toml:"}},
     }  # fmt: skip
     mapping = {
-        "UUID": "u-1", "FunctionArn": f"{FUNCTION}:live", "EventSourceArn": QUEUE, "State": "Enabled",
+        "UUID": "0f0e0d0c-0000-4000-8000-000000000001", "FunctionArn": f"{FUNCTION}:live", "EventSourceArn": QUEUE, "State": "Enabled",
         "FunctionResponseTypes": ["ReportBatchItemFailures"],
     }  # fmt: skip
     where = {"ArnLike": {"AWS:SourceArn": f"arn:aws:s3:::{of.bucket}"}, "StringEquals": {"AWS:SourceAccount": ACCOUNT}}
@@ -189,12 +190,14 @@ def key_policy(*statements: Mapping[str, Any]) -> dict[str, Any]:
     return {"Policy": json.dumps({"Version": "2012-10-17", "Statement": list(statements) or [root]})}
 
 
-def _of_keys(of: Wanted) -> dict[str, Answer]:
+def _of_keys() -> dict[str, Answer]:
     return {
         "kms:DescribeKey": {"KeyMetadata": {"KeyId": "k-1", "Arn": KEY, "KeyState": "Enabled", "KeyManager": "CUSTOMER"}},
         "kms:GetKeyPolicy": key_policy(),
         "kms:ListGrants": {"Grants": []},
         "secretsmanager:DescribeSecret": {"KmsKeyId": KEY},
+        "secretsmanager:GetSecretValue": {"SecretString": "s"},
+        "ssm:GetParameter": {"Parameter": {"Name": "token", "Value": "s"}},
         "ssm:DescribeParameters": {"Parameters": [{"Name": "token", "Type": "SecureString", "KeyId": KEY}]},
     }  # fmt: skip
 
@@ -225,10 +228,10 @@ def _of_role() -> dict[str, Answer]:
 
 
 def _of_logs() -> dict[str, Answer]:
-    names = ("web", "tcp", "old")
+    names = ("/tailrace/web", "/tailrace/tcp", "/tailrace/old", "/logs")
     table = {key: value for key, value in definition("tailrace-prod-receipts").items() if key != "BillingMode"}
     return {
-        "logs:DescribeLogGroups": {"logGroups": [{"logGroupName": f"/tailrace/{each}"} for each in names]},
+        "logs:DescribeLogGroups": {"logGroups": [{"logGroupName": each} for each in names]},
         "logs:DescribeSubscriptionFilters": refused("ResourceNotFoundException"),
         "dynamodb:DescribeTable": {"Table": {"TableStatus": "ACTIVE", **table}},
         "s3:CreateMultipartUpload": {"UploadId": "u"},
@@ -236,7 +239,9 @@ def _of_logs() -> dict[str, Answer]:
     }
 
 
-def examined(recorded: Recorded, *told: str, environment: str = "prod", requires: Sequence[str] = ()) -> list[Finding]:
+def examined(
+    recorded: Recorded, *told: str, environment: str = "prod", requires: Sequence[str] = INSTALLED
+) -> list[Finding]:
     """What the doctor finds in an account."""
     resolved = resolve({}, told, {})
     given = Surroundings(

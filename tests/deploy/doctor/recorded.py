@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,6 +20,19 @@ def refused(code: str, status: int = 400, text: str = "no") -> dict[str, Any]:
     return {"Error": {"Code": code, "Message": text}, "ResponseMetadata": {"HTTPStatusCode": status}}
 
 
+_last: list[Recorded] = []
+"""Who answers: of a test the last that was asked for a client."""
+
+
+@cache
+def _client(service: str, region: str) -> Any:
+    """Clients take long to make."""
+    made = boto3.client(service, region_name=region, aws_access_key_id="AKIDEXAMPLE", aws_secret_access_key="example")
+    made.meta.events.register_first("provide-client-params.*", lambda params, **_: _last[0].seen(params))
+    made.meta.events.register_first("before-call.*", lambda model, **_: _last[0].answer(service, model))
+    return made
+
+
 @dataclass
 class Recorded:
     """Answers by call. `asked`: the calls that were made; `denied`: those that are refused for want of a permission."""
@@ -30,25 +44,21 @@ class Recorded:
 
     def client(self, service: str) -> Any:
         """A real client, whose calls go nowhere."""
-        made = boto3.client(
-            service, region_name=self.region, aws_access_key_id="AKIDEXAMPLE", aws_secret_access_key="example"
-        )
-        made.meta.events.register_first("provide-client-params.*", self._seen)
-        made.meta.events.register_first("before-call.*", lambda model, **_: self._answer(service, model))
-        return made
+        _last[:] = [self]
+        return _client(service, self.region)
 
-    def _seen(self, params: dict[str, Any], model: Any, **_: Any) -> None:
-        self._last = dict(params)
+    def seen(self, params: dict[str, Any]) -> None:
+        self._params = dict(params)
 
-    def _answer(self, service: str, model: Any) -> tuple[Any, dict[str, Any]]:
+    def answer(self, service: str, model: Any) -> tuple[Any, dict[str, Any]]:
         call = f"{service}:{model.name}"
-        self.asked.setdefault(call, []).append(self._last)
+        self.asked.setdefault(call, []).append(self._params)
         if call in self.denied:
             told: Any = refused("UnauthorizedOperation" if service == "ec2" else "AccessDenied", 403)
         else:
-            assert call in self.answers, f"nothing is recorded of {call}({self._last})"
+            assert call in self.answers, f"nothing is recorded of {call}({self._params})"
             told = self.answers[call]
-            told = told(self._last) if callable(told) else told
+            told = told(self._params) if callable(told) else told
         if "Error" not in told:
             said = {key: value for key, value in told.items() if key not in _HIDDEN}
             if model.output_shape is None:
@@ -57,4 +67,7 @@ class Recorded:
                 report = ParamValidator().validate(said, model.output_shape)
                 assert not report.has_errors(), f"{call}: {report.generate_report()}"
         status = told.get("ResponseMetadata", {}).get("HTTPStatusCode", 200)
-        return SimpleNamespace(status_code=status, headers={}), {"ResponseMetadata": {"HTTPStatusCode": status}, **told}
+        return SimpleNamespace(status_code=status, headers={}, raw=None), {
+            "ResponseMetadata": {"HTTPStatusCode": status},
+            **told,
+        }

@@ -25,7 +25,7 @@ class Unseen(TailraceError):
     def __init__(self, call: str, error: TailraceError) -> None:
         cause = error.__cause__
         denied = isinstance(cause, Exception) and failures.code_of(cause) in _DENIED
-        self.missing = CALLS.get(call, [call]) if denied else []
+        self.missing = (CALLS.get(call) or [call]) if denied else []
         told = f"these credentials may not {' and '.join(self.missing)}" if denied else _first_line(str(error))
         super().__init__(f"not looked at: {told}")
 

@@ -23,6 +23,8 @@ _NO_QUEUE: Final = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExis
 _NO_FUNCTION: Final = "ResourceNotFoundException"
 _TIMEOUTS: Final = 6
 _LEAST_RECEIVES: Final = 5
+_OWN_KEY: Final = "alias/aws/sqs"
+"""https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html"""
 _FOREIGN: Final = "000000000000"
 """Stands for an account that is not ours."""
 
@@ -70,6 +72,10 @@ def sending(wanted: Wanted, queue: Queue | None) -> Iterator[Finding]:
         yield ok(_POLICY, "the function itself sends to it, by its role")
         return
     ours, foreign = _requests(wanted)
+    if queue.attributes.get("KmsMasterKeyId", "").endswith(_OWN_KEY):
+        text = f"{wanted.names.queue} is encrypted with AWS's own key {_OWN_KEY}, which {ours.service} cannot use"
+        yield wrong(_POLICY, text, _set(queue, SqsManagedSseEnabled="true"))
+        return
     told = verdict(queue.policy, ours)
     who = f"{ours.service} in the name of {ours.context['aws:sourcearn']}"
     remedy = aws(

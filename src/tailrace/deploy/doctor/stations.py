@@ -8,7 +8,7 @@ from typing import Final
 
 from tailrace.deploy.doctor.checking import again
 from tailrace.deploy.doctor.finding import Finding, ok, wrong
-from tailrace.deploy.template.own import targets
+from tailrace.deploy.template.own import function_settings, targets
 from tailrace.deploy.wanted import Wanted
 from tailrace.errors import TailraceError
 from tailrace.hosts.asking import Target, asked_for, target_of
@@ -37,6 +37,7 @@ def of_function(wanted: Wanted, given: Surroundings, *, deployed: bool) -> Itera
     """Of the sinks of a function; what the deployment itself makes is looked at only when there is one."""
     there, settings = replace(given, settings=wanted.settings), wanted.settings
     try:
+        function_settings(wanted)
         sinks = targets(wanted)
     except TailraceError as error:
         yield wrong("settings", str(error), "tailrace settings")
