@@ -193,7 +193,7 @@ WRONG: list[tuple[Callable[[Recorded], None], str, str, str, tuple[str, ...]]] =
     (_attributes("events", RedrivePolicy=json.dumps({"deadLetterTargetArn": DEAD, "maxReceiveCount": 2})), "timeouts", "after 2 tries", "aws sqs set-queue-attributes", ()),
     (_attributes("events", RedrivePolicy=json.dumps({"deadLetterTargetArn": QUEUE, "maxReceiveCount": 9})), "timeouts", "where nobody looks", "aws sqs set-queue-attributes", ()),
     (_attributes("dead", MessageRetentionPeriod="3600"), "timeouts", "may be gone at once", "aws sqs set-queue-attributes .*1209600", ()),
-    (_attributes("dead", ApproximateNumberOfMessages="7"), "dead letters", "7 messages could not be delivered", "aws sqs start-message-move-task", ()),
+    (_attributes("dead", ApproximateNumberOfMessages="7"), "dead-letter queue", "7 messages could not be delivered", "aws sqs start-message-move-task", ()),
     (_answer("lambda:GetFunctionConfiguration", DELETED), "function", "there is no function", "tailrace deploy prod", ()),
     (_answer("lambda:GetFunctionConfiguration", DELETED), "permissions", "the role of .* is not there", "tailrace deploy prod", ()),
     (_more("lambda:GetFunctionConfiguration", State="Failed", StateReason="no subnet"), "function", "cannot run: no subnet", "tailrace deploy prod", ()),
@@ -336,7 +336,7 @@ def test_before_the_first_deployment_only_what_is_there_is_looked_at() -> None:
     found = examined(recorded, *told)
     assert [each.subject for each in found if each.mark == "wrong"] == ["stack"]
     assert {"bucket policy", "load balancers", "routes", "concurrency"} <= {each.subject for each in found}
-    assert {"function", "alias", "receipts", "alarms", "dead letters"}.isdisjoint(each.subject for each in found)
+    assert {"function", "alias", "receipts", "alarms", "dead-letter queue"}.isdisjoint(each.subject for each in found)
 
 
 def test_settings_that_cannot_be_a_functions_are_told() -> None:

@@ -7,7 +7,7 @@ from email.utils import formatdate
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deploy.doctor.healthy import account, deployment, examined
@@ -23,6 +23,7 @@ SAID = Answer(
 )
 
 
+@settings(deadline=None)
 @given(st.integers(-10_000, 10_000))
 def test_a_clock_may_be_five_minutes_off(skew: int) -> None:
     found = here.clock(SAID, NOW + skew)

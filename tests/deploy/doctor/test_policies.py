@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deploy.doctor.healthy import ACCOUNT, account, deployment
@@ -49,6 +49,7 @@ def _any_statement(draw: Any) -> dict[str, Any]:
 _policies = st.lists(_any_statement(), max_size=5).map(lambda some: {"Statement": some})
 
 
+@settings(deadline=None, max_examples=60)
 @given(_policies)
 def test_what_allows_delivery_is_enough_whatever_else_is_allowed(policy: Any) -> None:
     allowing = [each for each in policy["Statement"] if each["Effect"] == "Allow"]
@@ -56,6 +57,7 @@ def test_what_allows_delivery_is_enough_whatever_else_is_allowed(policy: Any) ->
     assert [each.mark for each in delivery(OWN, Policy(merged, KINDS))] == ["ok"]
 
 
+@settings(deadline=None, max_examples=60)
 @given(_policies)
 def test_a_denial_of_everything_counts_before_what_is_allowed(policy: Any) -> None:
     deny = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": [BUCKET, f"{BUCKET}/*"]}
@@ -64,6 +66,7 @@ def test_a_denial_of_everything_counts_before_what_is_allowed(policy: Any) -> No
     assert all(each.remedy.startswith("aws s3api get-bucket-policy") for each in found)
 
 
+@settings(deadline=None, max_examples=60)
 @given(_policies, st.permutations(range(5)))
 def test_the_order_of_statements_says_nothing(policy: Any, order: Any) -> None:
     some = policy["Statement"]
@@ -72,6 +75,7 @@ def test_the_order_of_statements_says_nothing(policy: Any, order: Any) -> None:
     assert [each.mark for each in one] == [each.mark for each in other]
 
 
+@settings(deadline=None, max_examples=60)
 @given(_policies)
 def test_the_remedy_repairs_or_only_shows(policy: Any) -> None:
     import json  # noqa: PLC0415
@@ -84,6 +88,7 @@ def test_the_remedy_repairs_or_only_shows(policy: Any) -> None:
             assert [one for one in policy["Statement"] if one not in merged["Statement"]] == []
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.text("abc*?/:", max_size=20))
 def test_a_sample_is_one_of_what_a_pattern_stands_for(pattern: str) -> None:
     allow = {"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "a:b", "Resource": pattern or "x"}]}
@@ -92,13 +97,13 @@ def test_a_sample_is_one_of_what_a_pattern_stands_for(pattern: str) -> None:
 
 
 def test_exactly_what_the_policy_allows_is_simulated() -> None:
-    settings = (
+    told = (
         "sinks.x.url=elasticsearch:https://elk.example/l",
         "sinks.x.username=u",
         "sinks.x.password=ssm:token",
         "to=x",
     )
-    recorded, wanted = account(OWN), deployment(*settings)
+    recorded, wanted = account(OWN), deployment(*told)
     looking = Looking(Cloud(recorded.client, StillClock()))
     for each in needed(wanted):
         found = simulated(looking, "arn:aws:iam::123456789012:role/tailrace-prod-processor-eu-west-1", each)

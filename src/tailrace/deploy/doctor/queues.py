@@ -217,7 +217,7 @@ def undelivered(wanted: Wanted, dead: Queue | None) -> Iterator[Finding]:
 
 _POLICY: Final = "queue policy"
 _TIMES: Final = "timeouts"
-_DEAD: Final = "dead letters"
+_DEAD: Final = "dead-letter queue"
 _KEPT: Final = "MessageRetentionPeriod"
 CHECKS: Final = (
     Check(subject=_POLICY, look=_look_at_queue, judge=sending),
