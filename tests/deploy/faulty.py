@@ -143,7 +143,7 @@ def _named(method: str, path: str, headers: dict[str, str], body: bytes) -> tupl
 
 def refused(service: str, code: str, status: int, text: str = "as the test wants it") -> Answer:
     """An error as a service tells it."""
-    if service in ("dynamodb", "logs", "events", "ssm", "secretsmanager", "lambda", "sqs"):
+    if service in ("dynamodb", "logs", "events", "ssm", "secretsmanager", "lambda", "sqs", "monitoring"):
         kind = (("x-amzn-errortype", code), ("Content-Type", "application/x-amz-json-1.0"))
         return Answer(status, json.dumps({"__type": code, "message": text, "Message": text}).encode(), kind)
     error = f"<Error><Code>{code}</Code><Message>{text}</Message></Error>"

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from cloud import REGION
 from deploy.circling import Account, Ran, everything, repacked
 from deploy.faulty import Answer, Call, Faulty, Rough, faulty, refused
 from services.lambda_package import packed
@@ -22,6 +23,7 @@ from services.real import own_ministack
 
 HASTY = Path(__file__).parent / "hasty.py"
 STACK = "tailrace-faults"
+LOGS = "tailrace-faults-logs-123456789012-eu-west-1"
 FUNCTION = f"{STACK}-processor"
 SETTINGS = '[environments.faults.deploy]\narchitecture = "x86_64"\nsmoke_timeout = "30m"\n'
 MOMENTS = {
@@ -29,7 +31,6 @@ MOMENTS = {
         "s3:PUT /tailrace-faults-code-123456789012-eu-west-1",
         "s3:PUT /tailrace-faults-code-123456789012-eu-west-1/packages/",
         "cloudformation:CreateStack",
-        "cloudformation:DescribeStackEvents",
         "lambda:POST /2015-03-31/functions/tailrace-faults-processor/versions",
         "lambda:PUT /2015-03-31/functions/tailrace-faults-processor/aliases/live",
         "s3:PUT /tailrace-faults-logs-123456789012-eu-west-1/AWSLogs/",
@@ -71,6 +72,7 @@ class Bench:
         self.words = {
             "deploy": ("deploy", "faults", *settings, "--package", package),
             "destroy": ("destroy", "faults", *settings, "--delete-logs"),
+            "destroy-keeping": ("destroy", "faults", *settings),
         }
         self.before = everything(account)
 
@@ -147,38 +149,57 @@ def test_throttling_errors_of_servers_and_closed_connections_are_waited_out(benc
     gone = bench.run("destroy")
     assert (gone.code, everything(bench.account)) == (0, bench.before), gone.told
     assert min(rough.times.values()) > 3
-    assert {
-        "cloudformation:CreateStack",
-        "cloudformation:ExecuteChangeSet",
-        "cloudformation:DeleteStack",
-    } <= rough.times.keys()
+    assert {"cloudformation:CreateStack", "cloudformation:ExecuteChangeSet", "cloudformation:DeleteStack"} <= rough.times.keys()
+
+
+def status(bench: Bench) -> str:
+    (made,) = bench.account("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
+    return str(made["StackStatus"])
+
+
+def taken(bench: Bench, name: str) -> None:
+    """Somebody has a bucket of that name."""
+    bench.account("s3").create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
 
 
 def test_a_stack_that_cannot_be_made_is_made_anew_when_it_can(bench: Bench) -> None:
-    bench.account("logs").create_log_group(logGroupName=f"/aws/lambda/{FUNCTION}")
+    """MiniStack takes groups, queues, rules and networks that are there, or are not; but no bucket whose name is taken."""
+    taken(bench, LOGS)
     failed = bench.run("deploy")
-    assert failed.code == 3, failed.told
-    assert "ProcessorLog" in failed.err
-    assert (
-        bench.account("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]["StackStatus"]
-        == "ROLLBACK_COMPLETE"
-    )
-    bench.account("logs").delete_log_group(logGroupName=f"/aws/lambda/{FUNCTION}")
+    assert (failed.code, "LogsBucket" in failed.err) == (3, True), failed.told
+    assert status(bench) == "ROLLBACK_COMPLETE"
+    bench.account("s3").delete_bucket(Bucket=LOGS)
+    again = bench.run("deploy")
+    assert (again.code, "its creation failed and was rolled back" in again.out) == (0, True), again.told
     bench.is_whole()
     bench.is_gone()
 
 
 def test_a_stack_that_cannot_be_updated_is_as_before_and_updated_when_it_can(bench: Bench) -> None:
+    taken(bench, "theirs")
+    bench.before = everything(bench.account)
+    made = bench.run("deploy", "--set", "deploy.bucket=theirs")
+    assert made.code == 0, made.told
+    taken(bench, LOGS)
+    failed = bench.run("deploy")
+    assert (failed.code, "LogsBucket" in failed.err) == (3, True), failed.told
+    assert status(bench) == "UPDATE_ROLLBACK_COMPLETE"
+    same = bench.run("deploy", "--set", "deploy.bucket=theirs")
+    assert (same.code, "nothing to do" in same.err) == (0, True), same.told
+    bench.account("s3").delete_bucket(Bucket=LOGS)
     bench.is_whole()
-    rule = f"{STACK}-objects"
-    bench.account("events").put_rule(Name=rule, EventPattern='{"source": ["theirs"]}')
-    failed = bench.run("deploy", "--set", "deploy.trigger=eventbridge")
-    assert failed.code == 3, failed.told
-    assert "ObjectsRule" in failed.err
+    bench.is_gone()
+
+
+def test_logs_that_a_destroyed_deployment_has_left_are_not_lost(bench: Bench) -> None:
+    """The bucket stays when it has logs; a stack cannot make it anew."""
     bench.is_whole()
-    bench.account("events").delete_rule(Name=rule)
-    changed = bench.run("deploy", "--set", "deploy.trigger=eventbridge")
-    assert changed.code == 0, changed.told
+    bench.account("s3").put_object(Bucket=LOGS, Key="AWSLogs/123456789012/elasticloadbalancing/x.log.gz", Body=b"")
+    bench.account.tag_as_cloudformation_would()
+    assert bench.run("destroy-keeping").code == 0
+    again = bench.run("deploy")
+    assert LOGS in again.err
+    assert [each for each in everything(bench.account) if each.startswith(f"object {LOGS}")]
     bench.is_gone()
 
 
