@@ -62,7 +62,7 @@ def invoked(folder: Path, megabytes: int) -> tuple[float, dict[str, object]]:
 
 def main() -> None:
     """Measure and print."""
-    megabytes = int(sys.argv[1]) if len(sys.argv) > 1 else 256
+    megabytes = int(sys.argv[1]) if len(sys.argv) > 1 else 1024
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         print(f"cold import          {cold_import():.3f} s")

@@ -48,6 +48,7 @@ def test_events_become_records_until_the_stop(run: Run, endpoint: str, tmp_path:
         worker.send_signal(signal.SIGTERM)
         told = worker.communicate()[1]
     assert left(sqs, queue) == 1, told
+    assert "warning: logs/a b+7.log does not exist, or was replaced; its receipt says so\n" in told
     assert "warning: message " in told
     assert "what is this" not in told
     query = "SELECT count(DISTINCT request_url) AS urls, count(*) AS lines FROM alb"

@@ -67,7 +67,7 @@ def test_receipts_are_listed_and_checked(run: Any, client: Any, there: dict[str,
             2,
             "state: expected sqlite, dynamodb:TABLE or memory",
         ),
-        (("ship", "-", "--to", "stdout", "--state", "dynamodb:receipts"), 0, "receipts in dynamodb:receipts"),
+        (("ship", "-", "--to", "stdout", "--state", "dynamodb:receipts"), 0, "to stdout; no receipts are kept\n"),
     ],
 )
 def test_what_cannot_be_is_told(run: Any, there: dict[str, str], words: tuple[str, ...], code: int, told: str) -> None:

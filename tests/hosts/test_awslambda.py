@@ -536,3 +536,37 @@ def test_a_control_object_has_receipts_and_no_record(aws: Aws, make: Make) -> No
     state = DynamodbState.open(table, aws.dynamodb, SystemClock(), read_only=True)
     (receipt,) = state.receipts_of(Identity("s3", aws.bucket, key, etag)).values()
     assert (receipt.state, receipt.counts.control) == ("complete", 1)
+
+
+@pytest.mark.parametrize(
+    ("environ", "told", "namespace"),
+    [
+        ({"TAILRACE_TO": f"cloudwatch:{GROUP}"}, "is the log group of this function", "Tailrace"),
+        ({"TAILRACE_SCHEMA": "xml"}, "TAILRACE_SCHEMA: expected one of aws, ecs, otel", "Tailrace"),
+        ({"TAILRACE_STATE": "sqlite", "TAILRACE_AWSLAMBDA__METRICS_NAMESPACE": "Own"}, "state: sqlite needs a disk", "Own"),
+    ],
+)  # fmt: skip
+def test_a_function_that_cannot_begin_tells_so_as_any_other_failure(
+    aws: Aws, make: Make, environ: dict[str, str], told: str, namespace: str
+) -> None:
+    function = make(**environ)
+    event = aws.put(lines(1)[0])
+    for failures in (1, 2):
+        with pytest.raises(FunctionError, match=told) as raised:
+            function(event, request=f"r{failures}")
+        (*_, summary) = function.run.lines()
+        assert (summary["request"], summary["failures"], summary["lines"]) == (f"r{failures}", 1, 0)
+        assert summary["errors"] == [str(raised.value)]
+        assert summary["seconds"] >= 0
+        (*_, metrics) = function.run.lines("_aws")
+        assert (metrics["Failures"], metrics["FunctionName"]) == (1, "tailrace")
+        assert metrics["_aws"]["CloudWatchMetrics"][0]["Namespace"] == namespace
+    assert ".py" not in function.run.told()
+
+
+def test_what_is_raised_shows_no_lines_of_ours(aws: Aws, plain: Function) -> None:
+    """The sentence says what is wrong; an alarm, or who reads the log, needs no more."""
+    with pytest.raises(FunctionError, match="there is no place for it"):
+        plain(aws.put(b"no log at all\n"))
+    assert "[ERROR] SourceError: " in plain.run.told()
+    assert ".py" not in plain.run.told()

@@ -67,7 +67,7 @@ def ship(words: Sequence[str], resolved: Resolved, *, again: bool, strict: bool,
     with closing(Depot(resolved, asked.sinks, given)) as depot:
         summary = _run(asked, replace(given, known=depot.known), job, depot.crew, workers=settings.workers)
     console = people()
-    _summary.tell(console, summary, kept=True)
+    _summary.tell(console, summary, kept=bool(depot.kept_in))
     console.print(_summary.table(summary))
     console.print(Text(visible(_places(asked.sinks, depot, settings.dead_letters, summary))), style="dim")
     return _summary.exit_code(summary, strict=strict)
@@ -76,10 +76,11 @@ def ship(words: Sequence[str], resolved: Resolved, *, again: bool, strict: bool,
 def _places(asked: Sequence[Target], depot: Depot, letters: str, summary: Summary) -> str:
     """Where everything is; `letters`: where dead ones go, if not beside the receipts."""
     folders = [_relative(folder) for folder in depot.folders]
-    dead = f", dead letters in {letters or ', '.join(f'{folder}/dead' for folder in folders)}"
-    told = dead if summary.counts.rejects or summary.truncated or summary.refused else ""
-    receipts = depot.receipts_at or ", ".join(folders)
-    return f"to {', '.join(target.asked for target in asked)}; receipts in {receipts}{told}"
+    sinks, kept = ", ".join(target.asked for target in asked), ", ".join(map(_relative, depot.kept_in))
+    told = [f"receipts in {depot.shared_at or kept}" if kept else "no receipts are kept"]
+    if summary.counts.rejects or summary.truncated or summary.refused:
+        told.append(f"dead letters in {letters or ', '.join(f'{folder}/dead' for folder in folders)}")
+    return f"to {sinks}; {', '.join(told)}"
 
 
 def _relative(folder: Path) -> str:

@@ -39,6 +39,7 @@ def serve(resolved: Resolved) -> int:
             crew=depot.crew,
             job=job,
             say=say,
+            kept=bool(depot.kept_in),
             listen=settings.listen,
             token=given.vault.read(settings.listen_token),
         )

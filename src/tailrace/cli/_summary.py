@@ -11,7 +11,7 @@ from rich.text import Text
 
 from tailrace.cli._cells import visible
 from tailrace.errors import EXIT_FAILED_CHECK, EXIT_INTERRUPTED, EXIT_OK, EXIT_PARTIAL, EXIT_TERMINATED, EXIT_UNUSABLE
-from tailrace.hosts.workers import Summary
+from tailrace.hosts.workers import Summary, vanished
 
 _SHOWN = 20
 """So many troubles of one kind are told one by one."""
@@ -30,9 +30,10 @@ def exit_code(summary: Summary, *, strict: bool) -> int:
 
 
 def troubles(summary: Summary, *, kept: bool) -> Iterator[str]:
-    """Each thing that went wrong, in a sentence; `kept`: receipts tell the next run where to go on."""
+    """Each thing that went wrong, in a sentence; `kept`: there are receipts, which tell the next run where to go on."""
     kinds = (
         ("warning", summary.broken, [f"{name} {_why(cause)}" for name, cause in summary.truncated.items()]),
+        ("warning", summary.items["gone"], [vanished(name, kept=kept and had) for name, had in summary.gone.items()]),
         ("error", summary.items["failed"], summary.errors),
     )
     for kind, number, found in kinds:

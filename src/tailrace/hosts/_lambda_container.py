@@ -45,7 +45,6 @@ class Container:
     form: Form
     objects: Callable[[], Objects]
     client: Callable[[str], Any]
-    function: str
     own_group: str
     notice: Callable[[str], None]
 
@@ -83,7 +82,6 @@ def made(environ: Mapping[str, str], notice: Callable[[str], None]) -> Container
         form="lines" if settings.format != "auto" or settings.log_format else "events",
         objects=cache(lambda: Objects(shared("s3"), clock)),
         client=shared,
-        function=environ.get("AWS_LAMBDA_FUNCTION_NAME", ""),
         own_group=own_group(environ),
         notice=cache(notice),
     )

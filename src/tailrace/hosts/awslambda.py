@@ -20,30 +20,68 @@ from typing import Any
 
 import msgspec
 
+from tailrace.clock import SystemClock
+from tailrace.clouds import client
 from tailrace.errors import SourceError, TailraceError
 from tailrace.hosts._lambda_container import Container, made
 from tailrace.hosts._lambda_deadline import Deadline
 from tailrace.hosts._lambda_messages import Message, in_order, messages
 from tailrace.hosts._lambda_report import Report
+from tailrace.hosts._lambda_settings import lambda_settings
 from tailrace.hosts._lambda_work import Invocation, Undelivered
+from tailrace.settings import Lambda
+
+_FRAMES = 1000
+"""So many does Python itself show of a traceback, unless told otherwise."""
 
 
 def handler(event: Mapping[str, Any], context: Any) -> dict[str, list[dict[str, str]]] | None:
-    """Deliver what an event tells of. Raises SourceError if that must come again; for SQS tells which messages must."""
-    container = _container()
-    began = container.clock.monotonic()
-    report = Report()
-    remaining = context.get_remaining_time_in_millis() / 1000
-    with Deadline(container.clock, remaining, float(container.settings.awslambda.margin)) as deadline:
-        invocation = Invocation(container, deadline, report, context.aws_request_id)
-        try:
-            return _answer(event, invocation)
-        finally:
-            seconds = round(container.clock.monotonic() - began, 3)
-            _tell(container, report, {"request": context.aws_request_id, "seconds": seconds})
-            if report.lasting:
-                _container.cache_clear()
-                container.close()
+    """Deliver what an event tells of. Raises a TailraceError if that must come again; for SQS tells which messages must."""
+    sys.tracebacklimit = _FRAMES
+    try:
+        return _handled(event, context)
+    except TailraceError:
+        sys.tracebacklimit = 0  # the sentence says what is wrong: the runtime need not show where it was raised
+        raise
+
+
+def _handled(event: Mapping[str, Any], context: Any) -> dict[str, list[dict[str, str]]] | None:
+    clock, report = SystemClock(), Report()
+    began = clock.monotonic()
+    container = None
+    try:
+        container = _begun(report)
+        remaining = context.get_remaining_time_in_millis() / 1000
+        with Deadline(clock, remaining, float(container.settings.awslambda.margin)) as deadline:
+            return _answer(event, Invocation(container, deadline, report, context.aws_request_id))
+    finally:
+        settings = container.settings.awslambda if container else _settings()
+        seconds = round(clock.monotonic() - began, 3)
+        _tell(settings.metrics_namespace, clock.now(), report, {"request": context.aws_request_id, "seconds": seconds})
+        if container and report.lasting:
+            _container.cache_clear()
+            container.close()
+
+
+def _begun(report: Report) -> Container:
+    """The container. Raises what is wrong if there can be none; then nothing of the event is done."""
+    try:
+        return _container()
+    except TailraceError as error:
+        report.failed(str(error), item=False)
+        raise
+    except Exception as error:  # noqa: BLE001 - a defect is told as one of a message is
+        told = _unexpected(error)
+        report.failed(told, item=False)
+        raise SourceError(told) from None
+
+
+def _settings() -> Lambda:
+    """The settings, where there is no container; what is given by default if they are what is wrong."""
+    try:
+        return lambda_settings(os.environ, client).settings.awslambda
+    except Exception:  # noqa: BLE001 - it has been told
+        return Lambda()
 
 
 @cache
@@ -94,10 +132,10 @@ def _unexpected(error: Exception) -> str:
     return f"an error that Tailrace does not know: {type(error).__name__} in {place}; please report it"
 
 
-def _tell(container: Container, report: Report, about: Mapping[str, Any]) -> None:
+def _tell(namespace: str, now: float, report: Report, about: Mapping[str, Any]) -> None:
     lines = [report.summary(about)]
-    if namespace := container.settings.awslambda.metrics_namespace:
-        lines += report.metrics(namespace, container.function, container.clock.now())
+    if namespace:
+        lines += report.metrics(namespace, os.environ.get("AWS_LAMBDA_FUNCTION_NAME", ""), now)
     _say(b"".join(lines))
 
 

@@ -36,7 +36,7 @@ class Depot:
         self._sinks: dict[Path, list[Callable[[], Sink]]] = {}
         stores = [target.asked for target in asked if target.kind.home]
         self._shared = shared_state(resolved.settings, given, stores)
-        self.receipts_at = resolved.settings.state if self._shared else ""
+        self.shared_at = resolved.settings.state if self._shared else ""
         """The word for where receipts are kept, if not in the folders."""
         places = [self.place(target, resolved, asked) for target in asked]
         with ExitStack() as undo:
@@ -47,7 +47,10 @@ class Depot:
                 self._sinks.setdefault(place, []).append(target.opened(given))
             self._dead = self._dead_letters(resolved.settings, given)
             self._discreet = any(target.view(given).redact for target in asked)
-            refuse_twins(asked, (sink for home in self.crew() for sink in home.sinks))
+            crew = self.crew()
+            refuse_twins(asked, (sink for home in crew for sink in home.sinks))
+            self.kept_in = [place for place, home in zip(self.folders, crew, strict=True) if _keeps_receipts(home)]
+            """Of the folders those whose receipts are kept: there, or in the shared state."""
             undo.pop_all()
 
     @staticmethod
@@ -130,3 +133,7 @@ class Depot:
         if self._shared:
             self._shared.close()
         self._closing.close()
+
+
+def _keeps_receipts(home: Home) -> bool:
+    return any(sink.keeps_receipts for sink in home.sinks)

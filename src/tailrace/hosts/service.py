@@ -15,7 +15,7 @@ from tailrace.homes import Job
 from tailrace.hosts._prometheus import exposition
 from tailrace.hosts.intake import AsTheyCome
 from tailrace.hosts.listening import Listener, Told
-from tailrace.hosts.workers import Crew, Summary, Workers
+from tailrace.hosts.workers import Crew, Summary, Workers, vanished
 from tailrace.metrics import IN_FLIGHT, LINES, OBJECTS, Tally
 from tailrace.model import Item
 from tailrace.ports import Counting, Source
@@ -34,13 +34,15 @@ class Health:
 class Service:
     """What a service is made of.
 
-    `say`: tells people of what went wrong, a sentence at a time. `listen`: where it answers, empty for nowhere.
+    `say`: tells people of what went wrong, a sentence at a time. `kept`: whether receipts are. `listen`: where it answers, empty
+    for nowhere.
     """
 
     sources: Sequence[Source]
     crew: Crew
     job: Job
     say: Callable[[str], None]
+    kept: bool
     listen: str = ""
     token: str = ""
     health: Health = field(default_factory=Health)
@@ -62,7 +64,7 @@ class Service:
                 self.say(f"listening on {listener.address}: /live, /ready, /metrics")
             intake = AsTheyCome(self.sources, job.stop)
             self.health.ready = True
-            display = Watching(tally, job.clock, self.say)
+            display = Watching(tally, job.clock, self.say, kept=self.kept)
             try:
                 return Workers(intake, self.crew, job, display, say=self.say).run(workers)
             finally:
@@ -85,10 +87,10 @@ class Service:
 
 
 class Watching:
-    """Counts what the workers tell, and says what went wrong."""
+    """Counts what the workers tell, and says what went wrong. `kept`: whether receipts are."""
 
-    def __init__(self, tally: Tally, clock: Clock, say: Callable[[str], None]) -> None:
-        self._tally, self._clock, self._say = tally, clock, say
+    def __init__(self, tally: Tally, clock: Clock, say: Callable[[str], None], *, kept: bool) -> None:
+        self._tally, self._clock, self._say, self._kept = tally, clock, say, kept
 
     def began(self, item: Item) -> None:  # noqa: ARG002 - as every display
         """Work on an item begins."""
@@ -109,4 +111,4 @@ class Watching:
         if outcome.truncated:
             self._say(f"warning: {item.identity.name} is truncated: {outcome.truncated}")
         if outcome.status == "gone":
-            self._say(f"warning: {item.identity.name} does not exist any more, or was replaced; its receipt says so")
+            self._say(f"warning: {vanished(item.identity.name, kept=self._kept and item.durable)}")

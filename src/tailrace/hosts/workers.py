@@ -72,6 +72,8 @@ class Summary:
     """Items that could not be read to their end."""
     truncated: dict[str, str] = field(default_factory=dict)
     """Why, of the first of them."""
+    gone: dict[str, bool] = field(default_factory=dict)
+    """Items that do not exist, the first of them, and whether there may be a receipt of each."""
     errors: list[str] = field(default_factory=list)
     """Why items were given back, of the first of them."""
     signal: int = 0
@@ -87,6 +89,8 @@ class Summary:
         for sink, totals in outcome.totals.items():
             self.totals[sink] = self.totals.get(sink, Totals()) + totals
         self.content += outcome.content
+        if outcome.status == "gone" and len(self.gone) < _KEPT:
+            self.gone[item.identity.name] = item.durable
         if outcome.truncated:
             self.broken += 1
             if len(self.truncated) < _KEPT:
@@ -97,6 +101,11 @@ class Summary:
         self.items["failed"] += 1
         if len(self.errors) < _KEPT:
             self.errors.append(str(error))
+
+
+def vanished(name: str, *, kept: bool) -> str:
+    """What to say of an item that does not exist; `kept`: it has a receipt."""
+    return f"{name} does not exist, or was replaced{'; its receipt says so' if kept else ''}"
 
 
 class Workers:
