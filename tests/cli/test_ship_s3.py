@@ -99,7 +99,6 @@ def test_objects_are_chosen_by_flags(run: Run, endpoint: str, bucket: Any) -> No
     )
 
 
-<<<<<<< HEAD
 def test_a_control_object_has_a_receipt_and_no_record(run: Run, endpoint: str, bucket: Any) -> None:
     bucket.put_object(Key="smoke/TailraceSmokeTest-4f", Body=alb("2026-09-23") + b"no log line")
     place = f"s3://{bucket.name}/smoke"
@@ -107,7 +106,8 @@ def test_a_control_object_has_a_receipt_and_no_record(run: Run, endpoint: str, b
     assert run("ship", place, "--endpoint-url", endpoint, **CREDENTIALS).code == 0
     assert run("receipts", "--check").out == "1 receipt over 2 lines: all balance\n"
     assert "0" in run("query", "SELECT count(*) FROM requests").out
-=======
+
+
 @pytest.mark.parametrize(("to", "told"), [("store", "; its receipt says so\n"), ("stdout", "\n")])
 def test_an_object_of_the_list_that_is_not_there_is_named(
     run: Run, endpoint: str, bucket: Any, to: str, told: str
@@ -129,4 +129,3 @@ def test_where_receipts_are_is_told_only_if_some_are_kept(run: Run, endpoint: st
     assert ran.err.endswith("to stdout, store:here; receipts in here, dead letters in here/dead\n")
     ran = run(*words, "--to", "stdout", "--to", "store:here", "--store", "there", **CREDENTIALS)
     assert "to stdout, store:here; receipts in here, dead letters in " in ran.err
->>>>>>> w-user

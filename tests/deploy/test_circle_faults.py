@@ -149,7 +149,11 @@ def test_throttling_errors_of_servers_and_closed_connections_are_waited_out(benc
     gone = bench.run("destroy")
     assert (gone.code, everything(bench.account)) == (0, bench.before), gone.told
     assert min(rough.times.values()) > 3
-    assert {"cloudformation:CreateStack", "cloudformation:ExecuteChangeSet", "cloudformation:DeleteStack"} <= rough.times.keys()
+    assert {
+        "cloudformation:CreateStack",
+        "cloudformation:ExecuteChangeSet",
+        "cloudformation:DeleteStack",
+    } <= rough.times.keys()
 
 
 def status(bench: Bench) -> str:
