@@ -114,7 +114,7 @@ def test_settings_arrive(told: dict[str, str], options: dict[str, Any], loose: b
     assert sinks(found) == [
         ("s3", "//archive/alb", {**options, **({"sse": "AES256"} if loose else {})}),
         ("logstash", "tcp://h:1", {}),
-        ("s3", "//tailrace-prod-code-123456789012-eu-west-1/dead-letters", {}),
+        ("s3", "//tailrace-prod-code-123456789012-eu-west-1/dead-letters/tailrace-prod", {}),
     ]
     assert not found.loose
     assert not found.ignored
@@ -127,7 +127,7 @@ def test_only_what_differs_is_told() -> None:
         '[sinks.log_groups]\nurl="cloudwatch:/tailrace/{load_balancer}"\ncreate_group=true',
         "TAILRACE_STATE": {"Fn::Sub": "dynamodb:${ReceiptsTable}"},
         "TAILRACE_AWSLAMBDA__CONTINUATION_QUEUE": {"Ref": "EventQueue"},
-        "TAILRACE_DEAD_LETTERS": {"Fn::Sub": "s3://tailrace-prod-code-${AWS::AccountId}-${AWS::Region}/dead-letters"},
+        "TAILRACE_DEAD_LETTERS": {"Fn::Sub": "s3://tailrace-prod-code-${AWS::AccountId}-${AWS::Region}/dead-letters/tailrace-prod"},
     }
 
 

@@ -14,7 +14,7 @@ def test_what_the_settings_leave_open_is_filled_in() -> None:
     assert made.settings.to == ("log_groups",)
     assert made.settings.sinks == {"log_groups": {"url": "cloudwatch:/tailrace/{load_balancer}", "create_group": True}}
     assert made.settings.state == "dynamodb:tailrace-prod-receipts"
-    assert made.settings.dead_letters == "s3://tailrace-prod-code-1-eu-west-1/dead-letters"
+    assert made.settings.dead_letters == "s3://tailrace-prod-code-1-eu-west-1/dead-letters/tailrace-prod"
     assert (made.bucket, made.prefix) == ("tailrace-prod-logs-1-eu-west-1", "a/b/AWSLogs/")
     assert made.tags == {"tailrace:component": "tailrace", "tailrace:environment": "prod"}
 

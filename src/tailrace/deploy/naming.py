@@ -82,7 +82,7 @@ class Names:
     @property
     def dead_letters(self) -> str:
         """The prefix of dead letters in the artifacts bucket, where the settings name no other place."""
-        return "dead-letters"
+        return f"dead-letters/{self.stack}"
 
     @property
     def receipts(self) -> str:

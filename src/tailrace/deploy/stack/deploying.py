@@ -19,6 +19,7 @@ from tailrace.deploy.stack.artifacts import Artifacts
 from tailrace.deploy.stack.changing import Asked, Changing, parameters_of
 from tailrace.deploy.stack.condition import Stack, stack_of
 from tailrace.deploy.stack.events import Following, Moved, failed
+from tailrace.deploy.stack.former import refuse_former
 from tailrace.deploy.stack.releases import LATEST, Function, Releases
 from tailrace.deploy.stack.repair import repair, repairs, rest
 from tailrace.deploy.stack.smoke import Smoke, Unproven
@@ -184,6 +185,7 @@ class Deployment:
         """The steps of the stack, and its change set."""
         if found.stack is None:
             assert self.order.template
+            refuse_former(self.cloud, self.order.wanted)
             return created(self.order.template), ""
         self._planned = self._changing.asked.change_set
         made = self._changing.prepare(found.stack)

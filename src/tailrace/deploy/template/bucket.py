@@ -83,6 +83,9 @@ def _unfinished() -> dict[str, Any]:
 def _policy(wanted: Wanted) -> dict[str, Any]:
     return {
         "Type": "AWS::S3::BucketPolicy",
+        # As long as the bucket: who uses it again by deploy.bucket finds that load balancers may write, over TLS only.
+        "DeletionPolicy": "RetainExceptOnCreate",
+        "UpdateReplacePolicy": "Delete",
         "Properties": {"Bucket": ref(BUCKET), "PolicyDocument": document(*_statements(wanted))},
     }
 
