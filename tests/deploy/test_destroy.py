@@ -27,6 +27,7 @@ from tailrace.deploy.ledger import Book, Ledger, Release
 from tailrace.deploy.memory import Remembered
 from tailrace.deploy.notifications import Notifications, canonical, notice_of
 from tailrace.deploy.stack.artifacts import Artifacts
+from tailrace.deploy.stack.former import refuse_former
 from tailrace.deploy.stack.words import Step
 from tailrace.deploy.template import as_json, template
 from tailrace.deploy.wanted import Wanted, wanted
@@ -169,15 +170,22 @@ def test_nothing_is_left_where_no_logs_are(deployed: Deployed) -> None:
 def test_logs_and_dead_letters_stay_until_they_shall_go(deployed: Deployed) -> None:
     names = deployed.wanted.names
     deployed.put(names.logs_bucket, LOG)
-    deployed.put(names.artifacts_bucket, "dead-letters/1.ndjson")
+    letter = f"{names.dead_letters}/1.ndjson"
+    deployed.put(names.artifacts_bucket, letter)
     why = {step.name: step.why for step in deployed.steps() if step.action == "let go"}
     assert why == {
         names.logs_bucket: f"logs are in it, such as {LOG}: --delete-logs removes them too",
-        names.artifacts_bucket: "dead letters are in it, such as dead-letters/1.ndjson: --delete-logs removes them too",
+        names.artifacts_bucket: f"dead letters are in it, such as {letter}: --delete-logs removes them too",
     }
     assert deployed.destroy() == [names.logs_bucket, names.artifacts_bucket]
     kept = {bucket: [each["Key"] for each in deployed.s3.list_objects_v2(Bucket=bucket)["Contents"]] for bucket in why}
-    assert kept == {names.logs_bucket: [LOG], names.artifacts_bucket: ["dead-letters/1.ndjson"]}
+    assert kept == {names.logs_bucket: [LOG], names.artifacts_bucket: [letter]}
+    policy = json.loads(deployed.s3.get_bucket_policy(Bucket=names.logs_bucket)["Policy"])
+    assert {each["Effect"] for each in policy["Statement"]} == {"Allow", "Deny"}, "it can be used again as it is"
+    with pytest.raises(UsageError, match=f'deploy.bucket = "{names.logs_bucket}"'):
+        refuse_former(deployed.cloud, deployed.wanted)
+    again = wanted(resolve({}, [f"deploy.bucket={names.logs_bucket}"], {}), deployed.wanted.environment)
+    refuse_former(deployed.cloud, again)
     # Nothing of the queue that is gone is left in the bucket, or S3 would refuse every other notification.
     assert "QueueConfigurations" not in deployed.s3.get_bucket_notification_configuration(Bucket=names.logs_bucket)
     assert deployed.destroy() == [names.logs_bucket, names.artifacts_bucket]
@@ -299,7 +307,7 @@ def test_a_bucket_of_packages_that_others_use_keeps_theirs(server: tuple[str, Cl
     server[1]("s3").create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
     told = f"deploy.artifacts_bucket={bucket}"
     mine, other = Deployed(*server, told).make(), Deployed(*server, told)
-    mine.put(bucket, "dead-letters/theirs.ndjson")
+    mine.put(bucket, f"{other.wanted.names.dead_letters}/theirs.ndjson")
     mine.put(bucket, "packages/bb.zip")
     releases = Ledger().with_release(Release(version="1", package="aa", label="1", time=0.0))
     other.book.write(releases, other.book.read())
@@ -307,7 +315,7 @@ def test_a_bucket_of_packages_that_others_use_keeps_theirs(server: tuple[str, Cl
     mine.book.write(mine.book.read().ledger.with_release(own), mine.book.read())
     assert mine.destroy(delete_logs=True) == [bucket]
     assert [each["Key"] for each in mine.s3.list_objects_v2(Bucket=bucket)["Contents"]] == [
-        "dead-letters/theirs.ndjson", other.book.key, "packages/aa.zip",
+        f"{other.wanted.names.dead_letters}/theirs.ndjson", other.book.key, "packages/aa.zip",
     ]  # fmt: skip
     assert [step.action for step in mine.steps(delete_logs=True)] == ["let go"]
 
@@ -379,7 +387,7 @@ def full(server: tuple[str, Client]) -> Callable[[], Deployed]:
     def made() -> Deployed:
         deployed = Deployed(*server).make()
         deployed.put(deployed.wanted.names.logs_bucket, LOG)
-        deployed.put(deployed.wanted.names.artifacts_bucket, "dead-letters/1.ndjson")
+        deployed.put(deployed.wanted.names.artifacts_bucket, f"{deployed.wanted.names.dead_letters}/1.ndjson")
         return deployed
 
     return made

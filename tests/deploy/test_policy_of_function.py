@@ -32,7 +32,7 @@ from tailrace.state.dynamodb import definition
 PLACE = Place("aws", REGION, ACCOUNT)
 DEAD = """
 [sinks.dead]
-url = "s3://{stack}-code-123456789012-eu-west-1/dead-letters"
+url = "s3://{stack}-code-123456789012-eu-west-1/dead-letters/{stack}"
 """
 CLOUDWATCH = """
 dead_letters = "dead"
