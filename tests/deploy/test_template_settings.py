@@ -127,7 +127,9 @@ def test_only_what_differs_is_told() -> None:
         '[sinks.log_groups]\nurl="cloudwatch:/tailrace/{load_balancer}"\ncreate_group=true',
         "TAILRACE_STATE": {"Fn::Sub": "dynamodb:${ReceiptsTable}"},
         "TAILRACE_AWSLAMBDA__CONTINUATION_QUEUE": {"Ref": "EventQueue"},
-        "TAILRACE_DEAD_LETTERS": {"Fn::Sub": "s3://tailrace-prod-code-${AWS::AccountId}-${AWS::Region}/dead-letters/tailrace-prod"},
+        "TAILRACE_DEAD_LETTERS": {
+            "Fn::Sub": "s3://tailrace-prod-code-${AWS::AccountId}-${AWS::Region}/dead-letters/tailrace-prod"
+        },
     }
 
 

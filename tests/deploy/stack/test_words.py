@@ -45,6 +45,23 @@ def test_what_becomes_of_a_resource(told: dict[str, Any], action: str, *, grave:
     assert (step.action, step.grave) == (action, grave)
 
 
+def test_a_resource_is_only_replaced_if_what_it_refers_to_is() -> None:
+    """CloudFormation calls every resource `Conditional` that refers to one which changes."""
+    by_table = {"ChangeSource": "ResourceReference", "CausingEntity": "Table"}
+    by_arn = {"ChangeSource": "ResourceAttribute", "CausingEntity": "Table.Arn"}
+    for cause in (by_table, by_arn):
+        referring = change(
+            "Modify", {**detail("/Properties/Source", recreation="Always"), **cause}, Replacement="Conditional"
+        )
+        for becomes, action in (("False", "change"), ("True", "replace")):
+            table = change("Modify", Replacement=becomes, LogicalResourceId="Table")
+            assert [step.action for step in changed([table, referring])] == [action, action]
+    by_parameter = {"ChangeSource": "ParameterReference", "CausingEntity": "Memory"}
+    unclear = detail("/Properties/Size", recreation="Conditionally") | by_parameter
+    (step,) = changed([change("Modify", unclear, Replacement="Conditional")])
+    assert (step.action, step.why) == ("replace", "it may be replaced; Size")
+
+
 def test_properties_are_told_with_their_values() -> None:
     (step,) = changed(
         [change("Modify", detail("/Properties/MemorySize", "256", "512"), PhysicalResourceId="x-processor")]

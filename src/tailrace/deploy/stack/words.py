@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
@@ -21,6 +21,7 @@ _NAMES: Final = (
     "BucketName", "QueueName", "TableName", "RoleName", "FunctionName", "LogGroupName", "AlarmName", "GroupName", "Name",
 )  # fmt: skip
 _INLINE: Final = "toml:"
+_REFERENCES: Final = ("ResourceReference", "ResourceAttribute")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +54,38 @@ def _named(logical: str, resource: Mapping[str, Any]) -> str:
 
 def changed(changes: Sequence[Mapping[str, Any]]) -> Sequence[Step]:
     """What a change set does, as DescribeChangeSet tells it."""
-    told = (each["ResourceChange"] for each in changes if each.get("ResourceChange"))
-    return [Step(_action(it), str(it["ResourceType"]), _name(it), "; ".join(_reasons(it))) for it in told]
+    told = [each["ResourceChange"] for each in changes if each.get("ResourceChange")]
+    moving = {
+        str(it["LogicalResourceId"]) for it in told if it["Action"] != "Modify" or it.get("Replacement") == "True"
+    }
+    return [
+        Step(_action(it, moving), str(it["ResourceType"]), _name(it), "; ".join(_reasons(it, moving))) for it in told
+    ]
 
 
-def _action(change: Mapping[str, Any]) -> Action:
+def _action(change: Mapping[str, Any], moving: Collection[str]) -> Action:
     kind = change["Action"]
     if kind == "Remove":
         return "let go" if change.get("PolicyAction") == "Retain" else "remove"
     if kind == "Modify":
-        return "replace" if change.get("Replacement") in ("True", "Conditional") else "change"
+        return "replace" if change.get("Replacement") == "True" or _may_be_replaced(change, moving) else "change"
     return "create" if kind in ("Add", "Import") else "change"
+
+
+def _may_be_replaced(change: Mapping[str, Any], moving: Collection[str]) -> bool:
+    """Whether CloudFormation decides that on the way; not if all that could cause it are resources that stay where they are.
+
+    It says `Conditional` of all that refers to a resource which changes in any way. `moving`: the resources that are made,
+    replaced or removed.
+    """
+    if change.get("Replacement") != "Conditional":
+        return False
+    causes = [
+        str(detail["CausingEntity"]).partition(".")[0] if detail.get("ChangeSource") in _REFERENCES else ""
+        for detail in change.get("Details", ())
+        if detail.get("Target", {}).get("RequiresRecreation") in ("Always", "Conditionally")
+    ]
+    return not causes or any(not cause or cause in moving for cause in causes)
 
 
 def _name(change: Mapping[str, Any]) -> str:
@@ -71,9 +93,9 @@ def _name(change: Mapping[str, Any]) -> str:
     return f"{logical} ({physical.rpartition('/')[2]})" if physical else logical
 
 
-def _reasons(change: Mapping[str, Any]) -> Iterator[str]:
+def _reasons(change: Mapping[str, Any], moving: Collection[str]) -> Iterator[str]:
     """What is different of a resource, each once. Of variables of an environment only the names are told."""
-    if change.get("Replacement") == "Conditional":
+    if _may_be_replaced(change, moving):
         yield "it may be replaced"
     seen: dict[str, str] = {}
     for detail in change.get("Details", ()):
