@@ -100,20 +100,6 @@ class Account:
         events = self("logs").filter_log_events(logGroupName=f"/aws/lambda/{stack}-processor")["events"]
         return [each["message"] for each in events]
 
-    def tag_as_cloudformation_would(self) -> None:
-        """MiniStack's CloudFormation leaves the tags of buckets out, by which `destroy` knows what is its own."""
-        for name, tags in self._made_buckets():
-            self("s3").put_bucket_tagging(Bucket=name, Tagging={"TagSet": tags})
-
-    def _made_buckets(self) -> Iterator[tuple[str, Any]]:
-        for stack in self("cloudformation").describe_stacks()["Stacks"]:
-            if stack["StackStatus"] == "DELETE_COMPLETE":
-                continue
-            made = self("cloudformation").describe_stack_resources(StackName=stack["StackId"])["StackResources"]
-            for each in made:
-                if each["ResourceType"] == "AWS::S3::Bucket" and each["PhysicalResourceId"] in self.buckets:
-                    yield each["PhysicalResourceId"], stack["Tags"]
-
     @property
     def buckets(self) -> list[str]:
         return [each["Name"] for each in self("s3").list_buckets()["Buckets"]]
@@ -197,13 +183,18 @@ def repacked(
     """
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         held = {name: archive.read(name) for name in archive.namelist()}
-    compiled = [name for name in held for other in files or {} if Path(name).match(f"__pycache__/{Path(other).stem}.*.pyc")]
+    compiled = [
+        name for name in held for other in files or {} if Path(name).match(f"__pycache__/{Path(other).stem}.*.pyc")
+    ]
     held = {name: content for name, content in held.items() if name not in compiled}
     manifest = json.loads(held[MANIFEST])
     others = {**({"tailrace_circle.py": f"VERSION = {version!r}\n".encode()} if version else {}), **(files or {})}
     manifest["files"] = {name: digest for name, digest in manifest["files"].items() if name in held}
     manifest["files"] |= {name: sha256(content).hexdigest() for name, content in others.items()}
-    manifest["version"], manifest["architecture"] = version or manifest["version"], architecture or manifest["architecture"]
+    manifest["version"], manifest["architecture"] = (
+        version or manifest["version"],
+        architecture or manifest["architecture"],
+    )
     return zipped({**held, **others, MANIFEST: json.dumps(manifest).encode()})
 
 

@@ -109,7 +109,9 @@ class Circle:
         logs = self.account("logs")
         if not logs.describe_log_groups(logGroupNamePrefix="/tailrace/shop")["logGroups"]:
             return False
-        found = [each["message"] for each in logs.filter_log_events(logGroupName="/tailrace/shop", limit=10_000)["events"]]
+        found = [
+            each["message"] for each in logs.filter_log_events(logGroupName="/tailrace/shop", limit=10_000)["events"]
+        ]
         assert len(found) <= len(self.lines)
         return sorted(found) == sorted(line.decode().rstrip("\n") for line in self.lines)
 
@@ -131,7 +133,10 @@ class Circle:
             for each in told["_aws"]["CloudWatchMetrics"]:
                 (names,) = each["Dimensions"]
                 dimensions = [{"Name": name, "Value": told[name]} for name in names]
-                data = [{"MetricName": of["Name"], "Value": told[of["Name"]], "Dimensions": dimensions} for of in each["Metrics"]]
+                data = [
+                    {"MetricName": of["Name"], "Value": told[of["Name"]], "Dimensions": dimensions}
+                    for of in each["Metrics"]
+                ]
                 self.account("cloudwatch").put_metric_data(Namespace=each["Namespace"], MetricData=data)
 
     def alarm(self, name: str) -> str:
@@ -184,7 +189,6 @@ def test_the_full_circle(account: Account, releases: Releases, tmp_path: Path) -
     until(circle.delivered, lambda: account.log("tailrace-circle"))
     assert circle.invoked() >= {"1", "2"}
 
-    account.tag_as_cloudformation_would()
     kept = circle.run("destroy", "--yes")
     assert f"{LOGS}" in kept.err
     assert {each for each in everything(account) if each.startswith("object")} >= {
