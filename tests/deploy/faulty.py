@@ -157,19 +157,19 @@ def refused(service: str, code: str, status: int, text: str = "as the test wants
 
 
 class Rough:
-    """The first calls of each name fail: throttled, then an error of the server, then the connection is closed."""
+    """The first call of each name fails, and by turns: throttled, then by an error of the server, then the connection is closed."""
 
     def __init__(self) -> None:
         self.times: Counter[str] = Counter()
 
     def __call__(self, call: Call) -> Answer | None:
         self.times[call.name] += 1
-        match self.times[call.name]:
-            case 1:
+        if self.times[call.name] > 1:
+            return None
+        match len(self.times) % 3:
+            case 0:
                 code, status = ("SlowDown", 503) if call.service == "s3" else ("ThrottlingException", 400)
                 return refused(call.service, code, status)
-            case 2:
+            case 1:
                 return refused(call.service, "InternalError", 500)
-            case 3:
-                return Answer(0)
-        return None
+        return Answer(0)

@@ -25,7 +25,7 @@ HASTY = Path(__file__).parent / "hasty.py"
 STACK = "tailrace-faults"
 LOGS = "tailrace-faults-logs-123456789012-eu-west-1"
 FUNCTION = f"{STACK}-processor"
-SETTINGS = '[environments.faults.deploy]\narchitecture = "x86_64"\nsmoke_timeout = "30m"\n'
+SETTINGS = '[environments.faults.deploy]\narchitecture = "x86_64"\nsmoke_timeout = "3h"\n'
 MOMENTS = {
     "deploy": (
         "s3:PUT /tailrace-faults-code-123456789012-eu-west-1",
@@ -146,7 +146,7 @@ def test_throttling_errors_of_servers_and_closed_connections_are_waited_out(benc
     assert changed.code == 0, changed.told
     gone = bench.run("destroy")
     assert (gone.code, everything(bench.account)) == (0, bench.before), gone.told
-    assert min(rough.times.values()) > 3
+    assert min(rough.times.values()) > 1
     assert {
         "cloudformation:CreateStack",
         "cloudformation:ExecuteChangeSet",

@@ -24,7 +24,7 @@ from services.real import own_ministack
 NAMES = sorted(each.stem for each in PROFILES.glob("*.toml"))
 NOT_HERE = {"governed": ("deploy.reserved_concurrency=0",)}
 """MiniStack takes a concurrency that is a parameter of the stack for a text, and never reads the queue then."""
-PATIENCE = "deploy.smoke_timeout=30m"
+PATIENCE = "deploy.smoke_timeout=3h"
 """By the hasty clock."""
 
 

@@ -180,7 +180,7 @@ def test_what_is_wrong_with_a_template_is_asked_for(account: Account) -> None:
 
 def test_a_bucket_that_a_new_stack_would_make_is_no_surprise(account: Account) -> None:
     account.s3.create_bucket(Bucket=account.wanted().bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
-    with pytest.raises(UsageError, match=r"is there already .* --delete-logs` removes it"):
+    with pytest.raises(UsageError, match=rf"is there already.*destroy {account.environment} --delete-logs` removes it"):
         account.deploy()
     assert "cloudformation:CreateStack" not in account.calls
     account.s3.delete_bucket(Bucket=account.wanted().bucket)
