@@ -100,20 +100,6 @@ class Account:
         events = self("logs").filter_log_events(logGroupName=f"/aws/lambda/{stack}-processor")["events"]
         return [each["message"] for each in events]
 
-    def tag_as_cloudformation_would(self) -> None:
-        """MiniStack's CloudFormation leaves the tags of buckets out, by which `destroy` knows what is its own."""
-        for name, tags in self._made_buckets():
-            self("s3").put_bucket_tagging(Bucket=name, Tagging={"TagSet": tags})
-
-    def _made_buckets(self) -> Iterator[tuple[str, Any]]:
-        for stack in self("cloudformation").describe_stacks()["Stacks"]:
-            if stack["StackStatus"] == "DELETE_COMPLETE":
-                continue
-            made = self("cloudformation").describe_stack_resources(StackName=stack["StackId"])["StackResources"]
-            for each in made:
-                if each["ResourceType"] == "AWS::S3::Bucket" and each["PhysicalResourceId"] in self.buckets:
-                    yield each["PhysicalResourceId"], stack["Tags"]
-
     @property
     def buckets(self) -> list[str]:
         return [each["Name"] for each in self("s3").list_buckets()["Buckets"]]

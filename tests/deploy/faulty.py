@@ -65,7 +65,7 @@ def faulty(endpoint: str) -> Iterator[Faulty]:
             pass
 
         def handle_any(self) -> None:
-            body = self._body()
+            body = _body(self)
             call = made.asked(*_named(self.command, self.path, dict(self.headers.items()), body))
             answer = made.fault(call)
             if answer is None:
@@ -74,6 +74,9 @@ def faulty(endpoint: str) -> Iterator[Faulty]:
             if not answer.status:
                 self.close_connection = True
                 return
+            self._tell(answer)
+
+        def _tell(self, answer: Answer) -> None:
             self.send_response_only(answer.status)
             for name, value in answer.headers:
                 self.send_header(name, value)
@@ -83,18 +86,8 @@ def faulty(endpoint: str) -> Iterator[Faulty]:
             if self.command != "HEAD":
                 self.wfile.write(answer.body)
 
-        do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = handle_any
-
-        def _body(self) -> bytes:
-            if "chunked" in self.headers.get("Transfer-Encoding", ""):
-                parts = []
-                while size := int(self.rfile.readline().split(b";")[0], 16):
-                    parts.append(self.rfile.read(size))
-                    self.rfile.readline()
-                self.rfile.readline()
-                return b"".join(parts)
-            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
-
+    for method in ("GET", "PUT", "POST", "DELETE", "HEAD"):
+        setattr(Handler, f"do_{method}", Handler.handle_any)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     server.handle_error = lambda *_: None  # type: ignore[method-assign]  # clients that are killed close connections
@@ -107,6 +100,17 @@ def faulty(endpoint: str) -> Iterator[Faulty]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def _body(request: BaseHTTPRequestHandler) -> bytes:
+    if "chunked" not in request.headers.get("Transfer-Encoding", ""):
+        return request.rfile.read(int(request.headers.get("Content-Length", 0)))
+    parts = []
+    while size := int(request.rfile.readline().split(b";")[0], 16):
+        parts.append(request.rfile.read(size))
+        request.rfile.readline()
+    request.rfile.readline()
+    return b"".join(parts)
 
 
 def _passed_on(endpoint: str, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
@@ -153,19 +157,19 @@ def refused(service: str, code: str, status: int, text: str = "as the test wants
 
 
 class Rough:
-    """The first calls of each name fail: throttled, then an error of the server, then the connection is closed."""
+    """The first call of each name fails, and by turns: throttled, then by an error of the server, then the connection is closed."""
 
     def __init__(self) -> None:
         self.times: Counter[str] = Counter()
 
     def __call__(self, call: Call) -> Answer | None:
         self.times[call.name] += 1
-        match self.times[call.name]:
-            case 1:
+        if self.times[call.name] > 1:
+            return None
+        match len(self.times) % 3:
+            case 0:
                 code, status = ("SlowDown", 503) if call.service == "s3" else ("ThrottlingException", 400)
                 return refused(call.service, code, status)
-            case 2:
+            case 1:
                 return refused(call.service, "InternalError", 500)
-            case 3:
-                return Answer(0)
-        return None
+        return Answer(0)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from typing import Final
 
+from tailrace.__main__ import main as run
+from tailrace.cli import _deploying
 from tailrace.clock import SystemClock
 
-_HASTE: Final = 20
+_HASTE: Final = 100
 
 
 class Hasty(SystemClock):
@@ -25,11 +27,7 @@ class Hasty(SystemClock):
 
 
 def main() -> None:
-    from tailrace.cli import _deploying
-
     _deploying.SystemClock = Hasty  # type: ignore[misc,attr-defined]
-    from tailrace.__main__ import main as run
-
     run()
 
 

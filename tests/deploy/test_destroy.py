@@ -27,7 +27,7 @@ from tailrace.deploy.ledger import Book, Ledger, Release
 from tailrace.deploy.memory import Remembered
 from tailrace.deploy.notifications import Notifications, canonical, notice_of
 from tailrace.deploy.stack.artifacts import Artifacts
-from tailrace.deploy.stack.former import refuse_former
+from tailrace.deploy.stack.kept import refuse_kept
 from tailrace.deploy.stack.words import Step
 from tailrace.deploy.template import as_json, template
 from tailrace.deploy.wanted import Wanted, wanted
@@ -182,10 +182,10 @@ def test_logs_and_dead_letters_stay_until_they_shall_go(deployed: Deployed) -> N
     assert kept == {names.logs_bucket: [LOG], names.artifacts_bucket: [letter]}
     policy = json.loads(deployed.s3.get_bucket_policy(Bucket=names.logs_bucket)["Policy"])
     assert {each["Effect"] for each in policy["Statement"]} == {"Allow", "Deny"}, "it can be used again as it is"
-    with pytest.raises(UsageError, match=f'deploy.bucket = "{names.logs_bucket}"'):
-        refuse_former(deployed.cloud, deployed.wanted)
+    with pytest.raises(UsageError, match=f"deploy.bucket={names.logs_bucket}"):
+        refuse_kept(deployed.cloud, deployed.wanted)
     again = wanted(resolve({}, [f"deploy.bucket={names.logs_bucket}"], {}), deployed.wanted.environment)
-    refuse_former(deployed.cloud, again)
+    refuse_kept(deployed.cloud, again)
     # Nothing of the queue that is gone is left in the bucket, or S3 would refuse every other notification.
     assert "QueueConfigurations" not in deployed.s3.get_bucket_notification_configuration(Bucket=names.logs_bucket)
     assert deployed.destroy() == [names.logs_bucket, names.artifacts_bucket]

@@ -35,7 +35,7 @@ PAGES: Final = {
 """The page of each service, below https://docs.aws.amazon.com/service-authorization/latest/reference/."""
 
 _SAME: Final = {
-    "cloudformation": "ContinueUpdateRollback DeleteChangeSet DeleteStack DescribeChangeSet DescribeStackEvents DescribeStacks"
+    "cloudformation": "ContinueUpdateRollback DeleteChangeSet DeleteStack DescribeChangeSet DescribeEvents DescribeStackEvents DescribeStacks"
     " ExecuteChangeSet ListStackResources",
     "cloudwatch": "DescribeAlarms GetMetricData",
     "dynamodb": "DeleteItem DescribeTable GetItem PutItem Query",

@@ -56,6 +56,9 @@ class ChangeSet:
     seen: int = 0
 
 
+REFUSED = "Validation failed with 1 error(s). Call DescribeEvents to retrieve the full list of issues, then retry the operation."
+
+
 class Formation:
     """Stacks and change sets. `effect`: what a stack's success makes of the account; `fails`: the operations that fail next."""
 
@@ -99,6 +102,21 @@ class Formation:
         found = [each for each in reversed(self.events) if each["StackId"] == stack.id]
         more = {"NextToken": str(begin + self.pages)} if begin + self.pages < len(found) else {}
         return {"StackEvents": found[begin : begin + self.pages], **more}
+
+    def _describe_events(self, stack_name: str, filters: Any) -> Any:
+        """As CloudFormation tells what is wrong with a template: of each operation, the last one first."""
+        assert filters == {"FailedEvents": True}
+        common = {
+            "StackId": self._found(stack_name).id,
+            "EventType": "VALIDATION_ERROR",
+            "ResourceType": "AWS::S3::Bucket",
+        }
+        return {
+            "OperationEvents": [
+                {**common, "EventId": "2", "OperationId": "now", "LogicalResourceId": "LogsBucket", "ValidationStatusReason": "exists"},
+                {**common, "EventId": "1", "OperationId": "then", "LogicalResourceId": "Old", "ValidationStatusReason": "was wrong"},
+            ]
+        }  # fmt: skip
 
     def _create_stack(self, stack_name: str, parameters: Any, **told: Any) -> Any:
         if stack_name in self.stacks:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from cloud import REGION
 from deploy.stack.account import Account, refusal, template
+from deploy.stack.formation import REFUSED
 from tailrace.deploy.stack.smoke import Unproven
 from tailrace.errors import Fatal, UsageError
 
@@ -164,6 +166,25 @@ def test_a_stack_that_cannot_be_made_tells_why_and_is_made_anew(account: Account
     steps = account.deploy()
     assert words(steps)[0] == ("remove", "AWS::CloudFormation::Stack")
     assert steps[0].grave
+    assert account.live == "1"
+
+
+def test_what_is_wrong_with_a_template_is_asked_for(account: Account) -> None:
+    account.formation.fails = ["create"]
+    account.formation.reasons = [(account.name, "AWS::CloudFormation::Stack", REFUSED)]
+    with pytest.raises(Fatal, match=r"\(ROLLBACK_COMPLETE\): LogsBucket \(AWS::S3::Bucket\): exists") as told:
+        account.deploy()
+    assert "was wrong" not in str(told.value)
+    assert "DescribeEvents" not in str(told.value)
+
+
+def test_a_bucket_that_a_new_stack_would_make_is_no_surprise(account: Account) -> None:
+    account.s3.create_bucket(Bucket=account.wanted().bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+    with pytest.raises(UsageError, match=rf"is there already.*destroy {account.environment} --delete-logs` removes it"):
+        account.deploy()
+    assert "cloudformation:CreateStack" not in account.calls
+    account.s3.delete_bucket(Bucket=account.wanted().bucket)
+    account.deploy()
     assert account.live == "1"
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from cloud import REGION
 from deploy.stack.account import Account, real
+from deploy.stack.formation import REFUSED
 from permitting import ACCOUNT, permits
 from tailrace.deploy.actions import CALLS, OF_OBJECTS
 from tailrace.deploy.cloud import place_of
@@ -56,6 +57,7 @@ def deploying(account: Account) -> None:
         account.deploy("4")
     account.proves = True
     account.formation.fails = ["update", "rollback"]
+    account.formation.reasons = [(account.name, "AWS::CloudFormation::Stack", REFUSED)]
     with suppress(Fatal):
         account.deploy("5")
     account.deploy("5")

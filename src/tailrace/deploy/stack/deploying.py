@@ -19,7 +19,7 @@ from tailrace.deploy.stack.artifacts import Artifacts
 from tailrace.deploy.stack.changing import Asked, Changing, parameters_of
 from tailrace.deploy.stack.condition import Stack, stack_of
 from tailrace.deploy.stack.events import Following, Moved, failed
-from tailrace.deploy.stack.former import refuse_former
+from tailrace.deploy.stack.kept import refuse_kept
 from tailrace.deploy.stack.releases import LATEST, Function, Releases
 from tailrace.deploy.stack.repair import repair, repairs, rest
 from tailrace.deploy.stack.smoke import Smoke, Unproven
@@ -165,6 +165,8 @@ class Deployment:
                 f"there is no stack {self.order.name} whose code could be changed; make it with `{self.order.again}`"
             )
             raise UsageError(message)
+        if found.stack is None:
+            refuse_kept(self.cloud, self.order.wanted)
         before, after = self._of_setups(self.order.before), self._of_setups(self.order.after)
         steps, change_set = self._of_stack(found)
         release = self._of_release(found, steps, proves=bool(steps or before))
@@ -185,7 +187,6 @@ class Deployment:
         """The steps of the stack, and its change set."""
         if found.stack is None:
             assert self.order.template
-            refuse_former(self.cloud, self.order.wanted)
             return created(self.order.template), ""
         self._planned = self._changing.asked.change_set
         made = self._changing.prepare(found.stack)

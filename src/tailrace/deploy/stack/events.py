@@ -16,6 +16,8 @@ _LONGEST_PAUSE: Final = 5.0
 _CONSEQUENCES: Final = ("Resource creation cancelled", "Resource update cancelled", "The following resource(s) failed")
 """How reasons begin that only tell of other failures."""
 _REASONS: Final = 5
+_DETAILS: Final = "Call DescribeEvents"
+"""What a reason says that tells nothing itself: a template was refused before anything was made of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ class Following:
             if found is None:
                 return Stack(id=stack_id, name=stack_id.split("/")[1], status="DELETE_COMPLETE")
             if not found.busy:
+                self._look_into_details(stack_id)
                 return found
             pause = _FIRST_PAUSE if fresh else min(pause * 2, _LONGEST_PAUSE)
             self.cloud.clock.sleep(pause)
@@ -93,6 +96,16 @@ class Following:
         self.seen.update(event.id for event in found)
         return found[::-1]
 
+    def _look_into_details(self, stack_id: str) -> None:
+        """Take in what was wrong with a template, where the events only tell that something was."""
+        told = [event for event in self.events if _DETAILS not in event.reason]
+        if len(told) == len(self.events) or not hasattr(self.cloud.of("cloudformation"), "describe_events"):
+            return
+        call = self.cloud("cloudformation:DescribeEvents", StackName=stack_id, Filters={"FailedEvents": True})
+        wrong = [each for each in call["OperationEvents"] if each.get("ValidationStatusReason")]
+        faults = [_fault(each) for each in wrong if each.get("OperationId") == wrong[0].get("OperationId")]
+        self.events = [*told, *faults] if faults else self.events
+
     def _page(self, stack: str) -> Sequence[Mapping[str, Any]]:
         events: Sequence[Mapping[str, Any]] = self.cloud("cloudformation:DescribeStackEvents", StackName=stack)[
             "StackEvents"
@@ -110,6 +123,16 @@ def _event(told: Mapping[str, Any]) -> Event:
     )
 
 
+def _fault(told: Mapping[str, Any]) -> Event:
+    return Event(
+        id=told["EventId"],
+        what=told.get("ResourceType", ""),
+        name=told.get("LogicalResourceId", ""),
+        status="VALIDATION_FAILED",
+        reason=told["ValidationStatusReason"],
+    )
+
+
 def failed(stack: Stack, what: str, reasons: str) -> Fatal:
     """What to raise about a stack that has not become what it should."""
     why = reasons or stack.reason or "CloudFormation tells no reason"
@@ -118,4 +141,6 @@ def failed(stack: Stack, what: str, reasons: str) -> Fatal:
 
 def event_needs(stack: str) -> Sequence[Need]:
     """What following a stack calls."""
-    return needs_on(stack, "cloudformation:DescribeStacks", "cloudformation:DescribeStackEvents")
+    return needs_on(
+        stack, "cloudformation:DescribeStacks", "cloudformation:DescribeStackEvents", "cloudformation:DescribeEvents"
+    )

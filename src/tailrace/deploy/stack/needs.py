@@ -11,7 +11,7 @@ from tailrace.deploy.stack.artifacts import artifacts_needs
 from tailrace.deploy.stack.changing import changing_needs
 from tailrace.deploy.stack.condition import condition_needs
 from tailrace.deploy.stack.events import event_needs
-from tailrace.deploy.stack.former import former_needs
+from tailrace.deploy.stack.kept import kept_needs
 from tailrace.deploy.stack.prefixes import prefix_needs
 from tailrace.deploy.stack.releases import release_needs
 from tailrace.deploy.stack.repair import repair_needs
@@ -42,7 +42,6 @@ def _deploy(wanted: Wanted) -> Iterator[Need]:
     yield from PLACE_NEEDS
     yield from condition_needs(stack)
     yield from event_needs(stack)
-    yield from former_needs(wanted)
     yield from repair_needs(stack)
     yield from changing_needs(stack, artifacts)
     yield from prefix_needs(vpc=bool(wanted.own.vpc.subnets))
@@ -50,6 +49,7 @@ def _deploy(wanted: Wanted) -> Iterator[Need]:
     yield from upload_needs(artifacts)
     yield from ledger_needs(artifacts, names.stack)
     yield from release_needs(names.arn("lambda", f"function:{names.function}"))
+    yield from kept_needs(wanted)
     yield from smoke_needs(wanted)
 
 
