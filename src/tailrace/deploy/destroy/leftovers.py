@@ -118,7 +118,8 @@ def _network(cloud: Cloud, wanted: Wanted) -> Iterator[Leftover]:
         {"Name": "tag:tailrace:environment", "Values": [wanted.environment]},
     ]
     for each in listed(cloud, "ec2:DescribeVpcEndpoints", "VpcEndpoints", Filters=mine):
-        if each["State"].lower() not in ("deleting", "deleted"):
+        # Not every server of EC2's API knows these filters here.
+        if each["VpcId"] == wanted.own.vpc.id and each["State"].lower() not in ("deleting", "deleted"):
             name = each["VpcEndpointId"]
             yield Leftover("VPC endpoint", name, f"aws ec2 delete-vpc-endpoints --vpc-endpoint-ids {name}")
     for each in listed(cloud, "ec2:DescribeSecurityGroups", "SecurityGroups", Filters=mine):

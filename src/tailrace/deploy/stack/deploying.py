@@ -30,7 +30,8 @@ from tailrace.errors import Fatal, Retryable, TailraceError, UsageError
 
 _FUNCTION: Final = "AWS::Lambda::Function"
 _NOTIFICATIONS: Final = "notifications of bucket"
-_NOTIFYING: Final = (_NOTIFICATIONS, "AWS::S3::Bucket", "AWS::SQS::QueuePolicy", "AWS::Events::Rule")
+_NOTIFYING: Final = ("AWS::S3::Bucket", "AWS::SQS::QueuePolicy", "AWS::Events::Rule")
+"""Resources without which no event comes; a change of one that is there says nothing of its notification."""
 _RELEASE, _PROOF = "release", "proof"
 
 
@@ -91,7 +92,8 @@ class Plan:
     @property
     def fresh(self) -> bool:
         """Whether the bucket is asked only now to tell of objects."""
-        return self.found.stack is None or any(step.what in _NOTIFYING for step in self.steps)
+        made = any(step.what in _NOTIFYING and step.action in ("create", "replace") for step in self.steps)
+        return made or self.found.stack is None or any(step.what == _NOTIFICATIONS for step in self.steps)
 
 
 @dataclass(slots=True)
