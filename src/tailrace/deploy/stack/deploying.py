@@ -29,7 +29,7 @@ from tailrace.errors import Fatal, Retryable, TailraceError, UsageError
 
 _FUNCTION: Final = "AWS::Lambda::Function"
 _NOTIFICATIONS: Final = "notifications of bucket"
-_NOTIFYING: Final = (_NOTIFICATIONS, "AWS::S3::Bucket", "AWS::SQS::QueuePolicy", "AWS::Events::Rule")
+_NOTIFYING: Final = ("AWS::S3::Bucket", "AWS::Events::Rule")
 _RELEASE, _PROOF = "release", "proof"
 
 
@@ -90,7 +90,7 @@ class Plan:
     @property
     def fresh(self) -> bool:
         """Whether the bucket is asked only now to tell of objects."""
-        return self.found.stack is None or any(step.what in _NOTIFYING for step in self.steps)
+        return self.found.stack is None or any(map(_notifies, self.steps))
 
 
 @dataclass(slots=True)
@@ -362,6 +362,13 @@ class Deployment:
             name=order.name, template=order.template, parameters=parameters, tags=order.wanted.tags, bucket=bucket
         )
         return Changing(self.cloud, asked)
+
+
+def _notifies(step: Step) -> bool:
+    """Whether with this a bucket begins to tell of objects, or tells somebody else."""
+    if step.what not in _NOTIFYING:
+        return step.what == _NOTIFICATIONS
+    return step.action in ("create", "replace") or "NotificationConfiguration" in step.why
 
 
 def _concerned(change: Change) -> tuple[str, str]:
