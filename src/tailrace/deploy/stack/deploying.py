@@ -23,7 +23,7 @@ from tailrace.deploy.stack.releases import LATEST, Function, Releases
 from tailrace.deploy.stack.repair import repair, repairs, rest
 from tailrace.deploy.stack.smoke import Smoke, Unproven
 from tailrace.deploy.stack.upload import Package, Upload
-from tailrace.deploy.stack.words import Step, changed, created, settings_changed
+from tailrace.deploy.stack.words import MAYBE, Step, changed, created, settings_changed
 from tailrace.deploy.wanted import Wanted
 from tailrace.errors import Fatal, Retryable, TailraceError, UsageError
 
@@ -366,7 +366,9 @@ class Deployment:
 
 def _notifies(step: Step) -> bool:
     """Whether with this a bucket begins to tell of objects, or tells somebody else."""
-    if step.what not in _NOTIFYING:
+    if step.what not in _NOTIFYING or step.why.startswith(
+        MAYBE
+    ):  # because of a queue that is changed, but not replaced
         return step.what == _NOTIFICATIONS
     return step.action in ("create", "replace") or "NotificationConfiguration" in step.why
 
