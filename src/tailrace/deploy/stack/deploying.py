@@ -24,13 +24,13 @@ from tailrace.deploy.stack.releases import LATEST, Function, Releases
 from tailrace.deploy.stack.repair import repair, repairs, rest
 from tailrace.deploy.stack.smoke import Smoke, Unproven
 from tailrace.deploy.stack.upload import Package, Upload
-from tailrace.deploy.stack.words import Step, changed, created, settings_changed
+from tailrace.deploy.stack.words import MAYBE, Step, changed, created, settings_changed
 from tailrace.deploy.wanted import Wanted
 from tailrace.errors import Fatal, Retryable, TailraceError, UsageError
 
 _FUNCTION: Final = "AWS::Lambda::Function"
 _NOTIFICATIONS: Final = "notifications of bucket"
-_NOTIFYING: Final = (_NOTIFICATIONS, "AWS::S3::Bucket", "AWS::SQS::QueuePolicy", "AWS::Events::Rule")
+_NOTIFYING: Final = ("AWS::S3::Bucket", "AWS::Events::Rule")
 _RELEASE, _PROOF = "release", "proof"
 
 
@@ -91,7 +91,7 @@ class Plan:
     @property
     def fresh(self) -> bool:
         """Whether the bucket is asked only now to tell of objects."""
-        return self.found.stack is None or any(step.what in _NOTIFYING for step in self.steps)
+        return self.found.stack is None or any(map(_notifies, self.steps))
 
 
 @dataclass(slots=True)
@@ -365,6 +365,15 @@ class Deployment:
             name=order.name, template=order.template, parameters=parameters, tags=order.wanted.tags, bucket=bucket
         )
         return Changing(self.cloud, asked)
+
+
+def _notifies(step: Step) -> bool:
+    """Whether with this a bucket begins to tell of objects, or tells somebody else."""
+    if step.what not in _NOTIFYING or step.why.startswith(
+        MAYBE
+    ):  # because of a queue that is changed, but not replaced
+        return step.what == _NOTIFICATIONS
+    return step.action in ("create", "replace") or "NotificationConfiguration" in step.why
 
 
 def _concerned(change: Change) -> tuple[str, str]:

@@ -14,6 +14,8 @@ from tailrace.settings import TABLES, Settings, declared
 
 Action = Literal["create", "change", "replace", "remove", "let go", "do"]
 """`replace`: removed and made anew. `let go`: it stays, but belongs to no stack any more. `do`: something that is no resource."""
+MAYBE: Final = "it may be replaced"
+"""What is told first of a resource of which CloudFormation does not know that beforehand."""
 _HIDDEN: Final = "***"
 _UNSET: Final = "default"
 _LONGEST: Final = 80
@@ -74,7 +76,7 @@ def _name(change: Mapping[str, Any]) -> str:
 def _reasons(change: Mapping[str, Any]) -> Iterator[str]:
     """What is different of a resource, each once. Of variables of an environment only the names are told."""
     if change.get("Replacement") == "Conditional":
-        yield "it may be replaced"
+        yield MAYBE
     seen: dict[str, str] = {}
     for detail in change.get("Details", ()):
         target = detail.get("Target", {})
