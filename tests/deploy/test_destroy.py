@@ -21,7 +21,7 @@ from services.real import ministack
 from tailrace.clock import SystemClock
 from tailrace.deploy.cloud import Cloud, Place
 from tailrace.deploy.destroy.destroying import Destruction
-from tailrace.deploy.destroy.leftovers import leftovers
+from tailrace.deploy.destroy.leftovers import leftovers, remove_log_group
 from tailrace.deploy.destroy.needs import destroy_needs
 from tailrace.deploy.ledger import Book, Ledger, Release
 from tailrace.deploy.memory import Remembered
@@ -121,7 +121,15 @@ class Deployed:
         return list(made.plan(made.look()))
 
     def nothing_is_left(self) -> bool:
-        return not leftovers(self.cloud, self.wanted) and not self.steps()
+        left: list[str] = []
+        for _ in range(20):  # MiniStack makes the function's log anew for a while, as Lambda does
+            left = [*map(str, leftovers(self.cloud, self.wanted)), *map(str, self.steps())]
+            if not left or "log group" not in left[0]:
+                break
+            remove_log_group(self.cloud, self.wanted)
+            time.sleep(0.1)
+        assert left == []
+        return not left
 
 
 @pytest.fixture(scope="module")
@@ -429,7 +437,7 @@ def test_the_command_tells_asks_and_proves(deployed: Deployed) -> None:
     done = _run(deployed, "--yes")
     assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines()[-1] == (
-        f"nothing is left of {names.stack} in {REGION} of the account {ACCOUNT} but {names.logs_bucket}, which stay"
+        f"nothing is left of {names.stack} in {REGION} of the account {ACCOUNT} but {names.logs_bucket}, as said above"
     )
     gone = _run(deployed, "--yes", "--delete-logs")
     assert gone.returncode == 0, gone.stderr

@@ -54,13 +54,13 @@ def _carried_out(made: Destruction, how: Mapping[str, Any]) -> int:
 
 def _looked_again(made: Destruction, kept: Sequence[str], *, nothing: bool) -> int:
     names = made.wanted.names
-    left = made.left(kept)
+    left = made.left(kept, looks=1 if nothing else 2)
     for each in left:
         say(f"left: {each}")
     if left:
         say(f"{len(left)} of {names.stack} are still there; run `{made.again}` again, or the commands above")
         return EXIT_PARTIAL
-    stays = f" but {' and '.join(kept)}, which stay" if kept else ""
+    stays = f" but {' and '.join(kept)}, as said above" if kept else ""
     say(
         _nothing(made) + stays
         if nothing

@@ -16,7 +16,8 @@ from tailrace.keys import is_control
 from tailrace.permissions import Need, needs_on
 
 _ABSENT: Final = ("404", "NoSuchBucket")
-_PAUSE_S: Final = 5
+_PAUSES_S: Final = (0.5, 5.0)
+"""Between looks at a bucket: at first, and at most."""
 _PATIENCE_S: Final = 15 * 60
 """Load balancers deliver for some minutes after they were switched off."""
 _TOLD: Final = 3
@@ -52,7 +53,7 @@ class Bucket:
     def empty(self, *, prefix: str = "", but: Collection[str] = ()) -> int:
         """Remove all that begins with a prefix, except these keys, until two looks find nothing; how much it was. Raises Retryable if it does not end."""
         last = self.cloud.clock.monotonic() + _PATIENCE_S
-        total = quiet = 0
+        total, quiet, (pause, longest) = 0, 0, _PAUSES_S
         while quiet < 2:  # noqa: PLR2004 - twice
             keys = self._swept(prefix, but, total)
             total += len(keys)
@@ -60,7 +61,8 @@ class Bucket:
             if quiet < 2 and self.cloud.clock.monotonic() >= last:  # noqa: PLR2004
                 raise self._restless(keys)
             if keys:
-                self.cloud.clock.sleep(_PAUSE_S)
+                self.cloud.clock.sleep(pause)
+                pause = min(pause * 2, longest)
         return total
 
     def remove(self) -> None:

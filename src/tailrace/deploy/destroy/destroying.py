@@ -30,7 +30,7 @@ from tailrace.errors import Fatal, TailraceError
 
 _SETTLING_S: Final = 90
 """For so long a name may still be told of that is gone: SQS, a minute; and Lambda may make the function's log anew."""
-_PAUSE_S: Final = 5
+_PAUSE_S: Final = 3
 _NO_QUEUE: Final = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")
 _KINDS: Final = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
 
@@ -136,16 +136,17 @@ class Destruction:
             remove_log_group(self.cloud, self.wanted)
             return [name for name in (kept, self._packages.remove(self._packages.look())) if name]
 
-    def left(self, kept: Sequence[str]) -> Sequence[Leftover]:
-        """What is still there, looked at again by name until nothing is, or for a while. Raises Fatal, Retryable."""
-        last = self.cloud.clock.monotonic() + _SETTLING_S
-        while found := leftovers(self.cloud, self.wanted, kept):
+    def left(self, kept: Sequence[str], *, looks: int = 2) -> Sequence[Leftover]:
+        """What is still there: looked at by name until so many looks find nothing, or for a while. Raises Fatal, Retryable."""
+        last, quiet = self.cloud.clock.monotonic() + _SETTLING_S, 0
+        while True:
+            found = leftovers(self.cloud, self.wanted, kept)
             if any(each.what == "log group" for each in found):
                 remove_log_group(self.cloud, self.wanted)
-            if self.cloud.clock.monotonic() >= last:
-                break
+            quiet = 0 if found else quiet + 1
+            if quiet == looks or self.cloud.clock.monotonic() >= last:
+                return found
             self.cloud.clock.sleep(_PAUSE_S)
-        return found
 
     # What is planned
 
