@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from deploy.doctor.recorded import Answer, Recorded, refused
+from deploy.doctor.answering import Answer, Recorded, refused
 from making import StillClock
 from tailrace.clouds import Vault
 from tailrace.deploy.doctor.bucket import _statements

@@ -34,4 +34,6 @@ def _value(shape: Any, values: list[str]) -> Any:
         return True
     if shape.type_name == "list":
         return values
+    if shape.type_name == "integer":
+        return int(values[0])
     return json.loads(values[0]) if shape.type_name in ("map", "structure") else values[0]

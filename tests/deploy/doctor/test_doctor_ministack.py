@@ -122,6 +122,11 @@ def _switch_off(world: World) -> None:
     world.client("lambda").update_event_source_mapping(UUID=found["EventSourceMappings"][0]["UUID"], Enabled=False)
 
 
+def _unmap(world: World) -> None:
+    found = world.client("lambda").list_event_source_mappings(FunctionName=f"{world.wanted.names.function}:live")
+    world.client("lambda").delete_event_source_mapping(UUID=found["EventSourceMappings"][0]["UUID"])
+
+
 def _subscribe(world: World) -> None:
     names = world.wanted.names
     world.client("logs").put_subscription_filter(
@@ -143,6 +148,7 @@ BROKEN: dict[str, tuple[str, Callable[[World], None], str]] = {
     "delivery": ("bucket policy", lambda world: world.client("s3").delete_bucket_policy(Bucket=world.wanted.bucket), "does not allow"),
     "encryption": ("bucket encryption", _encrypt, "encrypts with KMS"),
     "mapping": ("calls", _switch_off, "is disabled"),
+    "no mapping": ("calls", _unmap, "does not call"),
     "circle": ("recursion", _subscribe, "by the subscription round"),
     "concurrency": ("concurrency", _block, "nobody can call"),
 }  # fmt: skip
@@ -198,14 +204,23 @@ def test_an_alias_of_what_changes_is_wrong(world: World) -> None:
     assert [each.mark for each in world.of("alias")] == ["ok"]
 
 
-def test_notifications_that_are_gone_or_overlap_are_wrong(world: World) -> None:
-    s3, bucket = world.client("s3"), world.wanted.bucket
-    before = s3.get_bucket_notification_configuration(Bucket=bucket)
-    del before["ResponseMetadata"]
-    s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={})
-    assert [each.mark for each in world.of("notifications")] == ["wrong"]
-    s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=before)
-    assert [each.mark for each in world.of("notifications")] == ["ok"]
+def test_notifications_of_others_stay_when_ours_is_put_back(world: World) -> None:
+    s3, bucket, name = world.client("s3"), world.wanted.bucket, f"{world.wanted.names.stack}-theirs"
+    world.client("sqs").create_queue(QueueName=name)
+    theirs = {
+        "Id": "theirs", "QueueArn": world.wanted.names.arn("sqs", name),
+        "Events": ["s3:ObjectCreated:*"], "Filter": {"Key": {"FilterRules": [{"Name": "prefix", "Value": "other/"}]}},
+    }  # fmt: skip
+    s3.put_bucket_notification_configuration(
+        Bucket=bucket, NotificationConfiguration={"QueueConfigurations": [theirs]}, SkipDestinationValidation=True
+    )
+    (found,) = world.of("notifications")
+    assert (found.mark, "does not tell" in found.found) == ("wrong", True)
+    repair(found.remedy, world.client)
+    (found,) = world.of("notifications")
+    assert (found.mark, "1 of others stay" in found.found) == ("ok", True)
+    there = s3.get_bucket_notification_configuration(Bucket=bucket)["QueueConfigurations"]
+    assert {each["Id"] for each in there} == {"theirs", world.wanted.names.rule}
 
 
 def test_messages_that_were_set_aside_are_sent_back(world: World) -> None:

@@ -11,7 +11,9 @@ from typing import Any
 import boto3
 import pytest
 from botocore import xform_name
+from botocore.exceptions import EndpointConnectionError
 
+from deploy.doctor.answering import Recorded, refused
 from deploy.doctor.healthy import (
     ACCOUNT,
     ARN,
@@ -31,10 +33,10 @@ from deploy.doctor.healthy import (
     prefixed,
     simulation,
 )
-from deploy.doctor.recorded import Recorded, refused
 from tailrace.deploy.doctor.examining import CHECKS
 from tailrace.deploy.doctor.finding import Finding
 from tailrace.deploy.doctor.needs import doctor_needs
+from tailrace.deploy.doctor.permissions import sized
 
 ENCRYPTED = (
     "sinks.x.url=elasticsearch:https://127.0.0.1:1/l",
@@ -163,27 +165,27 @@ WRONG: list[tuple[Callable[[Recorded], None], str, str, str, tuple[str, ...]]] =
     (_answer("elbv2:DescribeLoadBalancerAttributes", {"Attributes": attributes(BUCKET, "elsewhere")}), "load balancers",
      "writes its access logs to s3://[^ ]+/elsewhere", "tailrace deploy prod --load-balancer", ()),
     (_answer("logs:DescribeLogGroups", {"logGroups": []}), "log groups", "there is no log group /tailrace/web", "aws logs create-log-group", ("to=cloudwatch:/tailrace/{load_balancer}",)),
-    (_answer("s3:GetBucketNotificationConfiguration", {}), "notifications", f"does not tell {QUEUE}", "tailrace deploy prod", ()),
+    (_answer("s3:GetBucketNotificationConfiguration", {}), "notifications", f"does not tell {QUEUE}", "aws s3api put-bucket-notification-configuration", ()),
     (_answer("s3:GetBucketNotificationConfiguration", {"QueueConfigurations": [{"QueueArn": QUEUE, **ENTRY, "Filter": prefixed("other/")}]}),
-     "notifications", "does not tell .* of all", "tailrace deploy prod", ()),
+     "notifications", "does not tell .* of all", "aws s3api put-bucket-notification-configuration", ()),
     (_answer("s3:GetBucketNotificationConfiguration", {"QueueConfigurations": [{"Id": "tailrace-prod-objects", "QueueArn": DEAD, **ENTRY}]}),
-     "notifications", f"leads to {DEAD}, not to {QUEUE}", "tailrace deploy prod", ()),
+     "notifications", f"leads to {DEAD}, not to {QUEUE}", "aws s3api put-bucket-notification-configuration", ()),
     (_answer("s3:GetBucketNotificationConfiguration", {"LambdaFunctionConfigurations": [{"Id": "x", "LambdaFunctionArn": FUNCTION, **ENTRY}]}),
      "notifications", f"tells {FUNCTION} of the same objects", "tailrace deploy prod --set deploy.trigger=eventbridge", ()),
     (_answer("s3:GetBucketNotificationConfiguration", {"LambdaFunctionConfigurations": [{"Id": "tailrace-prod-objects", "LambdaFunctionArn": FUNCTION, **ENTRY}]}),
-     "notifications", "leads to .*processor, not to .*:live", "tailrace deploy prod", ("deploy.trigger=s3",)),
-    (_answer("s3:GetBucketNotificationConfiguration", {}), "notifications", "does not tell EventBridge", "tailrace deploy prod", ("deploy.trigger=eventbridge",)),
-    (_answer("events:DescribeRule", DELETED), "notifications", "there is no rule", "tailrace deploy prod", ("deploy.trigger=eventbridge",)),
+     "notifications", "leads to .*processor, not to .*:live", "aws s3api put-bucket-notification-configuration", ("deploy.trigger=s3",)),
+    (_answer("s3:GetBucketNotificationConfiguration", {}), "notifications", "does not tell EventBridge", "aws s3api put-bucket-notification-configuration", ("deploy.trigger=eventbridge",)),
+    (_answer("events:DescribeRule", DELETED), "notifications", "there is no rule", "aws cloudformation detect-stack-drift", ("deploy.trigger=eventbridge",)),
     (_more("events:DescribeRule", State="DISABLED"), "notifications", "is switched off", "aws events enable-rule", ("deploy.trigger=eventbridge",)),
-    (_more("events:DescribeRule", EventPattern="{}"), "notifications", "is for other buckets", "tailrace deploy prod", ("deploy.trigger=eventbridge",)),
+    (_more("events:DescribeRule", EventPattern="{}"), "notifications", "is for other buckets", "aws cloudformation detect-stack-drift", ("deploy.trigger=eventbridge",)),
     (_answer("events:ListTargetsByRule", {}), "notifications", "does not lead to", "aws events put-targets", ("deploy.trigger=eventbridge",)),
-    (_answer("dynamodb:DescribeTable", DELETED), "receipts", "there is no table", "tailrace deploy prod", ()),
+    (_answer("dynamodb:DescribeTable", DELETED), "receipts", "there is no table", "aws dynamodb create-table", ()),
     (_answer("dynamodb:DescribeTable", DELETED), "receipts", "there is no table mine", "aws dynamodb create-table", ("state=dynamodb:mine",)),
     (_answer("dynamodb:DescribeTable", {"Table": {"TableStatus": "ACTIVE", "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}]}}),
      "receipts", "has other keys", "aws dynamodb create-table", ()),
     (_answer("dynamodb:DescribeTable", {"Table": {"TableStatus": "DELETING", "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]}}),
      "receipts", "is DELETING", "aws dynamodb describe-table", ()),
-    (_answer("sqs:GetQueueUrl", NO_QUEUE), "queue policy", "there is no queue", "tailrace deploy prod", ()),
+    (_answer("sqs:GetQueueUrl", NO_QUEUE), "queue policy", "there is no queue", "aws cloudformation detect-stack-drift", ()),
     (_attributes("events", Policy=""), "queue policy", "s3.amazonaws.com in the name of .* may not send", "aws sqs set-queue-attributes", ()),
     (_attributes("events", Policy=""), "queue policy", "events.amazonaws.com in the name of .* may not send", "aws sqs set-queue-attributes", ("deploy.trigger=eventbridge",)),
     (_attributes("events", **_policy(_any_sender("s3.amazonaws.com", "sqs:SendMessage", QUEUE))), "queue policy", "in anybody's name", "aws sqs set-queue-attributes", ()),
@@ -194,13 +196,13 @@ WRONG: list[tuple[Callable[[Recorded], None], str, str, str, tuple[str, ...]]] =
     (_attributes("events", RedrivePolicy=json.dumps({"deadLetterTargetArn": QUEUE, "maxReceiveCount": 9})), "timeouts", "where nobody looks", "aws sqs set-queue-attributes", ()),
     (_attributes("dead", MessageRetentionPeriod="3600"), "timeouts", "may be gone at once", "aws sqs set-queue-attributes .*1209600", ()),
     (_attributes("dead", ApproximateNumberOfMessages="7"), "dead-letter queue", "7 messages could not be delivered", "aws sqs start-message-move-task", ()),
-    (_answer("lambda:GetFunctionConfiguration", DELETED), "function", "there is no function", "tailrace deploy prod", ()),
-    (_answer("lambda:GetFunctionConfiguration", DELETED), "permissions", "the role of .* is not there", "tailrace deploy prod", ()),
+    (_answer("lambda:GetFunctionConfiguration", DELETED), "function", "there is no function", "aws cloudformation detect-stack-drift", ()),
+    (_answer("lambda:GetFunctionConfiguration", DELETED), "permissions", "the role of .* is not there", "aws cloudformation detect-stack-drift", ()),
     (_more("lambda:GetFunctionConfiguration", State="Failed", StateReason="no subnet"), "function", "cannot run: no subnet", "tailrace deploy prod", ()),
-    (_answer("lambda:GetAlias", DELETED), "alias", "has no alias live", "tailrace deploy prod", ()),
+    (_answer("lambda:GetAlias", DELETED), "alias", "has no alias live", "aws lambda create-alias", ()),
     (_more("lambda:GetAlias", FunctionVersion="$LATEST"), "alias", r"names \$LATEST", "tailrace deploy prod", ()),
     (_more("lambda:GetAlias", RoutingConfig={"AdditionalVersionWeights": {"6": 0.5}}), "alias", r"6 \(50%\)", "aws lambda update-alias", ()),
-    (_answer("lambda:ListEventSourceMappings", {"EventSourceMappings": []}), "calls", "does not call", "tailrace deploy prod", ()),
+    (_answer("lambda:ListEventSourceMappings", {"EventSourceMappings": []}), "calls", "does not call", "aws lambda create-event-source-mapping", ()),
     (_answer("lambda:ListEventSourceMappings", _mapping(FunctionArn=FUNCTION)), "calls", "calls .* too", "aws lambda delete-event-source-mapping", ()),
     (_answer("lambda:ListEventSourceMappings", _mapping(State="Disabled")), "calls", "is disabled", "aws lambda update-event-source-mapping .*--enabled", ()),
     (_answer("lambda:ListEventSourceMappings", _mapping(FunctionResponseTypes=[])), "calls", "come again", "aws lambda update-event-source-mapping", ()),
@@ -213,7 +215,7 @@ WRONG: list[tuple[Callable[[Recorded], None], str, str, str, tuple[str, ...]]] =
     (_answer("ec2:DescribeRouteTables", _tables()), "routes", "has no way to logs", "aws ec2 create-vpc-endpoint .*Interface", VPC),
     (_answer("ec2:DescribeRouteTables", _tables()), "routes", r"has no route to 10\.1\.0\.0/16", "aws ec2 create-route",
      (*VPC, "to=elasticsearch:http://127.0.0.1:1/logs", "deploy.vpc.sink_cidrs=10.1.0.0/16")),
-    (_more("lambda:GetFunctionConfiguration", VpcConfig={}), "security groups", "has no security group", "tailrace deploy prod", VPC),
+    (_more("lambda:GetFunctionConfiguration", VpcConfig={}), "security groups", "is in no VPC, though", "tailrace deploy prod", VPC),
     (_answer("ec2:DescribeSecurityGroups", _rule("IpPermissionsEgress", FromPort=80, ToPort=80)), "security groups", "nothing out to port 443", "aws ec2 authorize-security-group-egress", VPC),
     (_answer("ec2:DescribeVpcEndpoints", {"VpcEndpoints": [{"VpcEndpointId": "vpce-1", "ServiceName": f"com.amazonaws.{REGION}.logs", "State": "available",
       "VpcEndpointType": "Interface", "PrivateDnsEnabled": True, "Groups": [{"GroupId": "sg-1"}]}]}), "security groups", "lets the function not in", "aws ec2 authorize-security-group-ingress", VPC),
@@ -225,7 +227,7 @@ WRONG: list[tuple[Callable[[Recorded], None], str, str, str, tuple[str, ...]]] =
     (_answer("iam:SimulatePrincipalPolicy", simulation("logs:PutLogEvents", decision="explicitDeny", MatchedStatements=[{"SourcePolicyId": "frozen"}])), "permissions", "frozen denies it", "aws iam get-account-authorization-details", ()),
     (_answer("iam:SimulatePrincipalPolicy", simulation("s3:PutObject", PermissionsBoundaryDecisionDetail={"AllowedByPermissionsBoundary": False})), "permissions", "permissions boundary", "aws iam", ()),
     (_answer("iam:SimulatePrincipalPolicy", simulation("sqs:SendMessage", OrganizationsDecisionDetail={"AllowedByOrganizations": False})), "permissions", "of the organization", "aws iam", ()),
-    (_answer("iam:GetRole", refused("NoSuchEntity", 404)), "permissions", "the role of .* is not there", "tailrace deploy prod", ()),
+    (_answer("iam:GetRole", refused("NoSuchEntity", 404)), "permissions", "the role of .* is not there", "aws cloudformation detect-stack-drift", ()),
     (_answer("logs:DescribeSubscriptionFilters", {"subscriptionFilters": [{"filterName": "f", "destinationArn": f"{FUNCTION}:live"}]}), "recursion", "by the subscription f", "aws logs delete-subscription-filter", ()),
     (lambda _: None, "recursion", "the function's own log", "tailrace deploy prod --to", ("to=cloudwatch:/aws/lambda/{load_balancer}",)),
     (lambda _: None, "recursion", "is below AWSLogs/", "tailrace deploy prod --to s3://", (f"to=s3://{BUCKET}/AWSLogs/out",)),
@@ -237,7 +239,7 @@ WRONG: list[tuple[Callable[[Recorded], None], str, str, str, tuple[str, ...]]] =
     (_answer("lambda:GetAccountSettings", {"AccountLimit": {"ConcurrentExecutions": 1000, "UnreservedConcurrentExecutions": 1000, "TotalCodeSize": 10}, "AccountUsage": {"TotalCodeSize": 9}}),
      "function storage", "remove old versions", "aws lambda list-versions-by-function", ()),
     (_attributes("events", ApproximateNumberOfMessagesNotVisible="119000"), "messages under way", "gives no more", "aws logs tail", ()),
-    (_answer("cloudwatch:DescribeAlarms", {"MetricAlarms": []}), "alarms", "there is no alarm tailrace-prod-dead-letters, ", "tailrace deploy prod", ()),
+    (_answer("cloudwatch:DescribeAlarms", {"MetricAlarms": []}), "alarms", "there is no alarm tailrace-prod-dead-letters, ", "aws cloudformation detect-stack-drift", ()),
     (_answer("cloudwatch:DescribeAlarms", {"MetricAlarms": [VISIBLE]}), "alarms", "tailrace-prod-errors is raised: It has failed", "aws logs tail", ()),
     (_answer("s3:GetBucketOwnershipControls", _owned("BucketOwnerEnforced")), "bucket ownership", "out takes no ACLs", "tailrace deploy prod --set acl=bucket-owner-full-control", ("to=s3://out/x", "acl=public-read")),
     (_answer("s3:CreateMultipartUpload", refused("AccessDenied", 403)), "dead letters", "is denied", "tailrace deploy prod", ()),
@@ -312,6 +314,32 @@ def _check_denied(call: str, found: list[Finding]) -> None:
     assert [each for each in found if each.mark == "wrong" and each.subject != "sink"] == []
 
 
+def test_a_service_that_does_not_answer_is_waited_for_once() -> None:
+    recorded, waited = account(deployment()), []
+
+    def nobody(asked: Mapping[str, Any]) -> Any:
+        waited.append(asked)
+        raise EndpointConnectionError(endpoint_url="https://lambda.example")
+
+    for call in [each for each in recorded.answers if each.startswith("lambda:")]:
+        recorded.answers[call] = nobody
+    found = examined(recorded)
+    calls = [each for each in recorded.asked if each.startswith("lambda:")]
+    assert len(calls) == 1
+    unseen = {each.subject for each in found if each.mark == "unknown"}
+    assert {"function", "alias", "calls", "timeouts", "permissions", "concurrency", "function storage"} == unseen
+    assert all("cannot be reached" in each.found for each in found if each.mark == "unknown")
+
+
+def test_a_secret_may_be_named_by_its_arn() -> None:
+    arn = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:pw-AbCdEf"
+    told = (*STORED[:2], f"sinks.x.password=secretsmanager:{arn}", "to=x")
+    for settings, name in ((told, arn), (STORED, "pw")):
+        recorded = account(deployment(*settings))
+        examined(recorded, *settings)
+        assert [each["SecretId"] for each in recorded.asked["secretsmanager:DescribeSecret"]] == [name]
+
+
 def test_a_look_asks_for_each_thing_once() -> None:
     recorded = account(deployment())
     examined(recorded)
@@ -327,6 +355,27 @@ def test_nothing_is_changed() -> None:
     changing = {call for call in recorded.asked if not reading.match(call)}
     # Whether a bucket can be written to is seen by an upload that is begun and given up.
     assert changing == {"s3:CreateMultipartUpload", "s3:AbortMultipartUpload"}
+
+
+@pytest.mark.parametrize(
+    ("status", "whole"),
+    [("CREATE_COMPLETE", True), ("UPDATE_ROLLBACK_FAILED", True), ("UPDATE_IN_PROGRESS", True), ("ROLLBACK_COMPLETE", False),
+     ("CREATE_IN_PROGRESS", False), ("DELETE_FAILED", False), ("REVIEW_IN_PROGRESS", False)],
+)  # fmt: skip
+def test_of_a_stack_that_is_not_whole_the_rest_is_not_missed(status: str, whole: bool) -> None:  # noqa: FBT001
+    recorded = account(deployment())
+    stack = {"StackName": "tailrace-prod", "CreationTime": 0, "StackStatus": status}
+    recorded.answers["cloudformation:DescribeStacks"] = {"Stacks": [stack]}
+    found = examined(recorded)
+    assert ("alias" in {each.subject for each in found}) is whole
+    assert {each.subject for each in found if each.mark != "ok"} == (
+        {"stack"} if status != "CREATE_COMPLETE" else set()
+    )
+
+
+def test_a_policy_that_is_too_long_for_a_role_is_told() -> None:
+    (fits,), (large,) = (list(sized(deployment(), size)) for size in (10_240, 10_241))
+    assert (fits.mark, large.mark, large.remedy) == ("ok", "wrong", "tailrace policy function prod")
 
 
 def test_before_the_first_deployment_only_what_is_there_is_looked_at() -> None:
@@ -379,6 +428,22 @@ def test_endpoints_are_a_way() -> None:
         told = [each.found for each in examined(recorded, *VPC) if each.subject == "routes" and each.mark == "wrong"]
         assert told
         assert all(f"has no way to {service}" in text for text in told)
+
+
+def test_endpoints_without_private_names_are_a_way_by_variables_only() -> None:
+    recorded = account(deployment(*VPC))
+    gateways = [{"ServiceName": f"com.amazonaws.{REGION}.{each}", "VpcEndpointType": "Gateway", "RouteTableIds": ["rtb-1"], "State": "available"}
+                for each in ("s3", "dynamodb")]  # fmt: skip
+    interfaces = [{"ServiceName": f"com.amazonaws.{REGION}.{each}", "VpcEndpointType": "Interface", "PrivateDnsEnabled": False, "State": "available",
+                   "DnsEntries": [{"DnsName": f"vpce-1.{each}.{REGION}.vpce.amazonaws.com"}]} for each in ("logs", "sqs")]  # fmt: skip
+    recorded.answers["ec2:DescribeRouteTables"] = _tables()
+    recorded.answers["ec2:DescribeVpcEndpoints"] = {"VpcEndpoints": [*gateways, *interfaces]}
+    missing = {each.found.rpartition(" ")[2] for each in examined(recorded, *VPC) if each.subject == "routes"}
+    assert missing == {"logs", "sqs"}
+    urls = {f"AWS_ENDPOINT_URL_{name}": f"https://vpce-1.{each}.{REGION}.vpce.amazonaws.com"
+            for name, each in (("CLOUDWATCH_LOGS", "logs"), ("SQS", "sqs"))}  # fmt: skip
+    _more("lambda:GetFunctionConfiguration", Environment={"Variables": urls})(recorded)
+    assert {each.mark for each in examined(recorded, *VPC) if each.subject == "routes"} == {"ok"}
 
 
 def test_a_subnet_without_a_table_of_its_own_has_the_main_one() -> None:
@@ -450,3 +515,26 @@ def test_what_is_called_is_what_is_said_to_be_needed(told: tuple[str, ...]) -> N
     conditional = {"s3:CreateMultipartUpload?ACL"}
     assert set(recorded.asked) <= needed
     assert needed - by_servers - conditional <= set(recorded.asked)
+
+
+def test_endpoints_that_are_made_yet_are_a_way() -> None:
+    told = (*VPC[:2], "deploy.vpc.route_tables=rtb-9")
+    recorded = account(deployment(*told))
+    recorded.answers["cloudformation:DescribeStacks"] = NO_STACK
+    recorded.answers["lambda:GetFunctionConfiguration"] = DELETED
+    recorded.answers["ec2:DescribeRouteTables"] = _tables()
+    found = [each for each in examined(recorded, *told) if each.subject == "routes"]
+    assert {each.found.rpartition(" ")[2] for each in found} == {"dynamodb", "s3"}
+    assert {each.remedy for each in found} == {"tailrace deploy prod --set 'deploy.vpc.route_tables=rtb-9 rtb-1'"}
+    (*vpc, _) = told
+    assert {
+        each.mark for each in examined(recorded, *vpc, "deploy.vpc.route_tables=rtb-1") if each.subject == "routes"
+    } == {"ok"}
+
+
+def test_a_key_s_service_need_not_be_reached() -> None:
+    recorded = account(deployment(*VPC, *ENCRYPTED, "deploy.vpc.sink_cidrs=10.0.0.0/16"))
+    recorded.answers["ec2:DescribeRouteTables"] = _tables({"DestinationCidrBlock": "10.0.0.0/16", "GatewayId": "local"})
+    found = examined(recorded, *VPC, *ENCRYPTED, "deploy.vpc.sink_cidrs=10.0.0.0/16")
+    missing = {each.found.rpartition(" ")[2] for each in found if each.subject == "routes"}
+    assert missing == {"dynamodb", "s3", "sqs", "ssm"}

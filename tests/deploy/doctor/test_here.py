@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deploy.doctor.answering import refused
 from deploy.doctor.healthy import account, deployment, examined
-from deploy.doctor.recorded import refused
 from making import StillClock
 from tailrace.deploy.doctor import here
 from tailrace.deploy.doctor.finding import Finding
@@ -45,7 +45,8 @@ def _refused(code: str, date: str = SAID.date) -> Answer:
     ("answer", "reachable", "accepted", "remedy"),
     [
         (SAID, "ok", "ok", ""),
-        (_refused("InvalidClientTokenId"), "ok", "wrong", "aws sso login --profile p"),
+        (_refused("InvalidClientTokenId"), "ok", "wrong", "aws configure --profile p"),
+        (_refused("ExpiredToken"), "ok", "wrong", "aws sso login --profile p"),
         (_refused("SignatureDoesNotMatch"), "ok", "wrong", "aws configure --profile p"),
         (_refused("RequestExpired"), "ok", "unknown", ""),
         (_refused("NoCredentialsError", ""), "unknown", "wrong", "aws configure --profile p"),
@@ -57,6 +58,21 @@ def test_who_answers_and_whom_it_knows(answer: Answer, reachable: str, accepted:
     assert here.reachable(answer).mark == reachable
     found = here.accepted(answer, "p")
     assert (found.mark, found.remedy) == (accepted, remedy)
+
+
+def test_credentials_are_not_blamed_for_a_wrong_clock() -> None:
+    late = _refused("SignatureDoesNotMatch")
+    assert here.accepted(late, "", timely=False).mark == "unknown"
+    assert here.accepted(SAID, "", timely=False).mark == "ok"
+    recorded = account(deployment())
+    recorded.answers["sts:GetCallerIdentity"] = {
+        **refused("SignatureDoesNotMatch", 403),
+        "ResponseMetadata": {"HTTPStatusCode": 403, "HTTPHeaders": {"date": formatdate(NOW - 3600)}},
+    }
+    marks = {each.subject: each.mark for each in examined(recorded)}
+    assert marks == {
+        "libraries": "ok", "region": "ok", "endpoint": "ok", "clock": "wrong", "credentials": "unknown", "deployment": "unknown",
+    }  # fmt: skip
 
 
 def test_a_region_is_one_of_aws_or_of_a_private_cloud() -> None:

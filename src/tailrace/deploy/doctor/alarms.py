@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from tailrace.deploy.doctor.checking import Check, again
+from tailrace.deploy.doctor.checking import REMOVED, Check, gone
 from tailrace.deploy.doctor.finding import Finding, aws, ok, unknown, wrong
 from tailrace.deploy.doctor.looking import Looking
 from tailrace.deploy.template.alarms import alarms
@@ -23,8 +23,8 @@ def raised(wanted: Wanted, found: Sequence[Mapping[str, Any]]) -> Iterator[Findi
     """Whether all alarms are there, and none is raised."""
     expected = [str(each["Properties"]["AlarmName"]) for each in alarms(wanted).values()]
     there = {each["AlarmName"]: each for each in found}
-    if gone := [name for name in expected if name not in there]:
-        yield wrong(_ALARMS, f"there is no alarm {', '.join(gone)}", again(wanted))
+    if absent := [name for name in expected if name not in there]:
+        yield wrong(_ALARMS, f"there is no alarm {', '.join(absent)}{REMOVED}", gone(wanted))
     quiet = 0
     for name in expected:
         if there.get(name, {}).get("StateValue") == "ALARM":

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
-from tailrace.deploy.doctor.finding import Finding, unknown
+from tailrace.deploy.doctor.finding import Finding, aws, unknown
 from tailrace.deploy.doctor.looking import Looking, Unseen
 from tailrace.deploy.wanted import Wanted
+
+REMOVED: Final = ": somebody has removed it from the stack; destroy the deployment and deploy it again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +38,11 @@ class Check:
             yield unknown(self.subject, str(error), remedy)
             return
         yield from self.judge(wanted, found)
+
+
+def gone(wanted: Wanted) -> str:
+    """The command that shows what was removed from a stack by somebody: CloudFormation does not make it again by itself."""
+    return aws("cloudformation", "detect-stack-drift", "--stack-name", wanted.names.stack)
 
 
 def again(wanted: Wanted) -> str:

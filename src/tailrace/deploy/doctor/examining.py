@@ -90,8 +90,9 @@ class Examination:
     def _of_answer(self, answer: here.Answer) -> Iterator[Finding]:
         yield here.region(answer, private=self._private)
         yield here.reachable(answer)
-        yield here.clock(answer, self.given.clock.now())
-        yield here.accepted(answer, self.resolved.settings.profile)
+        clock = here.clock(answer, self.given.clock.now())
+        yield clock
+        yield here.accepted(answer, self.resolved.settings.profile, timely=clock.mark != "wrong")
 
     def _of_deployment(self, answer: here.Answer) -> Iterator[Finding]:
         _, partition, _, _, account, _ = str(answer.who["Arn"]).split(":", 5)
@@ -130,6 +131,6 @@ def _guarded(check: Check, asked: Wanted, looking: Looking) -> Iterator[Finding]
 def _is_deployed(asked: Wanted, looking: Looking) -> bool:
     """Whether there is a stack; if that cannot be seen, it is looked for what it would hold."""
     try:
-        return stacks.stack_of(asked, looking) is not None
+        return stacks.holds(stacks.stack_of(asked, looking))
     except Unseen:
         return True

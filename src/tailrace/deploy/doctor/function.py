@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from tailrace.deploy.balancers.policy import Request, Verdict, verdict
-from tailrace.deploy.doctor.checking import Check, again
+from tailrace.deploy.doctor.checking import Check, again, gone
 from tailrace.deploy.doctor.finding import Finding, aws, ok, unknown, wrong
 from tailrace.deploy.doctor.looking import Looking
 from tailrace.deploy.naming import ALIAS
@@ -33,7 +33,7 @@ def _look_at_function(wanted: Wanted, looking: Looking) -> Mapping[str, Any] | N
 def readiness(wanted: Wanted, found: Mapping[str, Any] | None) -> Iterator[Finding]:
     """Whether the version that is called is ready."""
     if found is None:
-        yield wrong(_FUNCTION, f"there is no function {wanted.names.function} with an alias {ALIAS}", again(wanted))
+        yield wrong(_FUNCTION, f"there is no function {wanted.names.function} with an alias {ALIAS}", gone(wanted))
         return
     state, why = found.get("State", "Active"), found.get("StateReason", "")
     if state == "Failed" or found.get("LastUpdateStatus") == "Failed":
@@ -56,7 +56,9 @@ def _look_at_alias(wanted: Wanted, looking: Looking) -> Mapping[str, Any] | None
 def naming(wanted: Wanted, found: Mapping[str, Any] | None) -> Iterator[Finding]:
     """Whether what is called is a version that stays as it is."""
     if found is None:
-        yield wrong(_ALIAS, f"{wanted.names.function} has no alias {ALIAS}", again(wanted))
+        made = aws("lambda", "create-alias", "--function-name", wanted.names.function, "--name", ALIAS,
+                   "--function-version", _LATEST)  # fmt: skip
+        yield wrong(_ALIAS, f"{wanted.names.function} has no alias {ALIAS}", f"{made} && {again(wanted)}")
         return
     version, others = found["FunctionVersion"], found.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})
     if version == _LATEST:
@@ -107,7 +109,10 @@ def _by_queue(wanted: Wanted, mappings: Sequence[Mapping[str, Any]]) -> Iterator
         text = f"{names.queue} calls {each.get('FunctionArn')} too, which takes messages that {ALIAS} is to have"
         yield wrong(_CALLS, text, aws("lambda", "delete-event-source-mapping", "--uuid", each["UUID"]))
     if not ours:
-        yield wrong(_CALLS, f"{names.queue} does not call {alias}", again(wanted))
+        made = ("lambda", "create-event-source-mapping", "--function-name", alias, "--event-source-arn")
+        more = ("--batch-size", "10", "--function-response-types", "ReportBatchItemFailures")
+        remedy = aws(*made, names.arn("sqs", names.queue), *more)
+        yield wrong(_CALLS, f"{names.queue} does not call {alias}", remedy)
     for each in ours:
         state = each.get("State", "")
         update = ("lambda", "update-event-source-mapping", "--uuid", each["UUID"])

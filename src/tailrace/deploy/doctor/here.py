@@ -142,17 +142,17 @@ def reachable(answer: Answer) -> Finding:
     return wrong("endpoint", answer.fault, f"curl -sSI {answer.endpoint}")
 
 
-def accepted(answer: Answer, profile: str) -> Finding:
-    """Whether it knows who asks."""
+def accepted(answer: Answer, profile: str, *, timely: bool = True) -> Finding:
+    """Whether it knows who asks. `timely`: the clock is not known to be wrong; with a wrong one every signature is refused."""
     if not answer.code:
         who = answer.who.get("Arn")
         return ok("credentials", f"they are those of {who}" if who else "they are accepted")
     if not answer.date and "Credential" not in answer.code and "Token" not in answer.code:
         return unknown("credentials", "nobody answered whom they could be shown to")
     named = ["--profile", profile] if profile else []
-    if answer.code in _CLOCK_CODES:
+    if answer.code in _CLOCK_CODES or (not timely and answer.date):
         return unknown("credentials", "they are not looked at while the clock is wrong")
-    if "SSO" in answer.code or "Token" in answer.code:
+    if "SSO" in answer.code or "Expired" in answer.code:
         return wrong("credentials", answer.fault, aws("sso", "login", *named))
     return wrong("credentials", answer.fault, aws("configure", *named))
 

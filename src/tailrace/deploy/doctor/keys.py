@@ -59,8 +59,10 @@ class Found:
 
 
 def _look(wanted: Wanted, looking: Looking) -> Found:
+    if not (uses := list(_uses(wanted, looking))):
+        return Found("", ())
     role = role_of(wanted, looking) or wanted.names.global_arn("iam", f"role/{wanted.names.role}")
-    return Found(role, [_key(wanted, looking, role, use) for use in _uses(wanted, looking)])
+    return Found(role, [_key(wanted, looking, role, use) for use in uses])
 
 
 def _uses(wanted: Wanted, looking: Looking) -> Iterator[Use]:
@@ -69,7 +71,9 @@ def _uses(wanted: Wanted, looking: Looking) -> Iterator[Use]:
         yield Use(bucket.key or "alias/aws/s3", f"objects of {wanted.bucket}", "s3")
     for need in by_code(wanted):
         if need.call == "secretsmanager:GetSecretValue":
-            name = need.resource.rpartition(":secret:")[2].removesuffix("-??????")
+            name = need.resource  # which is its ARN, if that is given
+            if "${" in name:
+                name = name.rpartition(":secret:")[2].removesuffix("-??????")
             told = looking("secretsmanager:DescribeSecret", "ResourceNotFoundException", SecretId=name) or {}
             yield Use(told.get("KmsKeyId") or "alias/aws/secretsmanager", f"the secret {name}", "secretsmanager")
         if need.call == "ssm:GetParameter":

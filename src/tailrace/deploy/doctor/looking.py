@@ -41,6 +41,7 @@ class Looking:
 
     cloud: Cloud
     _answers: dict[str, Any] = field(default_factory=dict)
+    _silent: dict[str, Unseen] = field(default_factory=dict)
 
     def __call__(self, call: str, *absent: str, **arguments: Any) -> Any:
         """What a call answers; None if it is refused with one of these codes, for there is no such thing. Raises Unseen."""
@@ -56,12 +57,19 @@ class Looking:
         return self._once(call, of, lambda: looked(self.cloud))
 
     def _once(self, call: str, arguments: Any, asked: Callable[[], Any]) -> Any:
-        key = f"{call} {arguments}"
+        key, service = f"{call} {arguments}", call.partition(":")[0]
         if key not in self._answers:
-            try:
-                self._answers[key] = asked()
-            except TailraceError as error:
-                self._answers[key] = Unseen(call, error)
+            self._answers[key] = self._silent.get(service) or self._answered(call, asked)
         if isinstance(answer := self._answers[key], Unseen):
             raise answer
         return answer
+
+    def _answered(self, call: str, asked: Callable[[], Any]) -> Any:
+        """The answer, or why there is none; a service that does not answer is not waited for again."""
+        try:
+            return asked()
+        except TailraceError as error:
+            unseen = Unseen(call, error)
+            if isinstance(error.__cause__, Exception) and failures.unreachable(error.__cause__):
+                self._silent[call.partition(":")[0]] = unseen
+            return unseen

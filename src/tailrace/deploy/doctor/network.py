@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc-internet.html
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_network
@@ -23,14 +24,17 @@ Told = Mapping[str, Any]
 _ROUTES: Final = "routes"
 _GROUPS: Final = "security groups"
 _GATEWAYS: Final = ("s3", "dynamodb")
-_INTERFACES: Final = ("logs", "secretsmanager", "sqs", "ssm", "kms")
+_INTERFACES: Final = ("logs", "secretsmanager", "sqs", "ssm")
 _HTTPS: Final = 443
 _ANY: Final = "0.0.0.0/0"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """Subnets, route tables and endpoints of the VPC, and the groups of the function and of the endpoints; `environment`: the function's."""
+    """Subnets, route tables and endpoints of the VPC, and the groups of the function and of the endpoints.
+
+    `environment`: the variables of the function; `deployed`: there is one.
+    """
 
     subnets: Sequence[Told]
     tables: Sequence[Told] = ()
@@ -38,6 +42,7 @@ class Found:
     groups: Sequence[Told] = ()
     of_endpoints: Sequence[Told] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    deployed: bool = True
 
 
 def _look(wanted: Wanted, looking: Looking) -> Found | None:
@@ -57,6 +62,7 @@ def _look(wanted: Wanted, looking: Looking) -> Found | None:
         groups=_groups(looking, told.get("VpcConfig", {}).get("SecurityGroupIds", ())),
         of_endpoints=_groups(looking, sorted(theirs)),
         environment=told.get("Environment", {}).get("Variables", {}),
+        deployed=bool(told),
     )
 
 
@@ -158,7 +164,9 @@ def _inside(table: Told, network: str) -> bool:
 
 
 def _reached(wanted: Wanted, found: Found, table: Told, service: str) -> bool:
-    name = f".{wanted.names.region}.{service}"
+    name, vpc = f".{wanted.names.region}.{service}", wanted.own.vpc
+    if vpc.endpoints and not found.deployed:  # then these are made yet
+        return service not in _GATEWAYS or table.get("RouteTableId") in vpc.route_tables
     for each in found.endpoints:
         if not each["ServiceName"].endswith(name):
             continue
@@ -184,7 +192,8 @@ def _unreached(wanted: Wanted, service: str, text: str, way: tuple[str, str]) ->
     name = f"com.amazonaws.{wanted.names.region}.{service}"
     made = ("ec2", "create-vpc-endpoint", "--vpc-id", vpc.id, "--service-name", name)
     if vpc.endpoints:
-        return wrong(_ROUTES, f"{text}; is its route table in deploy.vpc.route_tables?", again(wanted))
+        told = shlex.quote(f"deploy.vpc.route_tables={' '.join(dict.fromkeys([*vpc.route_tables, table]))}")
+        return wrong(_ROUTES, text, f"{again(wanted)} --set {told}")
     if service in _GATEWAYS:
         return wrong(_ROUTES, text, aws(*made, "--vpc-endpoint-type", "Gateway", "--route-table-ids", table))
     interface = ("--vpc-endpoint-type", "Interface", "--private-dns-enabled", "--subnet-ids", *vpc.subnets)
@@ -207,7 +216,7 @@ def let_out(wanted: Wanted, found: Found | None) -> Iterator[Finding]:
     if found is None:
         return
     if not found.groups:
-        yield wrong(_GROUPS, "the function has no security group", again(wanted))
+        yield wrong(_GROUPS, "the function is in no VPC, though deploy.vpc asks for one", again(wanted))
         return
     ids = [each["GroupId"] for each in found.groups]
     faults = [*_egress(wanted, found, ids), *_ingress(found, ids)]

@@ -11,10 +11,10 @@ from typing import Any, Final
 
 import msgspec
 
-from tailrace.deploy.doctor.checking import Check, again
-from tailrace.deploy.doctor.finding import Finding, aws, ok, wrong
+from tailrace.deploy.doctor.checking import REMOVED, Check, again, gone
+from tailrace.deploy.doctor.finding import Finding, aws, compact, ok, wrong
 from tailrace.deploy.doctor.looking import Looking
-from tailrace.deploy.notifications import notice_of, overlap
+from tailrace.deploy.notifications import merge, notice_of, overlap
 from tailrace.deploy.wanted import Wanted
 
 _SUBJECT: Final = "notifications"
@@ -52,10 +52,20 @@ def notified(wanted: Wanted, found: Found) -> Iterator[Finding]:
     if wanted.own.trigger == "eventbridge":
         yield from _by_rule(wanted, found)
     else:
-        yield from _directly(wanted, found.document)
+        yield from _directly(wanted, found, found.document)
 
 
-def _directly(wanted: Wanted, document: Mapping[str, Any]) -> Iterator[Finding]:
+def _remedy(wanted: Wanted, found: Found) -> str:
+    """What writes ours beside what is there: a deployment does that itself in an existing bucket only."""
+    if wanted.own.bucket or found.document is None:
+        return again(wanted)
+    told = {key: value for key, value in found.document.items() if key != "ResponseMetadata"}
+    merged = compact(merge(told, notice_of(wanted), switched=False))
+    return aws("s3api", "put-bucket-notification-configuration", "--bucket", wanted.bucket,
+               "--notification-configuration", merged)  # fmt: skip
+
+
+def _directly(wanted: Wanted, found: Found, document: Mapping[str, Any]) -> Iterator[Finding]:
     notice = notice_of(wanted)
     assert notice.entry
     _, entry = notice.entry
@@ -65,7 +75,7 @@ def _directly(wanted: Wanted, document: Mapping[str, Any]) -> Iterator[Finding]:
     named = [(each, arn) for each, arn in every if arn != destination and each.get("Id") == notice.id]
     others = [(each, arn) for each, arn in every if arn != destination and each.get("Id") != notice.id]
     for _, arn in named:
-        yield wrong(_SUBJECT, f"{notice.id} leads to {arn}, not to {destination}", again(wanted))
+        yield wrong(_SUBJECT, f"{notice.id} leads to {arn}, not to {destination}", _remedy(wanted, found))
     for theirs, arn in others:
         if overlap(entry, theirs):
             text = f"{wanted.bucket} tells {arn} of the same objects ({theirs.get('Id', 'without id')}), and S3 takes no second notification for them"
@@ -76,9 +86,9 @@ def _directly(wanted: Wanted, document: Mapping[str, Any]) -> Iterator[Finding]:
         yield ok(_SUBJECT, f"{wanted.bucket} tells {destination} of objects below {wanted.prefix}{rest}")
     elif ours:
         text = f"{wanted.bucket} does not tell {destination} of all that is made below {wanted.prefix}"
-        yield wrong(_SUBJECT, text, again(wanted))
+        yield wrong(_SUBJECT, text, _remedy(wanted, found))
     elif not named:
-        yield wrong(_SUBJECT, f"{wanted.bucket} does not tell {destination} of new objects", again(wanted))
+        yield wrong(_SUBJECT, f"{wanted.bucket} does not tell {destination} of new objects", _remedy(wanted, found))
 
 
 def _covers(entry: Mapping[str, Any], prefix: str) -> bool:
@@ -92,7 +102,7 @@ def _by_rule(wanted: Wanted, found: Found) -> Iterator[Finding]:
     names = wanted.names
     faults = list(_of_rule(wanted, found))
     if found.document is not None and "EventBridgeConfiguration" not in found.document:
-        yield wrong(_SUBJECT, f"{wanted.bucket} does not tell EventBridge of its objects", again(wanted))
+        yield wrong(_SUBJECT, f"{wanted.bucket} does not tell EventBridge of its objects", _remedy(wanted, found))
     elif not faults:
         yield ok(_SUBJECT, f"{wanted.bucket} tells EventBridge, whose rule {names.rule} tells {names.queue}")
     yield from faults
@@ -101,7 +111,7 @@ def _by_rule(wanted: Wanted, found: Found) -> Iterator[Finding]:
 def _of_rule(wanted: Wanted, found: Found) -> Iterator[Finding]:
     names, rule = wanted.names, found.rule
     if rule is None:
-        yield wrong(_SUBJECT, f"there is no rule {names.rule} in EventBridge", again(wanted))
+        yield wrong(_SUBJECT, f"there is no rule {names.rule} in EventBridge{REMOVED}", gone(wanted))
         return
     if rule.get("State") == "DISABLED":
         yield wrong(
@@ -109,7 +119,7 @@ def _of_rule(wanted: Wanted, found: Found) -> Iterator[Finding]:
         )
     pattern = msgspec.json.decode(rule.get("EventPattern") or "{}")
     if wanted.bucket not in pattern.get("detail", {}).get("bucket", {}).get("name", ()):
-        yield wrong(_SUBJECT, f"the rule {names.rule} is for other buckets than {wanted.bucket}", again(wanted))
+        yield wrong(_SUBJECT, f"the rule {names.rule} is for other buckets than {wanted.bucket}", gone(wanted))
     queue = names.arn("sqs", names.queue)
     if queue not in [each["Arn"] for each in found.targets]:
         target = f"Id=events,Arn={queue}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tailrace.clouds.partitions import suffix_of
-from tailrace.deploy.doctor.checking import Check, again
+from tailrace.deploy.doctor.checking import Check, gone
 from tailrace.deploy.doctor.finding import Finding, aws, ok, unknown, wrong
 from tailrace.deploy.doctor.looking import Looking
 from tailrace.deploy.doctor.simulating import Answer, simulated
@@ -52,7 +52,7 @@ def _look(wanted: Wanted, looking: Looking) -> Found:
 def allowed(wanted: Wanted, found: Found) -> Iterator[Finding]:
     """Whether the role may do everything that it needs."""
     if found.role is None:
-        yield wrong(_SUBJECT, f"the role of {wanted.names.function} is not there, so that it cannot run", again(wanted))
+        yield wrong(_SUBJECT, f"the role of {wanted.names.function} is not there, so that it cannot run", gone(wanted))
         return
     refused = [each for each in found.answers if not each.allowed]
     by_reason: dict[str, list[Answer]] = {}

@@ -12,7 +12,8 @@ from typing import Any, Final
 import msgspec
 
 from tailrace.deploy.balancers.policy import Request, Verdict, verdict
-from tailrace.deploy.doctor.checking import Check, again
+from tailrace.deploy.doctor.checking import REMOVED as _REMOVED
+from tailrace.deploy.doctor.checking import Check, gone
 from tailrace.deploy.doctor.finding import Finding, aws, compact, ok, unknown, wrong
 from tailrace.deploy.doctor.looking import Looking
 from tailrace.deploy.naming import ALIAS
@@ -66,7 +67,7 @@ def _look_at_queue(wanted: Wanted, looking: Looking) -> Queue | None:
 def sending(wanted: Wanted, queue: Queue | None) -> Iterator[Finding]:
     """Whether those who are to send may, and others may not."""
     if queue is None:
-        yield wrong(_POLICY, f"there is no queue {wanted.names.queue}", again(wanted))
+        yield wrong(_POLICY, f"there is no queue {wanted.names.queue}{_REMOVED}", gone(wanted))
         return
     if wanted.own.trigger == "s3":
         yield ok(_POLICY, "the function itself sends to it, by its role")
@@ -150,12 +151,12 @@ def _look_at_times(wanted: Wanted, looking: Looking) -> Times:
 def timing(wanted: Wanted, found: Times) -> Iterator[Finding]:
     """Whether a message stays hidden while it is worked on, is tried often enough, and is kept when it is set aside."""
     if found.queue is None or found.timeout is None:
-        yield wrong(_TIMES, "the queue or the function is not there", again(wanted))
+        yield wrong(_TIMES, f"the queue or the function is not there{_REMOVED}", gone(wanted))
         return
     yield from _hidden(found.queue, found.timeout)
     yield from _tried(wanted, found.queue)
     if found.dead is None:
-        yield wrong(_TIMES, f"there is no queue {wanted.names.dead_letter_queue}", again(wanted))
+        yield wrong(_TIMES, f"there is no queue {wanted.names.dead_letter_queue}{_REMOVED}", gone(wanted))
     elif found.dead.seconds(_KEPT) < found.queue.seconds(_KEPT):
         # A message's age counts from the first queue on.
         told = f"{found.dead.seconds(_KEPT):,} s, and those that wait for {found.queue.seconds(_KEPT):,} s"
@@ -202,7 +203,7 @@ def _look_at_dead(wanted: Wanted, looking: Looking) -> Queue | None:
 def undelivered(wanted: Wanted, dead: Queue | None) -> Iterator[Finding]:
     """Whether messages were set aside."""
     if dead is None:
-        yield wrong(_DEAD, f"there is no queue {wanted.names.dead_letter_queue}", again(wanted))
+        yield wrong(_DEAD, f"there is no queue {wanted.names.dead_letter_queue}{_REMOVED}", gone(wanted))
         return
     count = dead.seconds("ApproximateNumberOfMessages") + dead.seconds("ApproximateNumberOfMessagesNotVisible")
     if not count:

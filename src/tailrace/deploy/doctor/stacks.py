@@ -13,6 +13,8 @@ from tailrace.deploy.wanted import Wanted
 _SUBJECT: Final = "stack"
 _STEADY: Final = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE"}
 _GONE: Final = {"DELETE_COMPLETE", "REVIEW_IN_PROGRESS"}
+_EMPTY: Final = ("CREATE_", "DELETE_", "ROLLBACK_")
+"""How the states begin, but for CREATE_COMPLETE, in which not everything is there."""
 
 
 def stack_of(wanted: Wanted, looking: Looking) -> Mapping[str, Any] | None:
@@ -20,6 +22,12 @@ def stack_of(wanted: Wanted, looking: Looking) -> Mapping[str, Any] | None:
     told = looking("cloudformation:DescribeStacks", "ValidationError", StackName=wanted.names.stack)
     found = [each for each in (told or {}).get("Stacks", ()) if each["StackStatus"] not in _GONE]
     return found[0] if found else None
+
+
+def holds(found: Mapping[str, Any] | None) -> bool:
+    """Whether a stack has what a deployment consists of."""
+    status = str((found or {"StackStatus": _EMPTY[0]})["StackStatus"])
+    return status == "CREATE_COMPLETE" or not status.startswith(_EMPTY)
 
 
 def steady(wanted: Wanted, found: Mapping[str, Any] | None) -> Iterator[Finding]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from tailrace.deploy.doctor.checking import Check, again
+from tailrace.deploy.doctor.checking import Check
 from tailrace.deploy.doctor.finding import Finding, aws, compact, ok, unknown, wrong
 from tailrace.deploy.doctor.looking import Looking, Unseen
-from tailrace.deploy.template.table import is_made
 from tailrace.deploy.wanted import Wanted
 from tailrace.settings import Settings
 from tailrace.state.dynamodb import definition
@@ -41,7 +40,7 @@ def _described(looking: Looking, name: str) -> Mapping[str, Any] | None:
 
 def _judge(wanted: Wanted, found: Mapping[str, Any] | None) -> Iterator[Finding]:
     name = wanted.settings.state.partition(":")[2]
-    yield usable(name, found, again(wanted) if is_made(wanted) else _making(name))
+    yield usable(name, found, _making(name))
 
 
 def usable(name: str, found: Mapping[str, Any] | None, remedy: str) -> Finding:
