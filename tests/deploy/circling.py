@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import redirect_stderr, redirect_stdout
@@ -99,6 +100,18 @@ class Account:
         """The function's own log."""
         events = self("logs").filter_log_events(logGroupName=f"/aws/lambda/{stack}-processor")["events"]
         return [each["message"] for each in events]
+
+    def rest(self, stack: str) -> None:
+        """Wait until the function is not running: what ends after it was removed makes its log anew, as in Lambda."""
+        last = time.monotonic() + 30
+        while (
+            time.monotonic() < last
+            and self("logs").describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{stack}-")["logGroups"]
+        ):
+            told = [each.partition(" ")[0] for each in self.log(stack)]
+            if told.count("START") == told.count("REPORT"):
+                return
+            time.sleep(0.1)
 
     @property
     def buckets(self) -> list[str]:

@@ -9,7 +9,7 @@ from tailrace.__main__ import main as run
 from tailrace.cli import _deploying
 from tailrace.clock import SystemClock
 
-_HASTE: Final = 100
+_HASTE: Final = 20
 
 
 class Hasty(SystemClock):

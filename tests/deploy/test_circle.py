@@ -179,7 +179,7 @@ def test_the_full_circle(account: Account, releases: Releases, tmp_path: Path) -
     circle.feed(50)
     until(circle.delivered, lambda: account.log("tailrace-circle"))
 
-    failed = circle.deploy(releases.broken, "--code-only", "--set", "deploy.smoke_timeout=5m", code=3)
+    failed = circle.deploy(releases.broken, "--code-only", "--set", "deploy.smoke_timeout=1m", code=3)
     assert "version 2 is live again" in failed.err
     assert circle.version == "2"
 
@@ -189,6 +189,7 @@ def test_the_full_circle(account: Account, releases: Releases, tmp_path: Path) -
     until(circle.delivered, lambda: account.log("tailrace-circle"))
     assert circle.invoked() >= {"1", "2"}
 
+    account.rest("tailrace-circle")
     kept = circle.run("destroy", "--yes")
     assert f"{LOGS}" in kept.err
     assert {each for each in everything(account) if each.startswith("object")} >= {

@@ -125,6 +125,7 @@ class Bench:
 
     def is_gone(self) -> None:
         """It can be destroyed, and nothing is left."""
+        self.account.rest(STACK)
         gone = self.run("destroy")
         assert (gone.code, everything(self.account)) == (0, self.before), gone.told
 
@@ -245,7 +246,13 @@ def test_runs_that_are_killed_anywhere_are_taken_up(bench: Bench, seed: int) -> 
     kills(bench, random.Random(seed), 4)
 
 
-@pytest.mark.parametrize("call", ["cloudformation:CreateStack", "cloudformation:DescribeStackEvents", "lambda:POST"])
+@pytest.mark.parametrize(
+    "call",
+    [
+        "cloudformation:DescribeStackEvents",
+        *(pytest.param(each, marks=pytest.mark.long) for each in ("cloudformation:CreateStack", "lambda:POST")),
+    ],
+)
 def test_credentials_that_expire_half_way(bench: Bench, call: str) -> None:
     expired: list[str] = []
 

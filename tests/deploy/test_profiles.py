@@ -22,6 +22,8 @@ from services.lambda_package import packed
 from services.real import own_ministack
 
 NAMES = sorted(each.stem for each in PROFILES.glob("*.toml"))
+LATER = ("existing-direct", "existing-rule", "logstash", "opensearch", "serverless")
+"""Five seconds each: those that are most like others wait for `make test-long`."""
 NOT_HERE = {"governed": ("deploy.reserved_concurrency=0",)}
 """MiniStack takes a concurrency that is a parameter of the stack for a text, and never reads the queue then."""
 PATIENCE = "deploy.smoke_timeout=3h"
@@ -89,7 +91,9 @@ def ours(account: Account) -> list[str]:
     return [line for line in everything(account) if "tailrace-" in line]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.long) if name in LATER else name for name in NAMES]
+)
 def test_a_profile_from_nothing_to_nothing(account: Account, packages: dict[str, Path], name: str) -> None:
     profile = PROFILES / f"{name}.toml"
     network = supposed(account)
@@ -121,6 +125,7 @@ def test_a_profile_from_nothing_to_nothing(account: Account, packages: dict[str,
     assert live(account, stack) == ("2", architecture)
     assert account("lambda").get_function_configuration(FunctionName=stack["FunctionName"])["MemorySize"] == 768
 
+    account.rest(f"tailrace-{name}")
     gone = account.run("destroy", name, *told, "--yes", "--delete-logs")
     assert (gone.code, everything(account)) == (0, before), gone.told
     assert f"nothing is left of tailrace-{name}" in gone.err

@@ -30,7 +30,7 @@ from tailrace.errors import Fatal, Retryable, TailraceError, UsageError
 
 _FUNCTION: Final = "AWS::Lambda::Function"
 _NOTIFICATIONS: Final = "notifications of bucket"
-_NOTIFYING: Final = ("AWS::S3::Bucket", "AWS::SQS::QueuePolicy", "AWS::Events::Rule")
+_NOTIFYING: Final = ("AWS::S3::Bucket", "AWS::SQS::QueuePolicy", "AWS::Lambda::Permission", "AWS::Events::Rule")
 """Resources without which no event comes; a change of one that is there says nothing of its notification."""
 _RELEASE, _PROOF = "release", "proof"
 
