@@ -196,6 +196,6 @@ def test_the_full_circle(account: Account, releases: Releases, tmp_path: Path) -
         f"object {LOGS}/{each}" for each in circle.keys
     }
     circle.run("destroy", "--yes", "--delete-logs")
-    groups = {line for line in everything(account) if "logGroups /tailrace/" in line}
-    assert groups == {"logs logGroups /tailrace/shop"}  # the records are where people look
+    groups = {line for line in everything(account) if "log group /tailrace/" in line}
+    assert groups == {"log group /tailrace/shop"}  # the records are where people look
     assert sorted(set(everything(account)) - groups) == before

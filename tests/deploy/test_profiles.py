@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from cloud import REGION
-from deploy.circling import PROFILES, Account, everything, outputs_of, repacked
+from deploy.circling import PROFILES, Account, everything, log_groups, outputs_of, repacked
 from services.lambda_package import packed
 from services.real import own_ministack
 
@@ -142,7 +142,6 @@ def proved(account: Account, stack: Any, name: str) -> None:
     """The control object has its receipts, and nothing else came of it."""
     items = account("dynamodb").scan(TableName=stack["ReceiptsTable"])["Items"]
     assert any("TailraceSmokeTest-" in str(each) for each in items)
-    groups = [each["logGroupName"] for each in account("logs").describe_log_groups()["logGroups"]]
-    assert groups == [f"/aws/lambda/tailrace-{name}-processor"]
+    assert log_groups(account) == [f"/aws/lambda/tailrace-{name}-processor"]
     assert not account("s3").list_objects_v2(Bucket="their-archive").get("Contents")
     assert not account("s3").list_objects_v2(Bucket=stack["LogsBucket"]).get("Contents")
