@@ -24,4 +24,4 @@ fi
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
 echo "installing tailrace into $venv"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-"$venv/bin/pip" install --quiet --editable '.[local,aws,http,amqp,metrics,zstd]'
+"$venv/bin/pip" install --quiet --editable '.[local,aws,deploy,http,amqp,metrics,zstd]'

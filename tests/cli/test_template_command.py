@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from cli.conftest import Run, environment
 
@@ -36,7 +37,6 @@ main(sys.argv[1:])
 
 
 def test_yaml_and_json_and_a_file(run: Run, tmp_path: Path) -> None:
-    yaml = pytest.importorskip("yaml")
     (tmp_path / "t.toml").write_text(CONFIG)
     told = run("template", "--settings", "t.toml")
     assert (told.code, told.err) == (0, "")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from moto.iam.policy_validation import IAMPolicyDocumentValidator
 from templating import ENDPOINTS, LOGSTASH, SEARCH, VPC, Place, asked, made, pairwise
 
@@ -158,7 +159,6 @@ class TestAny:
             assert sum(len(name) + len(value) for name, value in told.items()) <= 4096
 
     def test_yaml_and_json_say_the_same(self, assignments: tuple[str, ...]) -> None:
-        yaml = pytest.importorskip("yaml")
         template = made(*assignments)
         assert yaml.safe_load(as_yaml(template)) == json.loads(as_json(template)) == template
         assert "&id" not in as_yaml(template)

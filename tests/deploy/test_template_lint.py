@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import pytest
+from cfnlint.api import ManualArgs, lint
 from templating import AXES, every, made, pairwise
 
 from tailrace.deploy.template import as_json
@@ -14,8 +15,7 @@ REGIONS = ("eu-west-1", "cn-north-1", "us-gov-west-1", "il-central-1")
 
 
 def found(text: str, region: str) -> Iterable[str]:
-    cfnlint = pytest.importorskip("cfnlint.api")
-    return map(str, cfnlint.lint(text, config=cfnlint.ManualArgs(regions=[region], include_checks=["I"])))
+    return map(str, lint(text, config=ManualArgs(regions=[region], include_checks=["I"])))
 
 
 @pytest.mark.parametrize("assignments", pairwise(), ids=lambda each: str(pairwise().index(each)))
