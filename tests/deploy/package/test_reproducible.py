@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from making import absent
 from services.lambda_package import CACHE, RUNTIME
 from tailrace.deploy.package.modules import ROOT
 
@@ -30,8 +31,7 @@ def git(folder: Path, *words: str) -> None:
 def repository(tmp_path: Path) -> Path:
     """What packages are made of as it lies in this folder, committed."""
     origin, folder = ROOT.parent, tmp_path / "repository"
-    if not (origin / "kernel").is_dir():
-        pytest.skip("Tailrace is installed without its repository")
+    assert (origin / "kernel").is_dir(), "tests run in the repository"
     ignored = shutil.ignore_patterns("__pycache__", "target", "corpus", "artifacts", "*.so")
     for name in INPUTS:
         if (origin / name).is_dir():
@@ -99,7 +99,7 @@ def test_changes_that_are_not_committed_are_told(repository: Path) -> None:
 def test_two_clean_checkouts_with_the_kernel_built(repository: Path, tmp_path: Path, architecture: str) -> None:
     """Nothing is shared but Rust itself: folder, cache, crates and tools are each one's own."""
     if shutil.which("cargo") is None:
-        pytest.skip("there is no Rust here")
+        absent("Rust", "see CONTRIBUTING.md")
     made = []
     for place in ("here", "quite/another/there"):
         git(tmp_path, "clone", "-q", str(repository), str(tmp_path / place))
