@@ -11,6 +11,7 @@ import click
 from tailrace.cli import group
 from tailrace.kernel.layout import ALWAYS, Format
 from tailrace.kinds import SinkKind, SourceKind
+from tailrace.privatecloud import PrivateCloud
 from tailrace.registry import formats, sinks, sources
 from tailrace.settings import Settings, declared
 from tailrace.store.requests import documentation
@@ -75,6 +76,12 @@ def _settings() -> Iterator[str]:
         ' `[sinks.NAME]` with `url = "…"`, which is then used as `--to NAME`.\n'
     )
     yield from _kinds(sinks().values())
+    yield "\n## Clouds\n"
+    yield (
+        "A cloud that speaks AWS's API, in `tailrace.toml` as `[clouds.NAME]`; NAME is then used as its region: `--region NAME`."
+        " [Private clouds](clouds.md) tells more.\n"
+    )
+    yield from _table(("setting", "meaning"), ((f"`{each.key}`", each.meaning) for each in declared(PrivateCloud)))
     yield "\n## Every sink\n"
     yield "What a sink is to see of records; set like its own settings. [Transforms](transforms.md) tells more.\n"
     yield from _table(("setting", "meaning"), ((f"`{each.key}`", each.meaning) for each in declared(Transforms)))

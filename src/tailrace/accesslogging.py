@@ -1,0 +1,52 @@
+"""What can be set of access logging for HAProxy load balancers: the `[lb]` of tailrace.toml.
+
+The text below a field is its documentation.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from tailrace.quantities import Duration, Size
+
+
+class AccessLogging(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The load balancer on this machine, what its log becomes, and where that goes."""
+
+    name: str = ""
+    """Name of the load balancer; found from the instance's metadata if not given."""
+    account: str = ""
+    """Number of the account that owns it; found from the instance's metadata if not given."""
+    address: str = ""
+    """Its address in names of objects; the instance's public one, or else its private one, if not given."""
+    instance: str = ""
+    """Id of the instance (i-…) that it runs on; found from the instance's metadata if not given."""
+    metadata: str = "http://169.254.169.254"
+    """URL of the instance's metadata service; empty for none."""
+    receive: tuple[str, ...] = ()
+    """Where HAProxy's log is received: unix:PATH of a datagram socket, udp:127.0.0.1:514."""
+    follow: tuple[str, ...] = ()
+    """Files that rsyslog writes HAProxy's log to, followed over rotations."""
+    spool: str = "/var/spool/tailrace-lb"
+    """Folder in which lines wait until their object is in the bucket."""
+    spool_limit: Size = Size(1 << 30)
+    """So much the spool holds at most; then lines of files wait, and datagrams that come are counted as dropped."""
+    interval: Annotated[Duration, msgspec.Meta()] = Duration(3600)
+    """So often an object is put into the bucket, aligned to the clock: 5m or 60m as AWS does, or any other."""
+    form: Literal["aws", "haproxy"] = "aws"
+    """What objects hold: lines exactly as AWS's load balancers write them, or HAProxy's as they are."""
+    type: Literal["classic", "application"] = "classic"
+    """As which of AWS's load balancers it writes, with form aws."""
+    layout: str = "aws"
+    """Names of objects: aws, eucalyptus (elb-access-…), or a template of {lb} {account} {region} {address} {instance} {random} and
+    strftime's fields for the end of the interval."""
+    bucket: str = ""
+    """Bucket of the objects: a name, eucalyptus for access_logs-{lb}_{address}_{instance}, or a template of the same parts."""
+    prefix: str = ""
+    """What stands before `AWSLogs/` in the names of objects."""
+    attributes_url: str = ""
+    """URL of the load balancing API whose access log attributes the agent follows; if given, they tell bucket, prefix and interval."""
+    expire_days: Annotated[int, msgspec.Meta(ge=0, le=36500)] = 0
+    """So many days objects are kept in the bucket; 0 for ever."""
