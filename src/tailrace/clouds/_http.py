@@ -67,11 +67,13 @@ def _head(line: str, headers: Mapping[str, str]) -> bytes:
     lines = [f"{line} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), "Connection: close"]
     if any(ord(letter) < 32 and letter != "\t" for each in lines for letter in each):  # noqa: PLR2004 - controls
         # Which header it is may be told, but not what is in it.
-        raise UsageError("a header or the path of a request holds what HTTP does not allow")
+        msg = "a header or the path of a request holds what HTTP does not allow"
+        raise UsageError(msg)
     try:
         return "\r\n".join([*lines, "", ""]).encode("latin-1")
     except UnicodeError:
-        raise UsageError("a header of a request holds what HTTP does not allow") from None
+        msg = "a header of a request holds what HTTP does not allow"
+        raise UsageError(msg) from None
 
 
 def _send(channel: Channel, pieces: Iterable[bytes]) -> bool:

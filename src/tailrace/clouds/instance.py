@@ -88,9 +88,8 @@ class InstanceKeys:
         answer = self._got(_ROLES, token, until)
         names = answer.body.decode("utf-8", "replace").split()
         if answer.status == _MISSING or (answer.ok and not names):
-            raise Fatal(
-                "this instance has no role, and no keys are set; give it a role, or set access_key and secret_key"
-            )
+            msg = "this instance has no role, and no keys are set; give it a role, or set access_key and secret_key"
+            raise Fatal(msg)
         if not answer.ok:
             raise self._unusable(answer)
         return names[0]
