@@ -118,6 +118,15 @@ class Account:
         return [each["Name"] for each in self("s3").list_buckets()["Buckets"]]
 
 
+def until(what: Callable[[], Any], told: Callable[[], Any] = str) -> Any:
+    """Wait for it; what it is. `told`: says more if it never comes."""
+    last = time.monotonic() + 100
+    while not (found := what()):
+        assert time.monotonic() < last, told()
+        time.sleep(0.1)
+    return found
+
+
 def _text(stream: io.TextIOWrapper) -> str:
     stream.seek(0)
     return stream.read()

@@ -9,17 +9,14 @@ from __future__ import annotations
 import gzip
 import json
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
 from cloud import REGION
-from deploy.circling import ACCOUNT, Account, everything, repacked
+from deploy.circling import ACCOUNT, Account, everything, repacked, until
 from making import alb
-from services.lambda_package import packed
-from services.real import own_ministack
 
 FUNCTION = "tailrace-circle-processor"
 LOGS = f"tailrace-circle-logs-{ACCOUNT}-{REGION}"
@@ -33,14 +30,6 @@ smoke_timeout = "3h"
 HANDLER = "tailrace/hosts/awslambda.py"
 
 
-@pytest.fixture(scope="module")
-def account() -> Iterator[Account]:
-    with own_ministack() as url:
-        made = Account(url)
-        yield made
-        made.close()
-
-
 class Releases(NamedTuple):
     """Packages: two that work, and one that does not."""
 
@@ -50,23 +39,15 @@ class Releases(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def releases(tmp_path_factory: pytest.TempPathFactory) -> Releases:
+def releases(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Releases:
     folder = tmp_path_factory.mktemp("packages")
-    data = packed(folder / "package.zip").read_bytes()
+    data = package.read_bytes()
     made = {name: folder / f"{name}.zip" for name in Releases._fields}
     made["first"].write_bytes(repacked(data, architecture="x86_64", version="1.0.0"))
     made["second"].write_bytes(repacked(data, architecture="x86_64", version="2.0.0"))
     broken = {HANDLER: b'def handler(event, context):\n    raise ValueError("broken")\n'}
     made["broken"].write_bytes(repacked(data, architecture="x86_64", version="3.0.0", files=broken))
     return Releases(**made)
-
-
-def until(what: Callable[[], Any], told: Callable[[], Any] = str) -> Any:
-    last = time.monotonic() + 100
-    while not (found := what()):
-        assert time.monotonic() < last, told()
-        time.sleep(0.1)
-    return found
 
 
 class Circle:
@@ -149,35 +130,35 @@ class Circle:
         return {each.rpartition("Version: ")[2].strip() for each in told}
 
 
-def test_the_full_circle(account: Account, releases: Releases, tmp_path: Path) -> None:
-    account("sns").create_topic(Name="people")
-    people = account("sqs").create_queue(QueueName="people")["QueueUrl"]
-    account("sns").subscribe(TopicArn=TOPIC, Protocol="sqs", Endpoint=f"arn:aws:sqs:{REGION}:{ACCOUNT}:people")
-    before, circle = everything(account), Circle(account, tmp_path)
+def test_the_full_circle(server: Account, releases: Releases, tmp_path: Path) -> None:
+    server("sns").create_topic(Name="people")
+    people = server("sqs").create_queue(QueueName="people")["QueueUrl"]
+    server("sns").subscribe(TopicArn=TOPIC, Protocol="sqs", Endpoint=f"arn:aws:sqs:{REGION}:{ACCOUNT}:people")
+    before, circle = everything(server), Circle(server, tmp_path)
 
     circle.deploy(releases.first)
     assert circle.version == "1"
     key = circle.feed(200)
-    until(circle.delivered, lambda: account.log("tailrace-circle"))
+    until(circle.delivered, lambda: server.log("tailrace-circle"))
     receipt = circle.receipt(key)
     assert (receipt["state"], receipt["lines"], receipt["records"]) == ("complete", 200, 200)
     circle.figures()
     assert circle.alarm("rejects") == circle.alarm("completeness") == "OK"
 
     key = circle.feed(10, b"this is no line of a log\n")
-    until(circle.delivered, lambda: account.log("tailrace-circle"))
+    until(circle.delivered, lambda: server.log("tailrace-circle"))
     assert (circle.receipt(key)["lines"], circle.receipt(key)["records"]) == (11, 10)
     circle.figures()
     assert (circle.alarm("rejects"), circle.alarm("completeness")) == ("ALARM", "OK")
-    until(lambda: "tailrace-circle-rejects" in str(account("sqs").receive_message(QueueUrl=people)))
-    dead = [each for each in everything(account) if "/dead-letters/" in each]
+    until(lambda: "tailrace-circle-rejects" in str(server("sqs").receive_message(QueueUrl=people)))
+    dead = [each for each in everything(server) if "/dead-letters/" in each]
     assert dead
 
     circle.deploy(releases.second, "--code-only")
     assert circle.version == "2"
     assert "nothing to do" in circle.deploy(releases.second).err
     circle.feed(50)
-    until(circle.delivered, lambda: account.log("tailrace-circle"))
+    until(circle.delivered, lambda: server.log("tailrace-circle"))
 
     failed = circle.deploy(releases.broken, "--code-only", "--set", "deploy.smoke_timeout=1m", code=3)
     assert "version 2 is live again" in failed.err
@@ -186,16 +167,16 @@ def test_the_full_circle(account: Account, releases: Releases, tmp_path: Path) -
     circle.run("rollback")
     assert circle.version == "1"
     circle.feed(50)
-    until(circle.delivered, lambda: account.log("tailrace-circle"))
+    until(circle.delivered, lambda: server.log("tailrace-circle"))
     assert circle.invoked() >= {"1", "2"}
 
-    account.rest("tailrace-circle")
+    server.rest("tailrace-circle")
     kept = circle.run("destroy", "--yes")
     assert f"{LOGS}" in kept.err
-    assert {each for each in everything(account) if each.startswith("object")} >= {
+    assert {each for each in everything(server) if each.startswith("object")} >= {
         f"object {LOGS}/{each}" for each in circle.keys
     }
     circle.run("destroy", "--yes", "--delete-logs")
-    groups = {line for line in everything(account) if "log group /tailrace/" in line}
+    groups = {line for line in everything(server) if "log group /tailrace/" in line}
     assert groups == {"log group /tailrace/shop"}  # the records are where people look
-    assert sorted(set(everything(account)) - groups) == before
+    assert sorted(set(everything(server)) - groups) == before

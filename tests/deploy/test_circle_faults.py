@@ -18,8 +18,6 @@ import pytest
 from cloud import REGION
 from deploy.circling import Account, Ran, everything, repacked
 from deploy.faulty import Answer, Call, Faulty, Rough, faulty, refused
-from services.lambda_package import packed
-from services.real import own_ministack
 
 HASTY = Path(__file__).parent / "hasty.py"
 STACK = "tailrace-faults"
@@ -41,18 +39,10 @@ MOMENTS = {
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Account]:
-    with own_ministack() as url:
-        made = Account(url)
-        yield made
-        made.close()
-
-
-@pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("package") / "package.zip"
-    path.write_bytes(repacked(packed(path).read_bytes(), architecture="x86_64", version="1.0.0"))
-    return path
+def release(package: Path) -> Path:
+    made = package.with_name("release.zip")
+    made.write_bytes(repacked(package.read_bytes(), architecture="x86_64", version="1.0.0"))
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -131,10 +121,10 @@ class Bench:
 
 
 @pytest.fixture
-def bench(server: Account, proxy: Faulty, package: Path, tmp_path: Path) -> Iterator[Bench]:
+def bench(server: Account, proxy: Faulty, release: Path, tmp_path: Path) -> Iterator[Bench]:
     server.empty()
     proxy.reset()
-    made = Bench(server, proxy, package, tmp_path)
+    made = Bench(server, proxy, release, tmp_path)
     yield made
     made.through.close()
 

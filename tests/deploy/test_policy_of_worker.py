@@ -9,6 +9,7 @@ import io
 import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from threading import Event, Thread
@@ -23,8 +24,9 @@ from tailrace.clock import SystemClock
 from tailrace.clouds import client
 from tailrace.deploy.policies import Place, filled, run_document
 from tailrace.errors import SourceError, TailraceError
-from tailrace.hosts.asking import Origin, asked_for
+from tailrace.hosts.asking import asked_for
 from tailrace.kinds import Surroundings
+from tailrace.ports import Source
 from tailrace.settings import Document, Resolved, resolve
 
 PLACE = Place("aws", REGION, ACCOUNT)
@@ -93,52 +95,56 @@ def world(endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wor
     return World(endpoint, tmp_path)
 
 
-def read(world: World, resolved: Resolved, _gate: Gate) -> bool:
-    """Everything that there is; whether all of it could be read, or is gone."""
+@contextmanager
+def opened(world: World, resolved: Resolved, stop: Event) -> Iterator[Source]:
+    """The one source that is asked for, after it was checked."""
     (origin,) = asked_for(resolved, resolved.settings.from_).sources
-    source = origin.opened(world.given(resolved, Event()))
+    source = origin.opened(world.given(resolved, stop))
     try:
         source.check()
-        for item in source.items():
-            try:
-                item.open().read()
-            except SourceError as error:
-                if "does not exist any more" not in str(error):
-                    return False
-    except TailraceError:
-        return False
+        yield source
     finally:
         source.close()
+
+
+def read(world: World, resolved: Resolved, _gate: Gate) -> bool:
+    """Everything that there is; whether all of it could be read, or is gone."""
+    try:
+        with opened(world, resolved, Event()) as source:
+            for item in source.items():
+                try:
+                    item.open().read()
+                except SourceError as error:
+                    if "does not exist any more" not in str(error):
+                        return False
+    except TailraceError:
+        return False
     return True
 
 
 def wait(world: World, resolved: Resolved, gate: Gate) -> bool:
     """Everything that is announced, until what is not delivered is among the dead letters."""
-    (origin,) = asked_for(resolved, resolved.settings.from_).sources
     stop, failures = Event(), list[Exception]()
     world.announce()
     before = world.left("dead")
 
-    def work(origin: Origin) -> None:
-        source = origin.opened(world.given(resolved, stop))
+    def work() -> None:
         try:
-            source.check()
-            for item in source.items():
-                try:
-                    item.open().read()
-                except SourceError as error:
-                    source.nack(item, error)
-                    continue
-                if "bad" in item.identity.key:
-                    source.nack(item, SourceError("the sink refuses"))
-                else:
-                    source.ack(item)
+            with opened(world, resolved, stop) as source:
+                for item in source.items():
+                    try:
+                        item.open().read()
+                    except SourceError as error:
+                        source.nack(item, error)
+                        continue
+                    if "bad" in item.identity.key:
+                        source.nack(item, SourceError("the sink refuses"))
+                    else:
+                        source.ack(item)
         except TailraceError as error:
             failures.append(error)
-        finally:
-            source.close()
 
-    thread = Thread(target=work, args=[origin])
+    thread = Thread(target=work)
     thread.start()
     until = time.monotonic() + 20
     while not (failures or gate.denied or (world.left("dead") > before and not world.left("events"))):

@@ -10,7 +10,6 @@ more than names, retention after a failed creation, processors (everything runs 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,6 @@ import pytest
 
 from cloud import REGION
 from deploy.circling import PROFILES, Account, everything, log_groups, outputs_of, repacked
-from services.lambda_package import packed
-from services.real import own_ministack
 
 NAMES = sorted(each.stem for each in PROFILES.glob("*.toml"))
 LATER = ("existing-direct", "existing-rule", "logstash", "opensearch", "serverless")
@@ -35,17 +32,9 @@ def test_there_are_twelve() -> None:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Account]:
-    with own_ministack() as url:
-        account = Account(url)
-        yield account
-        account.close()
-
-
-@pytest.fixture(scope="module")
-def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def packages(package: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("packages")
-    data = packed(folder / "package.zip").read_bytes()
+    data = package.read_bytes()
     made = {}
     for architecture in ("arm64", "x86_64"):
         made[architecture] = folder / f"{architecture}.zip"

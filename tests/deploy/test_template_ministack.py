@@ -6,6 +6,7 @@ import gzip
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -13,9 +14,8 @@ import pytest
 from templating import asked
 
 from cloud import REGION, client_of
+from deploy.circling import until
 from making import alb
-from services.lambda_package import packed
-from services.real import ministack
 from tailrace.deploy.template import as_json, template
 from tailrace.deploy.wanted import Wanted
 from tailrace.state.dynamodb import definition
@@ -28,46 +28,27 @@ KEY = (
 )
 
 
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    with ministack() as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    return packed(tmp_path_factory.mktemp("package") / "package.zip").read_bytes()
-
-
 @pytest.fixture
-def client(endpoint: str) -> Iterator[Callable[[str], Any]]:
+def client(shared_server: str) -> Iterator[Callable[[str], Any]]:
     made: dict[str, Any] = {}
 
     def client(service: str) -> Any:
-        return made.setdefault(service, client_of(service, endpoint))
+        return made.setdefault(service, client_of(service, shared_server))
 
     yield client
     for each in made.values():
         each.close()
 
 
-def until(what: Callable[[], Any], told: Callable[[], Any] = str) -> Any:
-    last = time.monotonic() + 60
-    while not (found := what()):
-        assert time.monotonic() < last, told()
-        time.sleep(0.1)
-    return found
-
-
 def bucket(client: Callable[[str], Any], name: str) -> None:
     client("s3").create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
 
 
-def deployed(client: Callable[[str], Any], package: bytes, wanted: Wanted) -> dict[str, str]:
+def deployed(client: Callable[[str], Any], package: Path, wanted: Wanted) -> dict[str, str]:
     """Make the stack, of a template that knows no place; its outputs."""
     code = asked(*wanted.own.tags, environment=wanted.environment, **HERE).artifacts
     bucket(client, code)
-    client("s3").put_object(Bucket=code, Key="packages/x.zip", Body=package)
+    client("s3").put_object(Bucket=code, Key="packages/x.zip", Body=package.read_bytes())
     stacks, name = client("cloudformation"), wanted.names.stack
     stacks.create_stack(
         StackName=name,
@@ -98,7 +79,7 @@ def environment() -> str:
 
 
 @pytest.mark.parametrize("trigger", ["sqs", "s3", "eventbridge"])
-def test_an_object_in_the_bucket_becomes_events(client: Callable[[str], Any], package: bytes, trigger: str) -> None:
+def test_an_object_in_the_bucket_becomes_events(client: Callable[[str], Any], package: Path, trigger: str) -> None:
     name = environment()
     runtime = f"deploy.runtime=python3.{sys.version_info.minor}"
     wanted = asked(f"deploy.trigger={trigger}", runtime, "deploy.prefix=front", environment=name)
@@ -150,7 +131,7 @@ def living(stacks: Any) -> list[Any]:
     return [each for each in found if each["StackStatus"] != "DELETE_COMPLETE"]
 
 
-def test_what_is_made_is_as_it_was_told(client: Callable[[str], Any], package: bytes) -> None:
+def test_what_is_made_is_as_it_was_told(client: Callable[[str], Any], package: Path) -> None:
     name = environment()
     outputs = deployed(
         client, package, asked("deploy.reserved_concurrency=3", "deploy.tags=team=logs", environment=name)
@@ -172,7 +153,7 @@ def test_what_is_made_is_as_it_was_told(client: Callable[[str], Any], package: b
     assert table["KeySchema"] == definition("any")["KeySchema"]
 
 
-def test_a_bucket_that_is_there_is_left_alone(client: Callable[[str], Any], package: bytes) -> None:
+def test_a_bucket_that_is_there_is_left_alone(client: Callable[[str], Any], package: Path) -> None:
     name = environment()
     theirs = f"theirs-{name}"
     bucket(client, theirs)
@@ -182,7 +163,7 @@ def test_a_bucket_that_is_there_is_left_alone(client: Callable[[str], Any], pack
     assert told.keys() == {"ResponseMetadata"}
 
 
-def test_a_vpc(client: Callable[[str], Any], package: bytes) -> None:
+def test_a_vpc(client: Callable[[str], Any], package: Path) -> None:
     """MiniStack makes endpoints without names of their own, so variables name the services; nothing goes through the network."""
     network, name = client("ec2"), environment()
     vpc = network.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]

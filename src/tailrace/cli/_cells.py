@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,11 @@ _ESCAPED_BYTE = 0xDC00
 _SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 _UNESCAPED = re.compile(rb"\x7f|\xc2[\x80-\x9f]")
 _ENCODER = msgspec.json.Encoder(decimal_format="number", enc_hook=str)
+
+
+def moment(seconds: float) -> str:
+    """A time as people and programs read it, in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def columns(batch: pa.RecordBatch) -> list[list[Any]]:

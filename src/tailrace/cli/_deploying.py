@@ -25,6 +25,7 @@ from tailrace.deploy.template import template
 from tailrace.deploy.wanted import Wanted, wanted
 from tailrace.errors import EXIT_OK, UsageError
 from tailrace.hosts.clients import clients
+from tailrace.notices import Notices
 from tailrace.settings import Resolved
 
 
@@ -52,7 +53,9 @@ def deploy(environment: str, resolved: Resolved, **how: Any) -> int:
 def there(resolved: Resolved, environment: str) -> tuple[Cloud, Wanted]:
     """The account, and what is to be in it. Raises UsageError, Fatal."""
     asked = wanted(resolved, environment)
-    cloud = Cloud(clients(resolved.settings), SystemClock(), resolved.settings.retry, say)
+    clock = SystemClock()
+    notices = Notices(say, clock)
+    cloud = Cloud(clients(resolved.settings), clock, resolved.settings.retry, lambda told: notices.tell(told, told))
     place = place_of(cloud)
     return cloud, asked.in_account(partition=place.partition, region=place.region, account=place.account)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -12,7 +11,7 @@ import msgspec
 from rich.table import Table
 from rich.text import Text
 
-from tailrace.cli._cells import visible
+from tailrace.cli._cells import moment, visible
 from tailrace.cli._console import output, surroundings
 from tailrace.cli._receipts import opened
 from tailrace.cli._summary import counted, size
@@ -55,7 +54,7 @@ def _as_json(found: Iterator[Missing]) -> int:
     for each in found:
         number += 1
         item = each.item
-        told = {**described(item.identity), "size": item.size, "time": _time(each.time), "why": visible(each.why)}
+        told = {**described(item.identity), "size": item.size, "time": moment(each.time), "why": visible(each.why)}
         click.echo(msgspec.json.encode(told))
     return number
 
@@ -77,13 +76,9 @@ def _as_table(found: Iterator[Missing], limit: int) -> int:
     table.add_column("why", overflow="fold")
     table.add_column("object", overflow="fold", ratio=1)
     for each in first:
-        shown = (_time(each.time), size(each.item.size or 0), visible(each.why), visible(each.item.identity.name))
+        shown = (moment(each.time), size(each.item.size or 0), visible(each.why), visible(each.item.identity.name))
         table.add_row(*map(Text, shown))
     output().print(table)
     if rest:
         click.echo(f"the first {len(first):,}; --limit 0 shows all", err=True)
     return len(first) + rest
-
-
-def _time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import msgspec
 from rich.table import Table
 from rich.text import Text
 
-from tailrace.cli._cells import visible
+from tailrace.cli._cells import moment, visible
 from tailrace.cli._console import output, surroundings
 from tailrace.cli._summary import counted
 from tailrace.clock import SystemClock
@@ -117,4 +116,4 @@ def _cells(receipt: Receipt, *, wide: bool) -> tuple[str, ...]:
 
 
 def _time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if seconds else ""
+    return moment(seconds) if seconds else ""

@@ -116,10 +116,11 @@ class Place:
 
 
 def place_of(cloud: Cloud) -> Place:
-    """Where these credentials work. Raises Fatal."""
+    """Where these credentials work. Raises Fatal, Retryable, and UsageError without a region, which the call does not need everywhere."""
+    region = cloud.region
     arn = str(cloud("sts:GetCallerIdentity")["Arn"])
-    _, partition, _service, _region, account, _who = arn.split(":", 5)
-    return Place(partition, cloud.region, account)
+    _, partition, _service, _everywhere, account, _who = arn.split(":", 5)
+    return Place(partition, region, account)
 
 
 PLACE_NEEDS: Final = (Need("sts:GetCallerIdentity", "*"),)

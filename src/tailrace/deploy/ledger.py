@@ -13,13 +13,13 @@ from typing import Any, Final
 import msgspec
 
 from tailrace.deploy.cloud import Cloud, Refused
+from tailrace.deploy.listing import NO_OBJECT, known
 from tailrace.errors import Fatal, UsageError
 from tailrace.permissions import Need, needs_on
 
 SCHEMA: Final = 1
 KEPT: Final = 200
 """So many releases are remembered."""
-_ABSENT: Final = {"NoSuchKey", "NoSuchBucket", "404"}
 _CHANGED: Final = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
 
 
@@ -87,12 +87,9 @@ class Book:
 
     def read(self) -> Kept:
         """The ledger; an empty one if there is none yet. Raises Fatal, Retryable, UsageError."""
-        try:
-            answer = self.cloud("s3:GetObject", Bucket=self.bucket, Key=self.key)
-        except Refused as error:
-            if error.code in _ABSENT:
-                return Kept(Ledger())
-            raise
+        answer = known(self.cloud, "s3:GetObject", *NO_OBJECT, Bucket=self.bucket, Key=self.key)
+        if answer is None:
+            return Kept(Ledger())
         try:
             ledger = msgspec.json.decode(answer["Body"].read(), type=Ledger)
         except msgspec.DecodeError as error:

@@ -1,13 +1,18 @@
-"""Everything that a service lists, page by page, as boto3 knows to ask for it."""
+"""Everything that a service lists, page by page, as boto3 knows to ask for it; and what may not be there."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from tailrace.clouds import failures
 from tailrace.deploy.cloud import Cloud, Refused, told
+
+NO_BUCKET: Final = ("404", "NoSuchBucket")
+NO_OBJECT: Final = (*NO_BUCKET, "NoSuchKey")
+NO_QUEUE: Final = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")
+"""The codes with which services say that there is no such thing: older and newer ones, and those of other servers."""
 
 
 def listed(cloud: Cloud, call: str, key: str, **arguments: Any) -> Sequence[Any]:

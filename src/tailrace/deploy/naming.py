@@ -14,6 +14,10 @@ from tailrace.errors import UsageError
 
 ALIAS: Final = "live"
 """The alias of the function that everything calls."""
+LATEST: Final = "$LATEST"
+"""How Lambda calls the version that can still be changed."""
+HANDLER: Final = "tailrace.hosts.awslambda.handler"
+"""What Lambda calls in the package."""
 SMOKE: Final = keys.SMOKE
 """How the name of a control object begins."""
 _LONGEST: Final = 28

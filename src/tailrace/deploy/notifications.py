@@ -28,11 +28,12 @@ from tailrace.permissions import Need, needs_on
 Document = Mapping[str, Any]
 """A bucket's notifications, as boto3 reads and writes them."""
 EVENT: Final = "s3:ObjectCreated:*"
-_DESTINATIONS: Final = {
+DESTINATIONS: Final = {
     "TopicConfigurations": "TopicArn",
     "QueueConfigurations": "QueueArn",
     "LambdaFunctionConfigurations": "LambdaFunctionArn",
 }
+"""The lists of a bucket's notifications, and under which name an entry of each tells where it goes."""
 _SWITCH: Final = "EventBridgeConfiguration"
 _READ: Final = "s3:GetBucketNotificationConfiguration"
 _CALL: Final = "s3:PutBucketNotificationConfiguration"
@@ -224,8 +225,8 @@ class Notifications:
 
 def merge(document: Document, notice: Notice, *, switched: bool) -> dict[str, Any]:
     """The notifications with ours as it is wanted, and all others as they are. `switched`: that EventBridge is told is our doing."""
-    merged = {key: value for key, value in document.items() if key not in _DESTINATIONS}
-    for key, destination in _DESTINATIONS.items():
+    merged = {key: value for key, value in document.items() if key not in DESTINATIONS}
+    for key, destination in DESTINATIONS.items():
         if others := [each for each in document.get(key, ()) if not notice.ours(each, destination)]:
             merged[key] = others
     if notice.entry:
@@ -240,8 +241,8 @@ def merge(document: Document, notice: Notice, *, switched: bool) -> dict[str, An
 
 def canonical(document: Document) -> bytes:
     """The same bytes for documents that mean the same: order says nothing, nor how the name of a rule is written."""
-    kept: dict[str, Any] = {key: value for key, value in document.items() if key not in _DESTINATIONS}
-    for key in _DESTINATIONS:
+    kept: dict[str, Any] = {key: value for key, value in document.items() if key not in DESTINATIONS}
+    for key in DESTINATIONS:
         entries = sorted(msgspec.json.encode(_plain(each), order="sorted") for each in document.get(key, ()))
         if entries:
             kept[key] = [each.decode() for each in entries]
@@ -280,7 +281,7 @@ def _check(document: Document, notice: Notice) -> None:
 
 def _entries(document: Document, notice: Notice, *, ours: bool = False) -> Iterator[tuple[Mapping[str, Any], str]]:
     """The entries of others, or our own, and where they go."""
-    for key, destination in _DESTINATIONS.items():
+    for key, destination in DESTINATIONS.items():
         for entry in document.get(key, ()):
             if notice.ours(entry, destination) == ours:
                 yield entry, entry[destination]

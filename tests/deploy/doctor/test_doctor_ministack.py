@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import re
-import time
 import zipfile
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,6 +13,7 @@ from uuid import uuid4
 import pytest
 
 from cloud import REGION, client_of
+from deploy.circling import until
 from deploy.doctor.repairing import repair
 from services.real import ministack
 from tailrace.clock import SystemClock
@@ -70,7 +70,7 @@ class World:
             StackName=self.wanted.names.stack, TemplateBody=as_json(template(asked)), Capabilities=["CAPABILITY_NAMED_IAM"],
             Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in told.items()],
         )  # fmt: skip
-        _until(lambda: self._state() == "CREATE_COMPLETE")
+        until(lambda: self._state() == "CREATE_COMPLETE")
         name = self.wanted.names.function
         version = self.client("lambda").publish_version(FunctionName=name)["Version"]
         self.client("lambda").update_alias(FunctionName=name, Name="live", FunctionVersion=version)
@@ -84,13 +84,6 @@ class World:
     def close(self) -> None:
         for each in self._clients.values():
             each.close()
-
-
-def _until(what: Callable[[], bool]) -> None:
-    last = time.monotonic() + 60
-    while not what():
-        assert time.monotonic() < last
-        time.sleep(0.1)
 
 
 @pytest.fixture(scope="module")

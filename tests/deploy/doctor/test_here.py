@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from deploy.doctor.answering import refused
 from deploy.doctor.healthy import account, deployment, examined
 from making import StillClock
+from tailrace.clouds import client
 from tailrace.deploy.doctor import here
 from tailrace.deploy.doctor.finding import Finding
 from tailrace.deploy.doctor.here import Answer, Library
@@ -81,6 +82,22 @@ def test_a_region_is_one_of_aws_or_of_a_private_cloud() -> None:
     strange = replace(SAID, region="nowhere")
     assert here.region(strange, private=False).mark == "wrong"
     assert here.region(strange, private=True).mark == "ok"
+
+
+def test_without_a_region_a_deployment_cannot_be_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """STS and S3 are asked without one all the same, and their clients then tell a name that is none."""
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID", raising=False)
+    for url in ("", "http://127.0.0.1:1"):
+        answer = here.asked(client("sts", endpoint_url=url or None), "sts:GetCallerIdentity")
+        found = here.region(answer, private=False)
+        assert (found.mark, found.remedy) == ("wrong", "export AWS_REGION=eu-west-1")
+        assert found.found == "none is known: set AWS_REGION, or region in the settings or in the profile"
+        assert here.region(answer, private=False, needed=False).mark == "ok"
 
 
 def test_requirements_are_read_as_distributions_write_them() -> None:

@@ -8,7 +8,6 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -17,20 +16,8 @@ import pytest
 
 from cli.conftest import PROGRAM, Ran, environment
 from cloud import REGION, client_of
-from services.lambda_package import ARCHITECTURE, packed
-from services.real import ministack
+from services.lambda_package import ARCHITECTURE
 from tailrace.cli import _code
-
-
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    with ministack() as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return packed(tmp_path_factory.mktemp("package") / "package.zip")
 
 
 class Program:
@@ -76,13 +63,17 @@ def variables(endpoint: str) -> dict[str, str]:
 
 @pytest.fixture
 def program(
-    endpoint: str, tmp_path: Path, package: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    shared_server: str,
+    tmp_path: Path,
+    package: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> Program:
-    for name, value in variables(endpoint).items():
+    for name, value in variables(shared_server).items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.stdin", io.StringIO())
-    return Program(endpoint, tmp_path, package, capsys)
+    return Program(shared_server, tmp_path, package, capsys)
 
 
 def test_from_nothing_to_two_versions_and_back(program: Program) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from deploy.stack.account import (
     Account,
+    Fault,
     answer_lost,
     at,
     expired,
@@ -178,13 +179,19 @@ def test_somebody_else_has_moved_the_alias(account: Account) -> None:
     assert account.live == "$LATEST"
 
 
-def test_what_is_denied_is_named(account: Account) -> None:
+def denied(what: str) -> Fault:
+    """Refuses that call for want of a permission."""
+
     def fault(name: str, call: Callable[[], Any]) -> Any:
-        if name == "lambda:PublishVersion":
+        if name == what:
             raise refusal(name, "AccessDeniedException", "not authorized", 403)
         return call()
 
-    account.fault = fault
+    return fault
+
+
+def test_what_is_denied_is_named(account: Account) -> None:
+    account.fault = denied("lambda:PublishVersion")
     with pytest.raises(Fatal, match=r"access to lambda:PublishVersion at http.* is denied"):
         account.deploy()
     settle(account, update=False)
@@ -192,13 +199,7 @@ def test_what_is_denied_is_named(account: Account) -> None:
 
 def test_a_proof_that_may_not_be_looked_for_is_no_proof(account: Account) -> None:
     account.deploy()
-
-    def fault(name: str, call: Callable[[], Any]) -> Any:
-        if name == "dynamodb:Query":
-            raise refusal(name, "AccessDeniedException", "not authorized", 403)
-        return call()
-
-    account.fault = fault
+    account.fault = denied("dynamodb:Query")
     with pytest.raises(Fatal, match=r"access to the table .* is denied.*; version 1 is live again"):
         account.deploy("2")
     assert account.live == "1"

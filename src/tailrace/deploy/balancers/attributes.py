@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tailrace.changes import Change
-from tailrace.deploy.balancers.finding import Balancer
+from tailrace.deploy.balancers.finding import ABSENT, Balancer
 from tailrace.deploy.cloud import Cloud
 from tailrace.deploy.listing import known
 
@@ -25,7 +25,6 @@ KINDS: Final = {
 """The kinds of logs of each kind of load balancer; the first is written by every endpoint."""
 MODIFY: Final = {True: "elb:ModifyLoadBalancerAttributes", False: "elbv2:ModifyLoadBalancerAttributes"}
 _DESCRIBE: Final = {True: "elb:DescribeLoadBalancerAttributes", False: "elbv2:DescribeLoadBalancerAttributes"}
-_ABSENT: Final = ("LoadBalancerNotFound", "AccessPointNotFound")
 _INTERVAL: Final = "5"
 """Minutes between the logs of a classic load balancer; AWS takes 5 and 60."""
 _CLASSIC: Final = {
@@ -49,7 +48,7 @@ class Goal:
 
 def attributes_of(cloud: Cloud, balancer: Balancer) -> Attributes | None:
     """Those of its logs, such as `access_logs.s3.enabled`; None if the load balancer is not there."""
-    answer = known(cloud, _DESCRIBE[balancer.classic], *_ABSENT, **_which(balancer))
+    answer = known(cloud, _DESCRIBE[balancer.classic], *ABSENT, **_which(balancer))
     if answer is None:
         return None
     if balancer.classic:

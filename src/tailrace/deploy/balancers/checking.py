@@ -19,6 +19,7 @@ from tailrace.deploy.listing import known
 from tailrace.deploy.template.accounts import ACCOUNTS
 
 _LOCATIONS: Final = {"": "us-east-1", "EU": "eu-west-1"}
+"""What S3 tells of regions in which there were buckets before they had names as today."""
 _KMS: Final = "aws:kms"
 _DAY: Final = "2026/01/31"
 CALLS: Final = ("s3:GetBucketLocation", "s3:GetBucketEncryption", "s3:GetBucketPolicy")
@@ -43,19 +44,24 @@ class Fault:
     certain: bool = True
 
 
+def region_of(located: Mapping[str, Any]) -> str:
+    """The region of a bucket, from what GetBucketLocation answers."""
+    told = str(located.get("LocationConstraint") or "")
+    return _LOCATIONS.get(told, told)
+
+
 def bucket_of(cloud: Cloud, name: str) -> Bucket | None:
     """The bucket; None if there is none."""
     located = known(cloud, "s3:GetBucketLocation", "NoSuchBucket", Bucket=name)
     if located is None:
         return None
-    place = str(located.get("LocationConstraint") or "")
     told = known(cloud, "s3:GetBucketEncryption", "ServerSideEncryptionConfigurationNotFoundError", Bucket=name) or {}
     rules = told.get("ServerSideEncryptionConfiguration", {}).get("Rules", ())
     default: Mapping[str, str] = next((each.get("ApplyServerSideEncryptionByDefault", {}) for each in rules), {})
     policy = known(cloud, "s3:GetBucketPolicy", "NoSuchBucketPolicy", Bucket=name)
     return Bucket(
         name=name,
-        region=_LOCATIONS.get(place, place),
+        region=region_of(located),
         encryption=default.get("SSEAlgorithm", ""),
         key=default.get("KMSMasterKeyID", ""),
         policy=msgspec.json.decode(policy["Policy"]) if policy else None,

@@ -15,7 +15,8 @@ from tailrace.permissions import Need
 _ARN: Final = re.compile(
     r"arn:[^:]+:elasticloadbalancing:([^:]*):([^:]*):loadbalancer/(?:(app|net|gwy)/([^/]+)/[^/]+|([^/]+))"
 )
-_ABSENT: Final = ("LoadBalancerNotFound", "AccessPointNotFound")
+ABSENT: Final = ("LoadBalancerNotFound", "AccessPointNotFound")
+"""The codes with which both kinds of service say that there is no such load balancer."""
 _KINDS: Final = {"app": "application", "net": "network", "gwy": "gateway"}
 _TAGGED_AT_A_TIME: Final = 20
 NEEDS: Final = tuple(
@@ -115,12 +116,12 @@ def _parts(found: Sequence[Balancer]) -> Iterator[Sequence[Balancer]]:
 
 
 def _present(cloud: Cloud, **which: Any) -> Sequence[Balancer]:
-    answer = known(cloud, "elbv2:DescribeLoadBalancers", *_ABSENT, **which) or {}
+    answer = known(cloud, "elbv2:DescribeLoadBalancers", *ABSENT, **which) or {}
     return [_new(each) for each in answer.get("LoadBalancers", ())]
 
 
 def _classic(cloud: Cloud, place: Place, **which: Any) -> Sequence[Balancer]:
-    answer = known(cloud, "elb:DescribeLoadBalancers", *_ABSENT, **which) or {}
+    answer = known(cloud, "elb:DescribeLoadBalancers", *ABSENT, **which) or {}
     return [_old(each, place) for each in answer.get("LoadBalancerDescriptions", ())]
 
 

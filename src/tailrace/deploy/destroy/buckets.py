@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tailrace.deploy.cloud import Cloud, Refused
-from tailrace.deploy.listing import known, listed
+from tailrace.deploy.listing import NO_BUCKET, known, listed
 from tailrace.errors import Fatal, Retryable, UsageError
 from tailrace.keys import is_control
 from tailrace.permissions import Need, needs_on
 
-_ABSENT: Final = ("404", "NoSuchBucket")
 _PAUSES_S: Final = (0.5, 5.0)
 """Between looks at a bucket: at first, and at most."""
 _PATIENCE_S: Final = 15 * 60
@@ -36,7 +35,7 @@ class Bucket:
 
     def is_there(self) -> bool:
         """Whether it exists. Raises Fatal if it belongs to another account."""
-        return known(self.cloud, "s3:HeadBucket", *_ABSENT, Bucket=self.name) is not None
+        return known(self.cloud, "s3:HeadBucket", *NO_BUCKET, Bucket=self.name) is not None
 
     def check(self, tags: Mapping[str, str]) -> None:
         """Raise UsageError if it has other values of these tags, and so is somebody else's in spite of its name."""
@@ -71,7 +70,7 @@ class Bucket:
         while self.is_there():
             self.empty()
             try:
-                known(self.cloud, "s3:DeleteBucket", *_ABSENT, Bucket=self.name)
+                known(self.cloud, "s3:DeleteBucket", *NO_BUCKET, Bucket=self.name)
             except Refused as error:
                 if error.code != "BucketNotEmpty":
                     raise
@@ -87,7 +86,7 @@ class Bucket:
         for each in listed(self.cloud, "s3:ListMultipartUploads", "Uploads", Bucket=self.name):
             return str(each["Key"])
         try:
-            known(self.cloud, "s3:DeleteBucket", *_ABSENT, Bucket=self.name)
+            known(self.cloud, "s3:DeleteBucket", *NO_BUCKET, Bucket=self.name)
         except Refused as error:
             if error.code != "BucketNotEmpty":
                 raise

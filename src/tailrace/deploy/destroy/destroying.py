@@ -17,7 +17,7 @@ from tailrace.deploy.destroy.leftovers import Leftover, leftovers, log_group_is_
 from tailrace.deploy.destroy.packages import Packages
 from tailrace.deploy.destroy.stack import Removal, Resource, check, resources
 from tailrace.deploy.ledger import Book
-from tailrace.deploy.listing import known
+from tailrace.deploy.listing import NO_QUEUE, known
 from tailrace.deploy.memory import NOTIFICATIONS, Remembered
 from tailrace.deploy.naming import ALIAS
 from tailrace.deploy.notifications import Notice, Notifications
@@ -31,7 +31,6 @@ from tailrace.errors import Fatal, TailraceError
 _SETTLING_S: Final = 90
 """For so long a name may still be told of that is gone: SQS, a minute; and Lambda may make the function's log anew."""
 _PAUSE_S: Final = 3
-_NO_QUEUE: Final = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")
 _KINDS: Final = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
 
 
@@ -187,11 +186,11 @@ class Destruction:
     def _messages(self) -> int:
         count = 0
         for name in (self.wanted.names.queue, self.wanted.names.dead_letter_queue):
-            if found := known(self.cloud, "sqs:GetQueueUrl", *_NO_QUEUE, QueueName=name):
+            if found := known(self.cloud, "sqs:GetQueueUrl", *NO_QUEUE, QueueName=name):
                 told = known(
                     self.cloud,
                     "sqs:GetQueueAttributes",
-                    *_NO_QUEUE,
+                    *NO_QUEUE,
                     QueueUrl=found["QueueUrl"],
                     AttributeNames=list(_KINDS),
                 )

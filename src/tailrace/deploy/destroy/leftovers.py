@@ -11,15 +11,13 @@ from typing import Any, Final
 
 from tailrace.deploy.cloud import Cloud
 from tailrace.deploy.destroy.stack import gone
-from tailrace.deploy.listing import known, listed
+from tailrace.deploy.listing import NO_BUCKET, NO_QUEUE, known, listed
 from tailrace.deploy.template.alarms import alarms
 from tailrace.deploy.wanted import Wanted
 from tailrace.permissions import Need, needs_on
 
-_NO_QUEUE: Final = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")
 _NO_RESOURCE: Final = ("ResourceNotFoundException",)
 _NO_ROLE: Final = ("NoSuchEntity", "NoSuchEntityException")
-_NO_BUCKET: Final = ("404", "NoSuchBucket")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +76,7 @@ def _role(cloud: Cloud, wanted: Wanted) -> Iterator[Leftover]:
 
 def _queues(cloud: Cloud, wanted: Wanted) -> Iterator[Leftover]:
     for name in (wanted.names.queue, wanted.names.dead_letter_queue):
-        if found := known(cloud, "sqs:GetQueueUrl", *_NO_QUEUE, QueueName=name):
+        if found := known(cloud, "sqs:GetQueueUrl", *NO_QUEUE, QueueName=name):
             yield Leftover("queue", name, f"aws sqs delete-queue --queue-url {found['QueueUrl']}")
 
 
@@ -105,7 +103,7 @@ def _alarms(cloud: Cloud, wanted: Wanted) -> Iterator[Leftover]:
 
 def _buckets(cloud: Cloud, wanted: Wanted) -> Iterator[Leftover]:
     for name in (wanted.names.logs_bucket, wanted.names.artifacts_bucket):
-        if known(cloud, "s3:HeadBucket", *_NO_BUCKET, Bucket=name) is not None:
+        if known(cloud, "s3:HeadBucket", *NO_BUCKET, Bucket=name) is not None:
             yield Leftover("bucket", name, f"tailrace destroy {wanted.environment} --delete-logs")
 
 

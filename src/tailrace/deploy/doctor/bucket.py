@@ -14,7 +14,7 @@ import msgspec
 
 from tailrace.deploy.balancers.accounts import LOAD_BALANCING, LOG_DELIVERY
 from tailrace.deploy.balancers.attributes import Goal
-from tailrace.deploy.balancers.checking import Bucket, Fault, faults
+from tailrace.deploy.balancers.checking import Bucket, Fault, faults, region_of
 from tailrace.deploy.cloud import Place
 from tailrace.deploy.doctor.balancers import kinds_of
 from tailrace.deploy.doctor.checking import Check, again
@@ -24,7 +24,6 @@ from tailrace.deploy.template.own import targets
 from tailrace.deploy.wanted import Wanted
 from tailrace.hosts.asking import Target
 
-_LOCATIONS: Final = {"": "us-east-1", "EU": "eu-west-1"}
 _FULL_CONTROL: Final = "bucket-owner-full-control"
 _ENFORCED: Final = "BucketOwnerEnforced"
 _LONGEST: Final = 20 << 10
@@ -36,10 +35,7 @@ _LONGEST: Final = 20 << 10
 
 def _look_at_region(wanted: Wanted, looking: Looking) -> str | None:
     found = looking("s3:GetBucketLocation", "NoSuchBucket", Bucket=wanted.bucket)
-    if found is None:
-        return None
-    told = str(found.get("LocationConstraint") or "")
-    return _LOCATIONS.get(told, told)
+    return None if found is None else region_of(found)
 
 
 def place(wanted: Wanted, region: str | None) -> Iterator[Finding]:

@@ -11,6 +11,8 @@ from tailrace.deploy.doctor.looking import Looking, Unseen
 from tailrace.deploy.wanted import Wanted
 
 REMOVED: Final = ": somebody has removed it from the stack; destroy the deployment and deploy it again"
+FOREIGN: Final = "000000000000"
+"""Stands for an account that is not ours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -88,7 +88,7 @@ class Examination:
         return here.asked(self.given.client(call.partition(":")[0]), call)
 
     def _of_answer(self, answer: here.Answer) -> Iterator[Finding]:
-        yield here.region(answer, private=self._private)
+        yield here.region(answer, private=self._private, needed=bool(self.environment))
         yield here.reachable(answer)
         clock = here.clock(answer, self.given.clock.now())
         yield clock

@@ -9,15 +9,13 @@ from typing import Any, Final
 import msgspec
 
 from tailrace.deploy.balancers.policy import Request, Verdict, verdict
-from tailrace.deploy.doctor.checking import Check, again, gone
+from tailrace.deploy.doctor.checking import FOREIGN, Check, again, gone
 from tailrace.deploy.doctor.finding import Finding, aws, ok, unknown, wrong
 from tailrace.deploy.doctor.looking import Looking
-from tailrace.deploy.naming import ALIAS
+from tailrace.deploy.naming import ALIAS, LATEST
 from tailrace.deploy.wanted import Wanted
 
 _ABSENT: Final = "ResourceNotFoundException"
-_LATEST: Final = "$LATEST"
-_FOREIGN: Final = "000000000000"
 _FUNCTION: Final = "function"
 _ALIAS: Final = "alias"
 _CALLS: Final = "calls"
@@ -57,13 +55,13 @@ def naming(wanted: Wanted, found: Mapping[str, Any] | None) -> Iterator[Finding]
     """Whether what is called is a version that stays as it is."""
     if found is None:
         made = aws("lambda", "create-alias", "--function-name", wanted.names.function, "--name", ALIAS,
-                   "--function-version", _LATEST)  # fmt: skip
+                   "--function-version", LATEST)  # fmt: skip
         yield wrong(_ALIAS, f"{wanted.names.function} has no alias {ALIAS}", f"{made} && {again(wanted)}")
         return
     version, others = found["FunctionVersion"], found.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})
-    if version == _LATEST:
+    if version == LATEST:
         text = (
-            f"{ALIAS} names {_LATEST}, so that what is changed is called at once, and there is nothing to go back from"
+            f"{ALIAS} names {LATEST}, so that what is changed is called at once, and there is nothing to go back from"
         )
         yield wrong(_ALIAS, text, again(wanted))
     elif others:
@@ -134,7 +132,7 @@ def _by_bucket(wanted: Wanted, policy: Mapping[str, Any]) -> Iterator[Finding]:
     )  # fmt: skip
     if verdict(policy, _invoking(wanted, bucket, names.account)) is not Verdict.ALLOWED:
         yield wrong(_CALLS, f"S3 may not call {ALIAS} in the name of {wanted.bucket}", remedy)
-    elif verdict(policy, _invoking(wanted, bucket, _FOREIGN)) is Verdict.ALLOWED:
+    elif verdict(policy, _invoking(wanted, bucket, FOREIGN)) is Verdict.ALLOWED:
         text = f"S3 may call {ALIAS} for a bucket {wanted.bucket} of any account: --source-account is missing"
         yield wrong(_CALLS, text, remedy)
     else:

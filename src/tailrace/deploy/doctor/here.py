@@ -21,6 +21,9 @@ _CLOCK_CODES: Final = {"RequestTimeTooSkewed", "RequestExpired", "RequestInTheFu
 _REQUIRED: Final = re.compile(
     r"([A-Za-z0-9._-]+)(?:\[[^]]*\])?\s*([<>=!~]*)\s*([0-9.]*).*?extra\s*==\s*['\"](\w+)['\"]"
 )
+_NO_REGION: Final = "-global"
+"""How botocore's names end for what is the same in all regions."""
+_SETTING: Final = "export AWS_REGION=eu-west-1"
 _NEEDED: Final = "aws"
 """The extra without which nothing can be asked of a cloud."""
 
@@ -103,7 +106,10 @@ def _pip(extras_: Sequence[str]) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a cloud said when it was asked who asks. `date`: its clock, as it told it; `code` and `fault` if it refused."""
+    """What a cloud said when it was asked who asks. `date`: its clock, as it told it; `code` and `fault` if it refused.
+
+    `region`: empty if none is known, which this one call may not need.
+    """
 
     endpoint: str
     region: str
@@ -117,7 +123,7 @@ def asked(client: Any, call: str) -> Answer:
     """Ask who asks; changes nothing, and raises nothing."""
     from botocore import xform_name  # noqa: PLC0415 - an optional library
 
-    silent = Answer(endpoint=failures.endpoint_of(client), region=str(client.meta.region_name))
+    silent = Answer(endpoint=failures.endpoint_of(client), region=_region_of(client))
     try:
         told = getattr(client, xform_name(call.partition(":")[2]))()
     except failures.raised() as error:
@@ -126,6 +132,11 @@ def asked(client: Any, call: str) -> Answer:
         text = str(lasting) if lasting else f"{call} is not answered by {silent.endpoint} ({code})"
         return replace(silent, date=_date(getattr(error, "response", None)), code=code, fault=text)
     return replace(silent, who=told, date=_date(told))
+
+
+def _region_of(client: Any) -> str:
+    told = str(client.meta.region_name or "")
+    return "" if told.endswith(_NO_REGION) else told
 
 
 def _date(told: Any) -> str:
@@ -171,12 +182,17 @@ def clock(answer: Answer, now: float) -> Finding:
     return ok("clock", f"this machine's clock is {told}" if abs(skew) >= 1 else "this machine's clock is right")
 
 
-def region(answer: Answer, *, private: bool) -> Finding:
-    """Whether the region is one of AWS, where that is asked."""
+def region(answer: Answer, *, private: bool, needed: bool = True) -> Finding:
+    """Whether the region is one of AWS, where that is asked. `needed`: nothing can be done without one."""
     if private:
         return ok("region", f"{answer.region}, of a private cloud")
+    if not answer.region:
+        how = "set AWS_REGION, or region in the settings or in the profile"
+        if needed:
+            return wrong("region", f"none is known: {how}", _SETTING)
+        return ok("region", f"none is known, which does for S3; for all else {how}", _SETTING)
     try:
         partition = partition_of(answer.region)
     except TailraceError as error:
-        return wrong("region", str(error), "export AWS_REGION=eu-west-1")
+        return wrong("region", str(error), _SETTING)
     return ok("region", f"{answer.region} ({partition})")

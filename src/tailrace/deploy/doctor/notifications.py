@@ -14,15 +14,10 @@ import msgspec
 from tailrace.deploy.doctor.checking import REMOVED, Check, again, gone
 from tailrace.deploy.doctor.finding import Finding, aws, compact, ok, wrong
 from tailrace.deploy.doctor.looking import Looking
-from tailrace.deploy.notifications import merge, notice_of, overlap
+from tailrace.deploy.notifications import DESTINATIONS, merge, notice_of, overlap
 from tailrace.deploy.wanted import Wanted
 
 _SUBJECT: Final = "notifications"
-_DESTINATIONS: Final = {
-    "TopicConfigurations": "TopicArn",
-    "QueueConfigurations": "QueueArn",
-    "LambdaFunctionConfigurations": "LambdaFunctionArn",
-}
 _NO_RULE: Final = "ResourceNotFoundException"
 
 
@@ -70,7 +65,7 @@ def _directly(wanted: Wanted, found: Found, document: Mapping[str, Any]) -> Iter
     assert notice.entry
     _, entry = notice.entry
     destination = notice.queue or notice.function
-    every = [(each, each[arn]) for key, arn in _DESTINATIONS.items() for each in document.get(key, ())]
+    every = [(each, each[arn]) for key, arn in DESTINATIONS.items() for each in document.get(key, ())]
     ours = [each for each, arn in every if arn == destination]
     named = [(each, arn) for each, arn in every if arn != destination and each.get("Id") == notice.id]
     others = [(each, arn) for each, arn in every if arn != destination and each.get("Id") != notice.id]

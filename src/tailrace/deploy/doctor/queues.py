@@ -12,22 +12,20 @@ from typing import Any, Final
 import msgspec
 
 from tailrace.deploy.balancers.policy import Request, Verdict, verdict
+from tailrace.deploy.doctor.checking import FOREIGN, Check, gone
 from tailrace.deploy.doctor.checking import REMOVED as _REMOVED
-from tailrace.deploy.doctor.checking import Check, gone
 from tailrace.deploy.doctor.finding import Finding, aws, compact, ok, unknown, wrong
 from tailrace.deploy.doctor.looking import Looking
+from tailrace.deploy.listing import NO_QUEUE
 from tailrace.deploy.naming import ALIAS
 from tailrace.deploy.template import template
 from tailrace.deploy.wanted import Wanted
 
-_NO_QUEUE: Final = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")
 _NO_FUNCTION: Final = "ResourceNotFoundException"
 _TIMEOUTS: Final = 6
 _LEAST_RECEIVES: Final = 5
 _OWN_KEY: Final = "alias/aws/sqs"
 """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html"""
-_FOREIGN: Final = "000000000000"
-"""Stands for an account that is not ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +48,18 @@ class Queue:
 
 def queue_of(looking: Looking, name: str) -> Queue | None:
     """The queue of that name; None if there is none."""
-    found = looking("sqs:GetQueueUrl", *_NO_QUEUE, QueueName=name)
+    found = looking("sqs:GetQueueUrl", *NO_QUEUE, QueueName=name)
     if not found:
         return None
-    told = looking("sqs:GetQueueAttributes", *_NO_QUEUE, QueueUrl=found["QueueUrl"], AttributeNames=["All"])
+    told = looking("sqs:GetQueueAttributes", *NO_QUEUE, QueueUrl=found["QueueUrl"], AttributeNames=["All"])
     return Queue(found["QueueUrl"], (told or {}).get("Attributes", {}))
 
 
 # --- who may send ---
 
 
-def _look_at_queue(wanted: Wanted, looking: Looking) -> Queue | None:
+def look_at_queue(wanted: Wanted, looking: Looking) -> Queue | None:
+    """The queue of events; None if there is none."""
     return queue_of(looking, wanted.names.queue)
 
 
@@ -102,8 +101,8 @@ def _requests(wanted: Wanted) -> tuple[Request, Request]:
     service, source, other = "s3.amazonaws.com", names.global_arn("s3", wanted.bucket), "arn:aws:s3:::somebody-elses"
     if wanted.own.trigger == "eventbridge":
         service, source = "events.amazonaws.com", names.arn("events", f"rule/{names.rule}")
-        other = f"arn:aws:events:{names.region}:{_FOREIGN}:rule/somebody-elses"
-    return _request(wanted, service, source, names.account), _request(wanted, service, other, _FOREIGN)
+        other = f"arn:aws:events:{names.region}:{FOREIGN}:rule/somebody-elses"
+    return _request(wanted, service, source, names.account), _request(wanted, service, other, FOREIGN)
 
 
 def _request(wanted: Wanted, service: str, source: str, account: str) -> Request:
@@ -221,7 +220,7 @@ _TIMES: Final = "timeouts"
 _DEAD: Final = "dead-letter queue"
 _KEPT: Final = "MessageRetentionPeriod"
 CHECKS: Final = (
-    Check(subject=_POLICY, look=_look_at_queue, judge=sending),
+    Check(subject=_POLICY, look=look_at_queue, judge=sending),
     Check(subject=_TIMES, look=_look_at_times, judge=timing),
     Check(subject=_DEAD, look=_look_at_dead, judge=undelivered),
 )

@@ -12,7 +12,7 @@ from typing import Any, Final
 from tailrace.deploy.doctor.checking import Check, again
 from tailrace.deploy.doctor.finding import Finding, aws, ok, wrong
 from tailrace.deploy.doctor.looking import Looking
-from tailrace.deploy.doctor.queues import Queue, queue_of
+from tailrace.deploy.doctor.queues import Queue, look_at_queue
 from tailrace.deploy.wanted import Wanted
 
 _CONCURRENCY: Final = "concurrency"
@@ -82,10 +82,6 @@ def stored(wanted: Wanted, found: Mapping[str, Any]) -> Iterator[Finding]:
         yield wrong(_STORAGE, f"{told}; remove old versions (delete-function --qualifier)", versions)
 
 
-def _look_at_queue(wanted: Wanted, looking: Looking) -> Queue | None:
-    return queue_of(looking, wanted.names.queue)
-
-
 def under_way(wanted: Wanted, queue: Queue | None) -> Iterator[Finding]:
     """Whether the queue gives more messages yet."""
     if queue is None:
@@ -107,5 +103,5 @@ def _raising(which: str, to: int) -> str:
 CHECKS: Final = (
     Check(subject=_CONCURRENCY, look=_look_at_concurrency, judge=concurrent, of="nothing"),
     Check(subject=_STORAGE, look=_look_at_storage, judge=stored, of="nothing"),
-    Check(subject=_UNDER_WAY, look=_look_at_queue, judge=under_way),
+    Check(subject=_UNDER_WAY, look=look_at_queue, judge=under_way),
 )

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from tailrace.deploy.naming import HANDLER
 from tailrace.deploy.package import archive, compiling, elf, kernel, modules, wheels
 from tailrace.deploy.package.checkout import checkout
 from tailrace.deploy.package.crate import RUST, Bench
@@ -36,7 +37,7 @@ def build(request: Request, *, cache: Path, tell: Callable[[str], None] = lambda
         dirty=found.dirty if found else False,
         architecture=request.architecture,
         runtime=request.runtime,
-        handler=modules.HANDLER,
+        handler=HANDLER,
         kernel=native.about,
         compiled_by=compiled_by,
         libraries=tuple(libraries),

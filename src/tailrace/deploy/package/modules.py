@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Final
 
 import tailrace
+from tailrace.deploy.naming import HANDLER
 from tailrace.errors import UsageError
 
-HANDLER: Final = "tailrace.hosts.awslambda.handler"
 ROOT: Final = Path(tailrace.__file__).parent.parent
 """The folder in which `tailrace` is."""
 _ROOMS: Final = ("formats", "sinks")

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from tailrace.changes import Change
 from tailrace.deploy.cloud import Cloud, Place, Refused
+from tailrace.deploy.listing import NO_BUCKET
 from tailrace.errors import Fatal, UsageError
 from tailrace.permissions import Need, needs_on
 
@@ -61,7 +62,7 @@ class Artifacts:
         try:
             self._call("HeadBucket")
         except Refused as error:
-            if error.code in ("404", "NoSuchBucket"):
+            if error.code in NO_BUCKET:
                 return Found(there=False)
             if error.code in ("403", "301"):
                 message = f"the bucket {self.name} belongs to another account or region; set deploy.artifacts_bucket to one of your own"

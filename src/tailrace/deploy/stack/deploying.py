@@ -15,12 +15,13 @@ from uuid import uuid4
 from tailrace.changes import Change, Setup
 from tailrace.deploy.cloud import Cloud
 from tailrace.deploy.ledger import Book, Kept, Ledger, Release
+from tailrace.deploy.naming import LATEST
 from tailrace.deploy.stack.artifacts import Artifacts
 from tailrace.deploy.stack.changing import Asked, Changing, parameters_of
 from tailrace.deploy.stack.condition import Stack, stack_of
 from tailrace.deploy.stack.events import Following, Moved, failed
 from tailrace.deploy.stack.kept import refuse_kept
-from tailrace.deploy.stack.releases import LATEST, Function, Releases
+from tailrace.deploy.stack.releases import Function, Releases
 from tailrace.deploy.stack.repair import repair, repairs, rest
 from tailrace.deploy.stack.smoke import Smoke, Unproven
 from tailrace.deploy.stack.upload import Package, Upload

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tailrace.deploy.cloud import Cloud, Refused
+from tailrace.deploy.cloud import Cloud
+from tailrace.deploy.listing import NO_BUCKET, known
 from tailrace.deploy.wanted import Wanted
 from tailrace.errors import UsageError
 from tailrace.permissions import Need, needs_on
 
-_ABSENT = ("404", "NoSuchBucket")
-
 
 def refuse_kept(cloud: Cloud, wanted: Wanted) -> None:
     """Raise UsageError if the bucket that a new stack would make is there already."""
-    if wanted.own.bucket or not _is_there(cloud, wanted.bucket):
+    if wanted.own.bucket or known(cloud, "s3:HeadBucket", *NO_BUCKET, Bucket=wanted.bucket) is None:
         return
     message = (
         f"the bucket {wanted.bucket} is there already, as `tailrace destroy` leaves it when there are logs in it, and a new stack cannot"
@@ -22,16 +21,6 @@ def refuse_kept(cloud: Cloud, wanted: Wanted) -> None:
         f" deploy.bucket={wanted.bucket}` goes on with it as one that exists"
     )
     raise UsageError(message)
-
-
-def _is_there(cloud: Cloud, bucket: str) -> bool:
-    try:
-        cloud("s3:HeadBucket", Bucket=bucket)
-    except Refused as error:
-        if error.code in _ABSENT:
-            return False
-        raise
-    return True
 
 
 def kept_needs(wanted: Wanted) -> Sequence[Need]:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tailrace.deploy.cloud import Cloud, Refused
-from tailrace.deploy.naming import ALIAS
+from tailrace.deploy.listing import known
+from tailrace.deploy.naming import ALIAS, LATEST
 from tailrace.errors import Fatal, Retryable
 from tailrace.permissions import Need, needs_on
 
-LATEST: Final = "$LATEST"
 _ABSENT: Final = "ResourceNotFoundException"
 _COMPARED: Final = (
     "CodeSha256", "Runtime", "Role", "Handler", "Timeout", "MemorySize", "KMSKeyArn", "Architectures", "PackageType",
@@ -163,12 +163,7 @@ class Releases:
         return self._absent_or("lambda:GetAlias", Name=ALIAS)
 
     def _absent_or(self, call: str, **arguments: Any) -> Mapping[str, Any] | None:
-        try:
-            found: Mapping[str, Any] = self.cloud(call, FunctionName=self.function, **arguments)
-        except Refused as error:
-            if error.code == _ABSENT:
-                return None
-            raise
+        found: Mapping[str, Any] | None = known(self.cloud, call, _ABSENT, FunctionName=self.function, **arguments)
         return found
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
-from tailrace.deploy.cloud import Cloud, Refused
+from tailrace.deploy.cloud import Cloud
 from tailrace.deploy.ledger import Book, Ledger, Release
+from tailrace.deploy.listing import NO_BUCKET, NO_QUEUE, known
 from tailrace.deploy.stack.condition import Stack, stack_of
 from tailrace.deploy.stack.releases import Function, Releases
 from tailrace.deploy.wanted import Wanted
@@ -98,13 +99,13 @@ class Looking:
         book = Book(self.cloud, self.wanted.artifacts, names.stack)
         return Status(
             stack=stack,
-            function=_known(Releases(self.cloud, names.function).look),
-            releases=_known(lambda: book.read().ledger.releases),
-            figures=_known(self._figures),
-            queue=_known(lambda: self._depth(names.queue)),
-            dead=_known(lambda: self._depth(names.dead_letter_queue)),
-            alarms=_known(self._alarms),
-            deliveries=_known(self._deliveries),
+            function=_seen(Releases(self.cloud, names.function).look),
+            releases=_seen(lambda: book.read().ledger.releases),
+            figures=_seen(self._figures),
+            queue=_seen(lambda: self._depth(names.queue)),
+            dead=_seen(lambda: self._depth(names.dead_letter_queue)),
+            alarms=_seen(self._alarms),
+            deliveries=_seen(self._deliveries),
         )
 
     def _figures(self) -> tuple[float | None, float | None]:
@@ -125,14 +126,12 @@ class Looking:
 
     def _depth(self, queue: str) -> int | None:
         """How many messages there are in a queue, also those that are being worked on; None without such a queue."""
-        try:
-            url = self.cloud("sqs:GetQueueUrl", QueueName=queue)["QueueUrl"]
-            found = self.cloud("sqs:GetQueueAttributes", QueueUrl=url, AttributeNames=list(_DEPTHS))
-        except Refused as error:
-            if error.code.endswith(("NonExistentQueue", "QueueDoesNotExist")):
-                return None
-            raise
-        return sum(int(found["Attributes"].get(name, 0)) for name in _DEPTHS)
+        at = known(self.cloud, "sqs:GetQueueUrl", *NO_QUEUE, QueueName=queue)
+        if at is None:
+            return None
+        url, names = at["QueueUrl"], list(_DEPTHS)
+        found = known(self.cloud, "sqs:GetQueueAttributes", *NO_QUEUE, QueueUrl=url, AttributeNames=names)
+        return None if found is None else sum(int(found["Attributes"].get(name, 0)) for name in names)
 
     def _alarms(self) -> Sequence[Alarm]:
         pages = self.cloud.pages("cloudwatch:DescribeAlarms", AlarmNamePrefix=f"{self.wanted.names.stack}-")
@@ -169,12 +168,9 @@ class Looking:
         found: list[Mapping[str, Any]] = []
         token: dict[str, str] = {}
         for _ in range(_PAGES):
-            try:
-                page = self.cloud("s3:ListObjectsV2", Bucket=self.wanted.bucket, Prefix=prefix, **token)
-            except Refused as error:
-                if error.code == "NoSuchBucket":
-                    return found
-                raise
+            page = known(self.cloud, "s3:ListObjectsV2", *NO_BUCKET, Bucket=self.wanted.bucket, Prefix=prefix, **token)
+            if page is None:
+                return found
             found += page.get("Contents", ())
             if not page.get("NextContinuationToken"):
                 break
@@ -188,7 +184,7 @@ def _query(name: str, namespace: str, metric: str, dimension: str, value: str) -
     return {"Id": name, "MetricStat": {"Metric": told, "Period": _PERIOD_S, "Stat": "Maximum"}}
 
 
-def _known(look: Callable[[], T]) -> T | Unknown:
+def _seen(look: Callable[[], T]) -> T | Unknown:
     """What a look finds, or why it finds nothing: one that fails hides no other."""
     try:
         return look()

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from tailrace.deploy.cloud import Cloud, Refused
+from tailrace.deploy.cloud import Cloud
+from tailrace.deploy.listing import NO_OBJECT, known
 from tailrace.permissions import Need, needs_on
 
 
@@ -57,12 +58,9 @@ class Upload:
 
     def is_there(self) -> bool:
         """Whether these very bytes are there. Raises Fatal, Retryable."""
-        try:
-            found = self.cloud("s3:HeadObject", Bucket=self.bucket, Key=self.key, ChecksumMode="ENABLED")
-        except Refused as error:
-            if error.code in ("404", "NoSuchKey", "NoSuchBucket"):
-                return False
-            raise
+        found = known(self.cloud, "s3:HeadObject", *NO_OBJECT, Bucket=self.bucket, Key=self.key, ChecksumMode="ENABLED")
+        if found is None:
+            return False
         told = found.get("ChecksumSHA256")
         return bool(found["ContentLength"] == self.package.path.stat().st_size and told in (None, self.checksum))
 

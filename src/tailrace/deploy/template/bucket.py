@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+from tailrace.deploy.balancers.accounts import LOAD_BALANCING, LOG_DELIVERY
 from tailrace.deploy.template.accounts import HAS_ACCOUNT, account
 from tailrace.deploy.template.expressions import (
     Resources,
@@ -27,8 +28,8 @@ from tailrace.deploy.template.expressions import (
 from tailrace.deploy.wanted import Wanted
 
 BUCKET: Final = "LogsBucket"
-_ELB: Final = {"Service": "logdelivery.elasticloadbalancing.amazonaws.com"}
-_DELIVERY: Final = {"Service": "delivery.logs.amazonaws.com"}
+_ELB: Final = {"Service": LOAD_BALANCING}
+_DELIVERY: Final = {"Service": LOG_DELIVERY}
 _UNFINISHED_DAYS: Final = 1
 _ARGUED: Final = {
     "CKV_AWS_18": "it is the bucket of access logs; logging access to it in itself would never end",

@@ -18,7 +18,6 @@ from tailrace.deploy.wanted import Wanted
 FUNCTION: Final = "Processor"
 LOG: Final = "ProcessorLog"
 ALIAS: Final = "Live"
-_HANDLER: Final = "tailrace.hosts.awslambda.handler"
 _BATCH: Final = 10
 _MOST_CALLS: Final = 1000
 """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html"""
@@ -39,7 +38,7 @@ def function(wanted: Wanted) -> Resources:
         FUNCTION: _function(wanted),
         ALIAS: {
             "Type": "AWS::Lambda::Alias",
-            "Properties": {"Name": naming.ALIAS, "FunctionName": ref(FUNCTION), "FunctionVersion": "$LATEST"},
+            "Properties": {"Name": naming.ALIAS, "FunctionName": ref(FUNCTION), "FunctionVersion": naming.LATEST},
         },
         "EventSource": _source(wanted),
     }
@@ -64,7 +63,7 @@ def _function(wanted: Wanted) -> dict[str, Any]:
     told = {
         "FunctionName": wanted.names.function,
         "Description": f"Carries load-balancer logs ({wanted.names.stack})",
-        "Handler": _HANDLER,
+        "Handler": naming.HANDLER,
         "Runtime": wanted.runtime,
         "Architectures": [own.architecture],
         "Code": {"S3Bucket": ref("CodeBucket"), "S3Key": ref("CodeKey")},

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from tailrace.deploy.notifications import EVENT
 from tailrace.deploy.template.expressions import Resources, att, filled, ref, sub, tags
 from tailrace.deploy.template.function import ALIAS
 from tailrace.deploy.template.queue import DEAD, EVENTS, POLICY
@@ -16,7 +17,6 @@ from tailrace.deploy.wanted import Wanted
 
 PERMISSION: Final = "BucketPermission"
 RULE: Final = "ObjectsRule"
-_CREATED: Final = "s3:ObjectCreated:*"
 _DAY_S: Final = 86_400
 
 
@@ -25,10 +25,10 @@ def notification(wanted: Wanted) -> tuple[dict[str, Any], list[str]]:
     rules = {"S3Key": {"Rules": [{"Name": "prefix", "Value": wanted.prefix}]}}
     match wanted.own.trigger:
         case "sqs":
-            told = {"Event": _CREATED, "Filter": rules, "Queue": att(EVENTS, "Arn")}
+            told = {"Event": EVENT, "Filter": rules, "Queue": att(EVENTS, "Arn")}
             return {"QueueConfigurations": [told]}, [POLICY]
         case "s3":
-            told = {"Event": _CREATED, "Filter": rules, "Function": ref(ALIAS)}
+            told = {"Event": EVENT, "Filter": rules, "Function": ref(ALIAS)}
             return {"LambdaConfigurations": [told]}, [PERMISSION]
         case "eventbridge":
             return {"EventBridgeConfiguration": {"EventBridgeEnabled": True}}, []

@@ -1,0 +1,36 @@
+"""What HAProxy is told to log so that every field of AWS's access logs can be written.
+
+The two strings are for `log-format` (HAProxy 2.4 and newer; one for each frontend, for all its log targets), or, from
+HAProxy 3.0, for `on any format` of a `log-profile` that a `log` line names: then other targets keep their own format.
+A frontend in HTTP mode needs `HTTP_RULES` too, before its other rules. They set variables only: no capture slot is
+taken, so that `%hr`, `%hs` and the captures' numbers stay as they are. Where a frontend must keep a log-format of its
+own, leave it: each form reads HAProxy's other formats too, and writes a dash for what they do not tell.
+
+The syslog header may have any format, best `rfc5424`. Give the target `len 65535`, or long lines are cut at 1024 bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tailrace.formats import haproxy_tailrace
+
+HTTP: Final = haproxy_tailrace.HTTP
+"""For frontends in HTTP mode, to be quoted as it is: `log-format '…'`, since it holds double quotes nowhere."""
+TCP: Final = haproxy_tailrace.TCP
+"""For frontends in TCP mode."""
+HTTP_RULES: Final = (
+    "http-request set-var(txn.tailrace_agent) req.fhdr(user-agent)",
+    "http-request set-var(txn.tailrace_host) req.hdr(host)",
+    "http-request set-var(txn.tailrace_url) url if { url,length gt 900 }",
+    "http-request set-var(txn.tailrace_version) req.ver if { url,length gt 900 }",
+    "http-response set-var(txn.tailrace_status) status",
+    "http-after-response set-var(txn.tailrace_location) res.fhdr(location) if { status 300:399 }",
+)
+"""Rules of a frontend in HTTP mode, in front of its others.
+
+`%r` is cut at `tune.http.logurilen` (1024), so a long URL is kept beside it. The status is the server's own: responses
+that HAProxy makes pass no `http-response` rules.
+"""
+LENGTH: Final = 65535
+"""The `len` of the log target."""
