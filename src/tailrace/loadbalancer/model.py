@@ -44,10 +44,14 @@ class Attributes:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What became of a slot's lines in an object: all of them are either records or rejects."""
+    """What became of a slot's lines in an object: all of them are records or rejected; empty lines are none.
+
+    `rejects`: the first of the rejected, as many as memory can bear.
+    """
 
     lines: int = 0
     records: int = 0
+    rejected: int = 0
     rejects: list[Reject] = field(default_factory=list)
 
 
