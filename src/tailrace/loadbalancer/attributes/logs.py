@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tailrace.changes import Change
-from tailrace.deploy.balancers.finding import ABSENT, Balancer
-from tailrace.deploy.cloud import Cloud
-from tailrace.deploy.listing import known
+from tailrace.hosts.calling import Cloud
+from tailrace.hosts.listing import known
+from tailrace.loadbalancer.attributes.finding import ABSENT, Balancer
 
 Attributes = Mapping[str, str]
 ACCESS: Final = "access_logs"

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tailrace.deploy.cloud import Cloud, Place
-from tailrace.deploy.listing import known, listed
 from tailrace.errors import UsageError
+from tailrace.hosts.calling import Cloud, Place
+from tailrace.hosts.listing import known, listed
 from tailrace.permissions import Need
 
 _ARN: Final = re.compile(
