@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from tailrace.clock import Clock
 from tailrace.clouds import failures
-from tailrace.clouds.cloud import Cloud, Endpoint
+from tailrace.clouds.cloud import Cloud, Endpoint, Told
 from tailrace.clouds.probing import SKEW_S, Probe, probe
 from tailrace.errors import TailraceError
 
@@ -24,6 +24,9 @@ _UNKNOWN: Final = (
     "400",
 )
 """So services refuse an operation that they do not have: the keys were not looked at, or nobody can tell."""
+
+
+_USUAL: Final = ("autoscaling", "cloudformation", "cloudwatch", "ec2", "elb", "iam", "s3", "sts", "swf")
 
 
 class _Call(NamedTuple):
@@ -66,17 +69,17 @@ class Checked:
 
 
 def check(cloud: Cloud, client: Callable[[str], Any], clock: Clock) -> Iterator[Checked]:
-    """Look at every endpoint of a cloud, many at a time; in the order of the services' names.
+    """Look at every endpoint of a cloud, many at a time; in the order of the services' names. Where none is told by name, the usual ones are.
 
     `client`: makes the client of a service. Raises nothing for whatever is wrong there.
     """
-    services = sorted(cloud.endpoints)
+    services = sorted(cloud.endpoints) or _USUAL
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         yield from pool.map(lambda service: _checked(service, cloud, client, clock), services)
 
 
 def _checked(service: str, cloud: Cloud, client: Callable[[str], Any], clock: Clock) -> Checked:
-    endpoint: Endpoint = cloud.endpoints[service]
+    endpoint = cloud.endpoints.get(service) or cloud.shared or _of_boto3(service, client)
     found = probe(endpoint.url.value, cloud.verify.value, clock)
     told, why = ("", found.failure) if found.failure else _credentials(service, client)
     return Checked(
@@ -89,6 +92,11 @@ def _checked(service: str, cloud: Cloud, client: Callable[[str], Any], clock: Cl
         good=not (why or _late(found)),
         remedy=_remedy(why, found, endpoint),
     )
+
+
+def _of_boto3(service: str, client: Callable[[str], Any]) -> Endpoint:
+    """Where boto3 knows AWS to be."""
+    return Endpoint(Told(failures.endpoint_of(client(service)), "boto3"), Told("v4", "boto3"))
 
 
 def _late(found: Probe) -> bool:

@@ -12,10 +12,11 @@ from tailrace.settings import Resolved
 ALL = "all"
 
 
-def clouds_of(resolved: Resolved, asked: Sequence[str]) -> list[Cloud]:
-    """They, each once, in this order; `all` stands for every one that is known. Raises UsageError."""
+def clouds_of(resolved: Resolved, asked: Sequence[str]) -> dict[str, Cloud]:
+    """They, as they are asked for and in this order; `all` stands for every one that is known. Raises UsageError."""
     given = Given.of(resolved)
     found = names(given) if ALL in asked else list(dict.fromkeys(asked))
     if not found:
         raise UsageError("no cloud is known here; `tailrace cloud list` tells where they are looked for")
-    return [find(name, given) for name in found]
+    clouds = [(name, find(name, given)) for name in found]
+    return {name or cloud.name: cloud for name, cloud in clouds}

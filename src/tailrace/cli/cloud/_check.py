@@ -24,24 +24,21 @@ from tailrace.settings import Resolved
 def check_all(resolved: Resolved, names: Sequence[str], *, as_json: bool) -> int:
     """Tell all that is found; the exit code. Raises UsageError."""
     wrong = False
-    for cloud in clouds_of(resolved, names):
+    for name, cloud in clouds_of(resolved, names).items():
         found = []
-        with people().status(f"looking at {cloud.name}"):
+        with people().status(f"looking at {name}"):
             for each in check(cloud, partial(connect, cloud), SystemClock()):
                 wrong |= not each.good
                 found.append(each)
                 if as_json:
-                    click.echo(msgspec.json.encode({"cloud": cloud.name, **asdict(each)}))
+                    click.echo(msgspec.json.encode({"cloud": name, **asdict(each)}))
         if not as_json:
-            _show(cloud.name, found)
+            _show(name, found)
     return EXIT_FAILED_CHECK if wrong else EXIT_OK
 
 
 def _show(name: str, found: Sequence[Checked]) -> None:
     console = output()
-    if not found:
-        console.print(f"{name}: nothing tells endpoints of its own; boto3 knows them")
-        return
     table = Table("", "service", "endpoint", "reachable", "certificate", "clock", "keys", box=None, pad_edge=False)
     for each in found:
         sign = Text("✓", style="green") if each.good else Text("✗", style="bold red")

@@ -30,8 +30,8 @@ Found = list[Row] | str
 def show_all(resolved: Resolved, names: Sequence[str], what: str, *, as_json: bool) -> int:
     """Tell what is there; the exit code. Raises UsageError."""
     kind, clouds = KINDS[what], clouds_of(resolved, names or [""])
-    with people().status("asking " + ", ".join(cloud.name for cloud in clouds)), ThreadPoolExecutor(_AT_ONCE) as pool:
-        found = dict(zip(map(_name, clouds), pool.map(partial(_rows, kind), clouds), strict=True))
+    with people().status(f"asking {', '.join(clouds)}"), ThreadPoolExecutor(_AT_ONCE) as pool:
+        found = dict(zip(clouds, pool.map(partial(_rows, kind), clouds.values()), strict=True))
     for name, rows in found.items():
         if isinstance(rows, str):
             say(f"{name}: {rows}")
@@ -43,12 +43,6 @@ def show_all(resolved: Resolved, names: Sequence[str], what: str, *, as_json: bo
     elif there:
         output().print(_matrix(kind, there) if what == "instance-types" and len(there) > 1 else _table(kind, there))
     return EXIT_OK if len(there) == len(found) else EXIT_PARTIAL if there else EXIT_UNUSABLE
-
-
-def _name(cloud: Cloud) -> str:
-    """As people ask for it, so that two users of a region are told apart."""
-    user = cloud.user.name.value if cloud.user else ""
-    return f"{user}@{cloud.name}" if user else cloud.name
 
 
 def _rows(kind: Kind, cloud: Cloud) -> Found:
