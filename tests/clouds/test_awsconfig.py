@@ -151,14 +151,31 @@ def test_the_default_profile_is_for_its_own_region_only(home: Home) -> None:
     home.write("~/.aws/credentials", f"[default]\n{KEYS}")
     home.write("~/.aws/config", "[default]\nregion = us-east-1\n")
     assert find("lab", home.given()).user is None
+    cloud = find("us-east-1", home.given())
+    assert (cloud.user, cloud.profile, cloud.private) == (None, None, False)
+    home.environ["AWS_PROFILE"] = "default"
+    assert find("lab", home.given()).user is None
     user = find("us-east-1", home.given()).user
     assert user is not None
     assert user.name == Told("default", "~/.aws/credentials [default]")
-    home.environ["AWS_PROFILE"] = "default"
-    assert find("lab", home.given()).user is None
     asked = find("lab", home.given(profile=Told("default", "--profile")))
     assert asked.user is not None
     assert asked.profile == Told("default", "--profile")
+
+
+def test_a_store_elsewhere_does_not_take_the_other_services_from_aws(home: Home) -> None:
+    block = "services = s\n[services s]\ns3 =\n  endpoint_url = http://minio.example\n"
+    home.write(
+        "~/.aws/config", f"[default]\nregion = us-east-1\n{block}[profile minio]\nregion = us-east-1\nservices = s\n"
+    )
+    cloud = find("us-east-1", home.given())
+    assert (cloud.private, cloud.endpoints["s3"].url.value) == (False, "http://minio.example")
+    named = find("minio", home.given())
+    assert (named.private, named.region, named.endpoints.keys()) == (
+        True,
+        Told("us-east-1", "~/.aws/config [profile minio]"),
+        {"s3"},
+    )
 
 
 def test_two_profiles_of_a_region_are_asked_for_by_name(home: Home) -> None:

@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -42,7 +42,7 @@ class Environment:
         return ()
 
     def part(self, region: str) -> Part:
-        """What they tell of a region; euca2ools' URLs are not for AWS's."""
+        """What they tell of a region; euca2ools' URLs and keys are not for AWS's."""
         euca = {} if amazon.is_region(region) else self._of_euca2ools()
         endpoints, shared = ({}, None) if self.ignored(region) else self._of_boto3()
         told = {service: url for service, (url, _) in euca.items()} | endpoints
@@ -56,7 +56,7 @@ class Environment:
             usual={} if "s3" in endpoints or "s3" not in euca else _OLD,
             region=named[0] if named else self._first(("AWS_AUTH_REGION",)) if euca else None,
             verify=Told(str(self.given.path(ca.value)), ca.origin) if ca else None,
-            user=self._user,
+            user=lambda: self._user(_PAIRS[:1] if amazon.is_region(region) else _PAIRS),
         )
 
     def user(self, name: str) -> User | None:  # noqa: ARG002 - variables name no users
@@ -103,8 +103,8 @@ class Environment:
         variables = {"s3": "S3_USE_SIGV4", "ec2": "EC2_USE_SIGV4"}
         return {service: Told("v4", name) for service, name in variables.items() if self.given.environ.get(name)}
 
-    def _user(self) -> User | None:
-        for access, secret in _PAIRS:
+    def _user(self, pairs: Sequence[tuple[str, str]]) -> User | None:
+        for access, secret in pairs:
             keys = self.given.environ.get(access), self.given.environ.get(secret)
             if keys[0] and keys[1]:
                 token = self._first(_TOKENS) if access == "AWS_ACCESS_KEY_ID" else None
