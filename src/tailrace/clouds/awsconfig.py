@@ -12,12 +12,12 @@ from typing import Final
 
 from tailrace.clouds import amazon, inifiles, services, telling
 from tailrace.clouds.cloud import Told, User
-from tailrace.clouds.environment import IGNORED
 from tailrace.clouds.inifiles import Dialect
 from tailrace.clouds.telling import Given, Part
 from tailrace.errors import UsageError
 
 _DIALECT: Final = Dialect()
+_IGNORED: Final = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"
 _BY_BOTO3: Final = (
     "role_arn",
     "sso_session",
@@ -118,6 +118,11 @@ class AwsConfig:
         chosen = self._chosen() or Told("default", "default")
         return _plain(self.profiles.get(chosen.value, {}), "region")
 
+    def ignores(self, region: str) -> bool:
+        """Whether endpoints do not count that are in the environment, or here: the profile for the region may tell so."""
+        profile = self._profile(region)
+        return self._ignored(self.profiles[profile.value] if profile else {})
+
     def _chosen(self) -> Told | None:
         """The profile that was asked for. Raises UsageError if there is no such profile."""
         variables = (Told(self.given.environ.get(name, ""), name) for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE"))
@@ -162,7 +167,7 @@ class AwsConfig:
         return ("endpoint_url" in options or "services" in options) and not self._ignored(options)
 
     def _ignored(self, options: Options) -> bool:
-        told = self.given.environ.get(IGNORED) or options.get("ignore_configured_endpoint_urls", Told("", "")).value
+        told = self.given.environ.get(_IGNORED) or options.get("ignore_configured_endpoint_urls", Told("", "")).value
         return told.lower() == "true"
 
     def _endpoints(self, name: str) -> tuple[dict[str, Told], Told | None]:
@@ -175,9 +180,10 @@ class AwsConfig:
         found = {}
         for identity, nested in (self.services[block.value] if block else {}).items():
             inner = _nested(nested)
-            if "endpoint_url" in inner:
+            service = services.of_id(identity)
+            if service and "endpoint_url" in inner:
                 told = inner["endpoint_url"]
-                found[services.of_id(identity)] = telling.url(Told(told.value, f"{told.origin} {identity}"))
+                found[service] = telling.url(Told(told.value, f"{told.origin} {identity}"))
         return found, telling.url(shared) if shared else None
 
 
