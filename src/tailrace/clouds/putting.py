@@ -194,7 +194,8 @@ def _pieces(body: BinaryIO, length: int | None = None) -> Iterator[bytes]:
         message = f"what is to be put into an object cannot be read: {error.strerror}"
         raise Retryable(message) from error
     if missing:
-        raise Retryable("what is to be put into an object became shorter while it was sent")
+        msg = "what is to be put into an object became shorter while it was sent"
+        raise Retryable(msg)
 
 
 def _encrypted(answer: Answer) -> bool:
