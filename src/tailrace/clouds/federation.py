@@ -41,7 +41,7 @@ def temporary(cloud: Cloud, *, role_arn: str = "", seconds: int = _HOUR) -> User
         access_key=Told(keys["AccessKeyId"], origin),
         secret_key=Told(keys["SecretAccessKey"], origin),
         session_token=Told(keys["SessionToken"], origin),
-        account=None if role_arn else cloud.user and cloud.user.account,
+        account=cloud.user.account if cloud.user and not role_arn else None,
     )
 
 

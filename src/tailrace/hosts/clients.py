@@ -18,6 +18,6 @@ def clients(settings: Settings) -> Callable[[str], Any]:
 
     @cache
     def found() -> Cloud:
-        return find("", Given.of(Resolved(settings, {}), os.environ))
+        return find("", Given.of(Resolved(settings=settings, origins={}), os.environ))
 
     return lambda service: connect(found(), service)
