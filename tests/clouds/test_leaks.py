@@ -15,7 +15,7 @@ from botocore.loaders import create_loader
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailrace.clouds import failures, services
+from tailrace.clouds import failures
 from tailrace.clouds.cloud import Cloud, Endpoint, Told, User
 from tailrace.clouds.connecting import connect
 from tailrace.clouds.repairs import within
@@ -105,17 +105,13 @@ def cloud_at(server: ThreadingHTTPServer, *told: str, **own: Any) -> Cloud:
     return Cloud(**{"name": "home", "endpoints": endpoints, **given, **own})
 
 
-@pytest.mark.parametrize("service", create_loader().list_available_services("service-2"))
-def test_no_service_is_asked_for_where_its_cloud_has_none(service: str) -> None:
-    if service != "s3":
+def test_no_service_is_asked_for_where_its_cloud_has_none() -> None:
+    nowhere = Cloud(name="home", kind=Told("other", ""), region=Told("eu-west-1", ""), private=True, endpoints={})
+    for service in create_loader().list_available_services("service-2"):
         with pytest.raises(
             UsageError, match=f"the cloud home has no endpoint of {service}, and it is not asked for elsewhere"
         ):
-            connect(
-                Cloud(name="home", kind=Told("other", ""), region=Told("eu-west-1", ""), private=True, endpoints={}),
-                service,
-            )
-        assert services.variable_of(service).startswith("AWS_ENDPOINT_URL_")
+            connect(nowhere, service)
 
 
 @pytest.mark.parametrize("answer", REDIRECTS, ids=[each[1] for each in REDIRECTS])
