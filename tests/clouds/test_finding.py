@@ -221,7 +221,7 @@ def test_what_is_asked_for_has_two_halves(person: str, region: str) -> None:
 
 @pytest.mark.parametrize("told", ["a@b@c", "a@@", "a b", "a\n", "a@b\x00", "\t"])
 def test_what_is_no_region_is_refused(told: str, home: Home) -> None:
-    assert "write REGION, USER@ or USER@REGION" in refused(told, home)
+    assert "is no region; write REGION, USER@ or USER@REGION" in refused(told, home)
 
 
 lines = st.sampled_from([b"[region x]", b"[Boto]", b"[profile x]", b"[services x]", b"[Credentials]", b"[default]", b"s3-url = http://a", b"services = x",

@@ -90,7 +90,7 @@ def _signature(url: Told, told: Told | None) -> Told:
 def _region(name: Told, parts: Sequence[Part], urls: Sequence[Told]) -> Told:
     told = next((part.region for part in parts if part.region), None)
     if told or name.value:
-        return told or Told(name.value, "its name")
+        return told or Told(name.value, name.origin or "its name")
     if all(amazon.is_host(url.value) for url in urls):
         return name
     return Told("eucalyptus" if any(services.of_eucalyptus(url.value) for url in urls) else "us-east-1", _DEFAULT)
