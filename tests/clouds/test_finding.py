@@ -183,6 +183,24 @@ def test_variables_of_eucarc_are_not_for_regions_of_aws(home: Home) -> None:
     assert find("euca", home.given()).region == Told("lab", "EC2_URL")
 
 
+@pytest.mark.parametrize("variable", ["EC2_URL", "S3_URL", "AWS_ELB_URL"])
+def test_a_region_of_aws_in_use_and_eucarc_contradict_each_other(home: Home, variable: str) -> None:
+    """A request that may be meant for the private cloud does not go to AWS."""
+    home.environ |= {variable: "http://clc.example:8773/services/x", "AWS_DEFAULT_REGION": "us-east-1"}
+    message = refused("", home)
+    assert (
+        f"AWS_DEFAULT_REGION names us-east-1, a region of AWS, but {variable} leads to http://clc.example:8773"
+        in message
+    )
+    assert not find("us-east-1", home.given()).private
+    assert not find("", home.given(region=Told("us-east-1", "--region"))).private
+    home.environ["AWS_DEFAULT_REGION"] = "euca"
+    assert find("", home.given()).private
+    for url in ("https://cdn.example/assets", "my-bucket", "http://[", ""):
+        home.environ = {"S3_URL": url, "AWS_DEFAULT_REGION": "us-east-1"}
+        assert not find("", home.given()).private
+
+
 def test_a_user_who_is_asked_for_counts_before_the_environment(home: Home) -> None:
     home.write(
         "~/.euca/x.ini",

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Final
 
+from tailrace.clouds import amazon
 from tailrace.clouds.awsconfig import AwsConfig
 from tailrace.clouds.boto2 import Boto2
 from tailrace.clouds.cloud import Cloud, Told, User
@@ -111,6 +112,8 @@ def find(region: str, given: Given) -> Cloud:
     """
     places = _Places.read(given)
     user, name = places.asked(region)
+    if name.origin and name != given.region:
+        _check(name, Environment(given, places.aws.ignores))
     keys = places.keys(user) if user else None
     if keys and keys.profile:
         places = places.as_profile(keys.profile)
@@ -136,6 +139,17 @@ def split(told: Told) -> tuple[Told | None, Told | None]:
         message = f"{_where(told)}{told.value[:80]!r} is no region; write REGION, USER@ or USER@REGION"
         raise UsageError(message)
     return Told(user, told.origin) if user else None, Told(region, told.origin) if region else None
+
+
+def _check(default: Told, environment: Environment) -> None:
+    """Refuse to take a region of AWS as the one in use where `eucarc` was sourced: it is not told which of both is meant."""
+    url = environment.of_eucarc() if amazon.is_region(default.value) else None
+    if url:
+        message = (
+            f"{default.origin} names {default.value}, a region of AWS, but {url.origin} leads to {url.value}: "
+            f"say which is meant by --region, or unset one of them"
+        )
+        raise UsageError(message)
 
 
 def _where(told: Told) -> str:
