@@ -174,6 +174,8 @@ def test_variables_of_eucarc_are_not_for_regions_of_aws(home: Home) -> None:
         "eucalyptus",
     )
     assert cloud.endpoints["s3"].url == Told("http://osg.example:8773/services/objectstorage", "S3_URL")
+    assert names(home.given()) == ["environment"]
+    assert find("environment", home.given()) == cloud
     home.environ |= {"EC2_ACCESS_KEY": ACCESS, "EC2_SECRET_KEY": SECRET, "EC2_ACCOUNT_NUMBER": "7"}
     assert find("us-east-1", home.given()).user is None
     found = find("", home.given()).user

@@ -12,7 +12,7 @@ from typing import Final
 from tailrace.clouds import amazon, services, telling
 from tailrace.clouds.cloud import Told, User
 from tailrace.clouds.inifiles import text
-from tailrace.clouds.telling import Given, Part
+from tailrace.clouds.telling import ENVIRONMENT, Given, Part
 from tailrace.errors import UsageError
 
 _PREFIX: Final = "AWS_ENDPOINT_URL"
@@ -38,8 +38,8 @@ class Environment:
     ignored: Callable[[str], bool]
 
     def names(self) -> Iterable[str]:
-        """None: a variable names no cloud, only the region that is taken where none is asked for."""
-        return ()
+        """That of `eucarc`, if the environment does not name its region."""
+        return (ENVIRONMENT,) if self.of_eucarc() and not self.default_region() else ()
 
     def part(self, region: str) -> Part:
         """What they tell of a region; euca2ools' URLs and keys are not for AWS's."""

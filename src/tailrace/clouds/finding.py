@@ -27,7 +27,7 @@ from tailrace.clouds.environment import Environment
 from tailrace.clouds.euca2ools import Euca2ools
 from tailrace.clouds.merging import Keys, Naming, merged
 from tailrace.clouds.own import Own
-from tailrace.clouds.telling import Given, Part, Place
+from tailrace.clouds.telling import ENVIRONMENT, Given, Part, Place
 from tailrace.errors import UsageError
 
 __all__ = ["Given", "find", "names", "split"]
@@ -112,6 +112,8 @@ def find(region: str, given: Given) -> Cloud:
     """
     places = _Places.read(given)
     user, name = places.asked(region)
+    if name.value == ENVIRONMENT and name.value not in given.clouds:
+        name = Told("", "nowhere")
     if name.origin and name != given.region:
         _check(name, Environment(given, places.aws.ignores))
     keys = places.keys(user) if user else None

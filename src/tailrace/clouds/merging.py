@@ -9,13 +9,11 @@ from typing import Final, NamedTuple
 
 from tailrace.clouds import amazon, services
 from tailrace.clouds.cloud import Cloud, Endpoint, Told, User
-from tailrace.clouds.telling import Part
+from tailrace.clouds.telling import ENVIRONMENT, Part
 from tailrace.errors import UsageError
 
 _DEFAULT: Final = "default"
 _V4: Final = Told("v4", _DEFAULT)
-ENVIRONMENT: Final = "environment"
-"""What a cloud is called whose endpoints are in the environment, but whose region nothing names."""
 
 
 class Keys(NamedTuple):
