@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -97,10 +98,9 @@ def _partition(region: str) -> str:
 
 
 def _account(cloud: Cloud) -> str:
-    try:
+    with suppress(*failures.raised(), UsageError, KeyError):
         return str(cloud.of("sts").get_caller_identity()["Account"])
-    except (*failures.raised(), UsageError, KeyError):
-        return ""
+    return ""
 
 
 def _kinds(kind: Kind | None) -> tuple[Kind, ...]:
