@@ -55,6 +55,7 @@ def merged(asked: Naming, parts: Sequence[Part]) -> Cloud | None:
         shared=shared,
         user=keys.user,
         profile=keys.profile,
+        role=None if asked.keys else next((part.role for part in parts if part.role), None),
         verify=_verify(parts),
     )
 

@@ -97,6 +97,7 @@ class Part:
     region: Told | None = None
     verify: Told | None = None
     profile: Told | None = None
+    role: Told | None = None
     user: Callable[[], User | None] = _nobody
 
     @property
