@@ -18,12 +18,9 @@ from tailrace.errors import UsageError
     "--status", metavar="FILE", help="Append a line of JSON about itself to FILE each minute, not to standard error."
 )
 def command(config_file: str | None, *, once: bool, status: str | None, **flags: Any) -> int:
-    r"""Take HAProxy's log, keep it in a spool, and put an object of it into a bucket at each interval's end, until SIGTERM.
+    """Take HAProxy's log, keep it in a spool, and put an object of it into a bucket at each interval's end, until SIGTERM.
 
     CONFIG: a file like tailrace.toml; its [lb] tells where the log comes from and where objects go. SIGUSR1 ends the interval at once.
-
-    \b
-      tailrace lb agent --region eucalyptus --set lb.receive=unix:/run/tailrace/haproxy.sock --set lb.bucket=logs
     """
     from tailrace.cli.lb._agent import run  # noqa: PLC0415 - not needed for --help
 
