@@ -40,7 +40,8 @@ class DeadFolder:
 
     def _keep(self, item: Item, part: str, letters: Sequence[bytes]) -> None:
         if self._item not in ("", item.identity.digest):
-            raise ValueError("what was written of one item must be flushed or abandoned before the next")
+            msg = "what was written of one item must be flushed or abandoned before the next"
+            raise ValueError(msg)
         self._item = item.identity.digest
         name = f"{part}.ndjson"
         file = self._files.setdefault(name, None)

@@ -153,7 +153,8 @@ def _decoded(text: bytes | str) -> object:
     try:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise NotUnderstood("a message that is no JSON") from error
+        msg = "a message that is no JSON"
+        raise NotUnderstood(msg) from error
 
 
 def _unknown(message: object) -> str:

@@ -161,7 +161,8 @@ def _inflated(data: bytes) -> bytes:
         part = inflater.decompress(data, left)
         left -= len(part)
         if not inflater.eof or not left:
-            raise ValueError("it is too large, or does not end")
+            msg = "it is too large, or does not end"
+            raise ValueError(msg)
         parts.append(part)
         data = inflater.unused_data
     return b"".join(parts)

@@ -63,9 +63,8 @@ def confirmed(*, yes: bool, question: str) -> bool:
     if yes:
         return True
     if not sys.stdin.isatty():
-        raise UsageError(
-            "nothing was changed, for nobody can be asked here; say --yes, or --dry-run to see the plan only"
-        )
+        msg = "nothing was changed, for nobody can be asked here; say --yes, or --dry-run to see the plan only"
+        raise UsageError(msg)
     return click.confirm(question, err=True)
 
 

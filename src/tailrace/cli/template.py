@@ -27,7 +27,8 @@ def command(*, environment: str, form: str, out: Path | None, settings: str | No
     from tailrace.deploy.wanted import wanted  # noqa: PLC0415
 
     if settings and flags["config"]:
-        raise UsageError("--settings and --config are the same; give one of them")
+        msg = "--settings and --config are the same; give one of them"
+        raise UsageError(msg)
     flags["config"] = flags["config"] or settings
     told = template(wanted(resolved(flags, environment=environment), environment))
     text = as_json(told) if form == "json" else as_yaml(told)

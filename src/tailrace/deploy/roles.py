@@ -35,7 +35,8 @@ class Subject:
     def wanted(self) -> Wanted:
         """The deployment of the environment. Raises UsageError if none is named."""
         if not self.environment:
-            raise UsageError("name the environment, as in `tailrace policy function prod`")
+            msg = "name the environment, as in `tailrace policy function prod`"
+            raise UsageError(msg)
         return wanted(self.resolved, self.environment)
 
 

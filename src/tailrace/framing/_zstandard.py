@@ -21,7 +21,8 @@ def zstandard(source: Input, size: int) -> Iterator[bytes]:  # noqa: ARG001 - th
     try:
         import zstandard as library  # noqa: PLC0415 - an optional library
     except ImportError as error:
-        raise MissingExtra("reading zstandard", "zstd") from error
+        msg = "reading zstandard"
+        raise MissingExtra(msg, "zstd") from error
     while True:
         magic = source.needed(4, "zstandard")
         if magic == b"".join(ZSTANDARD_FRAME):
@@ -52,7 +53,8 @@ def _frame(source: Input, decoder: Any, magic: bytes) -> Iterator[bytes]:
         content = source.exactly(wanted)
         yield decoder.decompress(head + content)
         if len(content) < wanted:
-            raise cut("zstandard")
+            msg = "zstandard"
+            raise cut(msg)
     if has_checksum:
         yield decoder.decompress(source.needed(4, "zstandard"))
 
@@ -62,6 +64,7 @@ def _pass_skippable(source: Input) -> None:
     while left:
         data = source.some()
         if not data:
-            raise cut("zstandard")
+            msg = "zstandard"
+            raise cut(msg)
         source.back(data[left:])
         left -= min(left, len(data))

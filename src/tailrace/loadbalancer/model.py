@@ -87,5 +87,7 @@ class Store(Protocol):
     def put(self, bucket: str, key: str, body: BinaryIO, headers: Mapping[str, str]) -> None:
         """Make an object of all that is in `body`, which can be read again from its start; whole or not at all.
 
+        `headers`: what `grants.put_headers` says for the store, the content type and the like.
+
         Raises Retryable if it cannot be done now, Fatal if the credentials, the bucket or a permission have to be put right first.
         """

@@ -138,7 +138,8 @@ def _compressing(file: BinaryIO, head: bytes) -> BinaryIO:
         try:
             import zstandard  # noqa: PLC0415 - an optional library
         except ImportError as error:
-            raise MissingExtra("zstandard", "zstd") from error
+            msg = "zstandard"
+            raise MissingExtra(msg, "zstd") from error
         return cast("BinaryIO", zstandard.ZstdCompressor().stream_writer(file, closefd=False))
     return file
 

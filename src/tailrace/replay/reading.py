@@ -102,4 +102,5 @@ def _take(reading: Reading, batch: Batch) -> None:
 
 
 def _unopened() -> NoReturn:
-    raise SourceError("a letter has no object to read")
+    msg = "a letter has no object to read"
+    raise SourceError(msg)

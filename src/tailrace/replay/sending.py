@@ -305,4 +305,5 @@ def _unsent(letter: Letter) -> Fate:
 
 
 def _unopened() -> NoReturn:
-    raise SourceError("what is replayed has no object to read")
+    msg = "what is replayed has no object to read"
+    raise SourceError(msg)

@@ -39,7 +39,8 @@ def compressor(kind: Compression) -> Callable[[], _Compressor] | None:
     try:
         import zstandard  # noqa: PLC0415 - an optional library
     except ImportError as error:
-        raise MissingExtra("writing zstandard", "zstd") from error
+        msg = "writing zstandard"
+        raise MissingExtra(msg, "zstd") from error
     return lambda: zstandard.ZstdCompressor().compressobj()
 
 

@@ -32,7 +32,8 @@ class Gate:
         """Wait to be let through; gives the number of the round. Raises Retryable if nobody has left for so many seconds."""
         with self._changed:
             if not self._changed.wait_for(lambda: self._inside < self.limit, patience):
-                raise Retryable("the server is busy with the requests of other workers")
+                msg = "the server is busy with the requests of other workers"
+                raise Retryable(msg)
             self._inside += 1
             entered = self._round
         try:

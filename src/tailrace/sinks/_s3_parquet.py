@@ -55,7 +55,8 @@ class ParquetObjects:
         try:
             from tailrace.sinks import _partitions  # noqa: PLC0415 - needs an optional library
         except ModuleNotFoundError as error:
-            raise MissingExtra("writing Parquet", "local") from error
+            msg = "writing Parquet"
+            raise MissingExtra(msg, "local") from error
         self._makes = _partitions
         self._place, self._part_size, self._memory = place, part_size, memory
         self._folder: Path | None = None

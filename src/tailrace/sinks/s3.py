@@ -107,7 +107,8 @@ class S3Sink:
                 raise Fatal(message)
             self._writing, self._keys = (identity, part), Keys(self._template, identity)
         elif (identity, part) != self._writing:
-            raise ValueError("what was written of one item must be flushed or abandoned before the next")
+            msg = "what was written of one item must be flushed or abandoned before the next"
+            raise ValueError(msg)
         return self._keys
 
     def flush(self) -> Flushed:
@@ -188,10 +189,12 @@ def _refuse(own: S3Settings, keys: Template) -> None:
         message = f"part_size: S3 takes parts of 5MiB to 5GiB, not of {own.part_size}"
         raise UsageError(message)
     if own.kms_key and own.sse == "AES256":
-        raise UsageError("kms_key: with sse = AES256 there is no such key; set sse = aws:kms, or leave one out")
+        msg = "kms_key: with sse = AES256 there is no such key; set sse = aws:kms, or leave one out"
+        raise UsageError(msg)
     if own.form == "parquet":
         if "format" not in keys.names:
-            raise UsageError("key: each format has columns of its own, so {format} must occur where form = parquet")
+            msg = "key: each format has columns of its own, so {format} must occur where form = parquet"
+            raise UsageError(msg)
         if own.schema not in {"", "aws"}:
             message = (
                 f"schema: Parquet has the vendor's names only; leave it out, or set form = ndjson for {own.schema}"

@@ -37,7 +37,8 @@ def require_pyarrow() -> None:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "pyarrow":
             raise  # something is wrong with this Python itself
-        raise MissingExtra("the local store", "local") from error
+        msg = "the local store"
+        raise MissingExtra(msg, "local") from error
 
 
 class StoreSink:
@@ -74,7 +75,8 @@ class StoreSink:
             self._writing, self._item = (identity, part), f"{identity.digest}-{part}"
             self._partitions = Partitions(temporary, self._item, self._memory)
         elif (identity, part) != self._writing:
-            raise ValueError("what was written of one item must be flushed or abandoned before the next")
+            msg = "what was written of one item must be flushed or abandoned before the next"
+            raise ValueError(msg)
         return self._partitions
 
     def flush(self) -> Flushed:

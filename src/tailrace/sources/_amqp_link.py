@@ -133,7 +133,8 @@ class Link:
         try:
             import pika  # noqa: PLC0415 - an optional library
         except ImportError as error:
-            raise MissingExtra("a queue of AMQP", "amqp") from error
+            msg = "a queue of AMQP"
+            raise MissingExtra(msg, "amqp") from error
         connection = None
         try:
             connection = pika.BlockingConnection(_parameters(pika, self._place))

@@ -76,7 +76,8 @@ class Pages:
             if self.wait(pause):
                 raise Stopping
             pause = min(pause * 2, _LONGEST_PAUSE)
-        raise AssertionError("unreachable")
+        msg = "unreachable"
+        raise AssertionError(msg)
 
     def _final(self, error: Exception) -> TailraceError | None:
         """What to raise if an error will come again; None if it may pass."""

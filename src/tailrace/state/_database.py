@@ -84,7 +84,8 @@ class Writer:
         job = _Job(change, durable)
         with self._lock:
             if self._closed:
-                raise ValueError("the state is closed")
+                msg = "the state is closed"
+                raise ValueError(msg)
             self._jobs.put(job)
         result: T = job.result.result()
         return result
@@ -173,7 +174,8 @@ class Readers:
     def _take(self) -> sqlite3.Connection:
         with self._lock:
             if self._closed:
-                raise ValueError("the state is closed")
+                msg = "the state is closed"
+                raise ValueError(msg)
             if self._idle:
                 return self._idle.pop()
             try:

@@ -136,7 +136,8 @@ class Catalog:
 
     def _change(self, change: Change[T]) -> T:
         if self._writer is None:
-            raise ValueError("the state is open for reading only")
+            msg = "the state is open for reading only"
+            raise ValueError(msg)
         return self._writer.apply(change)
 
 

@@ -144,7 +144,8 @@ class SqliteState:
     @property
     def _writing(self) -> Writer:
         if self._writer is None:
-            raise ValueError("the state is open for reading only")
+            msg = "the state is open for reading only"
+            raise ValueError(msg)
         return self._writer
 
 

@@ -121,16 +121,19 @@ class Session:
         found = self._connection.extract_statements(sql)
         code = _NOT_CODE.sub(" ", sql)
         if not found:
-            raise UsageError("there is no SQL; give a statement such as: FROM requests")
+            msg = "there is no SQL; give a statement such as: FROM requests"
+            raise UsageError(msg)
         if ";" in code.rstrip("; \t\r\n"):
-            raise UsageError("give one SQL statement")
+            msg = "give one SQL statement"
+            raise UsageError(msg)
         kinds = duckdb.StatementType
         rest = _EXPLAIN.sub("", sql, count=1)
         if found[0].type == kinds.EXPLAIN and rest != sql:
             self._expect_question(rest)
         elif _WRITING.search(code) or not {each.type for each in found} <= _reading(len(found)):
             # DuckDB 2 reads COPY in a WITH, which would be allowed to write over the files it may read.
-            raise UsageError("queries only read: begin with SELECT, WITH, FROM, DESCRIBE, SUMMARIZE, SHOW or EXPLAIN")
+            msg = "queries only read: begin with SELECT, WITH, FROM, DESCRIBE, SUMMARIZE, SHOW or EXPLAIN"
+            raise UsageError(msg)
 
     def close(self) -> None:
         """Let go of everything. May be called twice."""

@@ -20,7 +20,8 @@ class Texts(tuple[str, ...]):
         """The texts that a setting tells. Raises ValueError with a sentence."""
         texts = [value] if isinstance(value, str) else value
         if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
-            raise ValueError("expected a text or a list of texts")
+            msg = "expected a text or a list of texts"
+            raise ValueError(msg)
         return cls(texts)
 
 

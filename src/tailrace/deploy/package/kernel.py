@@ -39,7 +39,8 @@ def taken(request: Request, checkout: Checkout | None, bench: crate.Bench) -> Ta
         return _twin("asked for")
     try:
         if checkout is None:
-            raise UsageError("Tailrace is installed without its repository, where the kernel's sources are")
+            msg = "Tailrace is installed without its repository, where the kernel's sources are"
+            raise UsageError(msg)
         made = crate.built(checkout.kernel, request.machine, bench)
     except TailraceError as error:
         if request.kernel == "native":

@@ -117,5 +117,6 @@ def read(path: Path) -> Package:
 def _names(archive: zipfile.ZipFile) -> list[str]:
     infos = archive.infolist()
     if sum(info.file_size for info in infos) > 4 * _LONGEST:
-        raise ValueError("its files are too large")
+        msg = "its files are too large"
+        raise ValueError(msg)
     return [info.filename for info in infos if info.filename != NAME]

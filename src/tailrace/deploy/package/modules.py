@@ -46,7 +46,8 @@ def licence(root: Path = ROOT) -> bytes:
     for path in metadata.files("tailrace") or ():
         if path.name == "LICENSE":
             return path.read_binary()
-    raise UsageError("the text of Tailrace's licence is missing from this installation; install it again")
+    msg = "the text of Tailrace's licence is missing from this installation; install it again"
+    raise UsageError(msg)
 
 
 def _path(name: str, root: Path) -> Path | None:

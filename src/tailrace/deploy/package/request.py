@@ -91,4 +91,5 @@ class Request:
             )
             raise UsageError(message)
         if self.kernel_wheel and self.kernel == "reference":
-            raise UsageError("--kernel-wheel is the native kernel's; leave out --kernel reference")
+            msg = "--kernel-wheel is the native kernel's; leave out --kernel reference"
+            raise UsageError(msg)

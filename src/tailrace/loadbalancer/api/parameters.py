@@ -44,13 +44,16 @@ def parameters_of(*forms: str) -> dict[str, str]:
 
 def _decoded(text: str) -> str:
     if _BROKEN.search(text):
-        raise malformed("A percent sign in the parameters is not followed by two hexadecimal digits")
+        msg = "A percent sign in the parameters is not followed by two hexadecimal digits"
+        raise malformed(msg)
     try:
         found = unquote_to_bytes(text.replace("+", " ")).decode()
     except UnicodeDecodeError as error:
-        raise malformed("The parameters are not UTF-8") from error
+        msg = "The parameters are not UTF-8"
+        raise malformed(msg) from error
     if _UNWRITABLE.search(found):
-        raise malformed("The parameters hold characters that XML does not have")
+        msg = "The parameters hold characters that XML does not have"
+        raise malformed(msg)
     return found
 
 
@@ -61,16 +64,12 @@ def is_of_signature(name: str) -> bool:
 
 def only(parameters: Parameters, *names: str, below: Collection[str] = ()) -> None:
     """Refuse what is neither one of these parameters nor below one of those; a misspelt one is never passed over."""
-    for name in parameters:
-        if (
-            name in names
-            or name in COMMON
-            or is_of_signature(name)
-            or name.startswith(tuple(f"{each}." for each in below))
-        ):
-            continue
-        message = f"{shown(name)!r} is no parameter of this action"
-        raise invalid(message)
+    prefixes = tuple(f"{each}." for each in below)
+    for name, value in parameters.items():
+        empty = name in below and not value  # a list without members, as clients write it
+        if not (empty or name in names or name in COMMON or is_of_signature(name) or name.startswith(prefixes)):
+            message = f"{shown(name)!r} is no parameter of this action"
+            raise invalid(message)
 
 
 def listed(parameters: Parameters, name: str) -> list[str]:
