@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -13,8 +11,10 @@ from pathlib import Path
 from string import Template
 
 from forming import application, classic, copied
-from making import absent
 from parsing import kernel_named, only, read
+from services.balancing import haproxy
+from services.certificates import Authority
+from services.real import free_port
 from tailrace.loadbalancer import logformat
 
 GIVEN = {
@@ -69,61 +69,20 @@ AGENT = b'a "b" \\c\\ ] #22 \xc3\xa9 {|} \t d\\'
 
 
 @contextmanager
-def haproxy(folder: Path) -> Iterator[tuple[dict[str, int], socket.socket]]:
+def standing(folder: Path) -> Iterator[tuple[dict[str, int], socket.socket]]:
     """HAProxy in front of a server, its ports, and the socket that its log comes to."""
-    if not shutil.which("haproxy"):
-        absent("HAProxy", "apt-get install haproxy")
-    certificate(folder)
+    pair = Authority(folder).pair("server")
+    (folder / "server.pem").write_bytes(pair.certificate.read_bytes() + pair.key.read_bytes())
     names = ("http", "https", "tcp", "server", "nobody")
-    ports = dict(zip(names, free_ports(len(names)), strict=True))
-    (folder / "haproxy.cfg").write_text(Template(CONFIG).substitute(GIVEN, folder=folder, **ports))
-    checked = subprocess.run(
-        ["haproxy", "-c", "-f", folder / "haproxy.cfg"], capture_output=True, text=True, check=False
-    )
-    assert checked.returncode == 0, checked.stderr
-    assert "WARNING" not in checked.stderr
+    first = free_port(*range(len(names)))
+    ports = {name: first + number for number, name in enumerate(names)}
+    config = folder / "haproxy.cfg"
+    config.write_text(Template(CONFIG).substitute(GIVEN, folder=folder, **ports))
     with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as log, serving(ports["server"]):
         log.bind(str(folder / "log.sock"))
         log.settimeout(5)
-        process = subprocess.Popen(["haproxy", "-db", "-f", folder / "haproxy.cfg"], stderr=subprocess.DEVNULL)
-        try:
-            wait_for(ports["tcp"])
-            log.recv(65536)  # of the connection that found it there
+        with haproxy(config, ports["http"]):
             yield ports, log
-        finally:
-            process.terminate()
-            process.wait(10)
-
-
-def certificate(folder: Path) -> None:
-    """A certificate for the TLS port."""
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=www.example.com",
-         "-keyout", folder / "key", "-out", folder / "crt"], check=True, capture_output=True,
-    )  # fmt: skip
-    (folder / "server.pem").write_bytes((folder / "key").read_bytes() + (folder / "crt").read_bytes())
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on."""
-    found = []
-    for port in range(22_500, 22_999):
-        with closing(socket.socket()) as tried:
-            if tried.connect_ex(("127.0.0.1", port)):
-                found.append(port)
-        if len(found) == count:
-            return found
-    raise AssertionError("no ports are free")
-
-
-def wait_for(port: int) -> None:
-    """Until somebody listens."""
-    for _ in range(200):
-        with closing(socket.socket()) as tried:
-            if tried.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise AssertionError("HAProxy does not listen")
 
 
 @contextmanager
@@ -196,7 +155,7 @@ ASKED: dict[str, tuple[bytes, str, int | None, int | None]] = {
 
 
 def test_a_real_haproxy_says_what_aws_would(tmp_path: Path) -> None:
-    with haproxy(tmp_path) as (ports, log):
+    with standing(tmp_path) as (ports, log):
         asked = [lambda data=data: ask(ports["http"], data) for data, *_ in ASKED.values()]
         asked.append(lambda: ask(ports["http"], get(b"/v6"), "::1"))
         asked.append(lambda: ask(ports["https"], get(b"/tls", b"User-Agent: t"), tls=True))
