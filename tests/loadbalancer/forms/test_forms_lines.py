@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from forming import (
     ADMIN,
     BAD,
@@ -18,7 +19,6 @@ from forming import (
     parser,
     written,
 )
-
 from parsing import KERNELS
 from tailrace.accesslogging import AccessLogging
 from tailrace.errors import UsageError
@@ -27,6 +27,7 @@ from tailrace.loadbalancer.forms import aws
 from tailrace.loadbalancer.forms.opening import form
 from tailrace.loadbalancer.forms.reading import CHUNK, plan
 from tailrace.loadbalancer.model import Balancer
+from tailrace.registry import formats
 
 OK = Http()
 TLS = OK.but(
@@ -396,3 +397,8 @@ def test_the_form_that_settings_ask_for() -> None:
 
 def test_lines_without_a_syslog_header_are_read_too() -> None:
     assert one(OK.line.removeprefix(HEADER)) == one(OK.line)
+
+
+def test_all_formats_of_haproxy_are_tried_in_the_registrys_order() -> None:
+    known = [known for known in formats().values() if known.vendor == "haproxy"]
+    assert list(plan().formats) == known
