@@ -33,8 +33,7 @@ def deploy(environment: str, resolved: Resolved, **how: Any) -> int:
     """Deploy an environment; the exit code. `how`: the options of the command."""
     cloud, asked = there(resolved, environment)
     if how["code_only"] and how["balancers"]:
-        msg = "--code-only changes nothing but the code; leave out --load-balancer"
-        raise UsageError(msg)
+        raise UsageError("--code-only changes nothing but the code; leave out --load-balancer")
     # First, so that settings that cannot be are told before a package is built.
     made = None if how["code_only"] else template(asked)
     with TemporaryDirectory(prefix="tailrace-") as folder:
