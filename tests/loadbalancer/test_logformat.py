@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from string import Template
 
 from forming import application, classic, copied
 from parsing import kernel_named, only, read
-from services.balancing import haproxy
+from services.balancing import haproxy, program
 from services.certificates import Authority
 from services.real import free_port
 from tailrace.loadbalancer import logformat
@@ -112,6 +114,10 @@ def _answer(connection: socket.socket) -> None:
             head += data
         if b" /slow" in head:
             time.sleep(0.7)
+        if b" /ws" in head:
+            connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+            time.sleep(0.3)
+            return
         status = b"404 Not Found" if b" /404" in head else b"200 OK"
         connection.sendall(b"HTTP/1.1 " + status + b"\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
 
@@ -184,3 +190,49 @@ def test_a_real_haproxy_says_what_aws_would(tmp_path: Path) -> None:
     own = read(kernel_named("reference"), copied(lines)[0])
     assert {record["format"] for record in own.records()} == {"haproxy_tailrace"}
     assert [record["lc"] for record in own.records()][: len(ASKED) + 2] == list(range(len(ASKED) + 2))
+
+
+def test_times_are_those_at_which_clients_asked(tmp_path: Path) -> None:
+    with standing(tmp_path) as (ports, log), socket.create_connection(("127.0.0.1", ports["http"]), timeout=5) as kept:
+        asked = []
+        for _ in range(6):  # over one connection, idle in between
+            time.sleep(0.23)
+            begin = time.time()
+            kept.sendall(b"GET / HTTP/1.1\r\nHost: www.example.com\r\n\r\n")
+            kept.recv(65536)
+            asked.append((begin, time.time()))
+        lines = b"".join(log.recv(65536) for _ in asked)
+    records = read(kernel_named("reference"), application(lines)[0], plan=only("alb")).records()
+    for (begin, end), record in zip(asked, records, strict=True):
+        received, sent = (moment(record[name]) for name in ("request_creation_time", "time"))
+        assert begin - 0.002 <= received <= sent <= end + 0.002  # HAProxy's times have no more than milliseconds
+
+
+def test_a_websocket_is_one_of_the_time_when_it_was_closed(tmp_path: Path) -> None:
+    with standing(tmp_path) as (ports, log):
+        upgrade = b"GET /ws HTTP/1.1\r\nHost: a.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        ask(
+            ports["http"], upgrade + b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        )
+        line = log.recv(65536)
+    (record,) = read(kernel_named("reference"), application(line)[0], plan=only("alb")).records()
+    assert (record["type"], record["elb_status_code"], record["target_status_code"]) == ("ws", 101, 101)
+    assert moment(record["time"]) - moment(record["request_creation_time"]) >= 0.29
+
+
+def test_http_2_is_told(tmp_path: Path) -> None:
+    curl = program("curl")
+    with standing(tmp_path) as (ports, log):
+        url = f"https://127.0.0.1:{ports['https']}/two?a=1"
+        subprocess.run(
+            [curl, "-sk", "--http2", "-A", "two", "-H", "Host: www.example.com", url], check=True, capture_output=True
+        )
+        line = log.recv(65536)
+    (record,) = read(kernel_named("reference"), application(line)[0], plan=only("alb")).records()
+    assert (record["type"], record["request_protocol"], record["user_agent"]) == ("h2", "HTTP/2.0", "two")
+    assert record["request_url"] == f"https://www.example.com:{ports['https']}/two?a=1"
+
+
+def moment(text: str) -> float:
+    """A time of a record in seconds since 1970."""
+    return datetime.fromisoformat(text).timestamp()

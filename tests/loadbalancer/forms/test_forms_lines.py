@@ -151,7 +151,7 @@ TYPES = {
     "http": OK.but(request=b"GET / HTTP/2.0"),
     "https": TLS,
     "h2": TLS.but(request=b"GET https://www.example.com/ HTTP/2.0"),
-    "ws": OK.but(st=101, status="101", timers=(0, 0, 0, 0, 0, 1, 60_000)),
+    "ws": OK.but(st=101, status="-", timers=(0, 0, 0, 0, 0, 1, 60_000)),
     "wss": TLS.but(st=101, status="101"),
 }
 
@@ -164,6 +164,7 @@ def test_the_type_of_a_request(type_: str) -> None:
 def test_a_websocket_is_of_the_time_when_it_was_closed() -> None:
     fields = other(TYPES["ws"].line).split(" ")
     assert fields[1] == "2026-11-22T08:16:22.888000Z"
+    assert fields[8:10] == ["101", "101"]
     assert "2026-11-22T08:15:22.888000Z" in fields[2:]
 
 

@@ -6,10 +6,10 @@ import re
 from typing import Any
 
 import pytest
-from forming import ADMIN, BAD, FAILED, NOBODY, TCP_LINE, Http, application, classic
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from forming import ADMIN, BAD, FAILED, NOBODY, TCP_LINE, Http, application, classic
 from parsing import KERNELS, kernel_named, only, read
 from tailrace.registry import format_named
 
