@@ -24,7 +24,11 @@ class Witness:
     def lines(self) -> list[bytes]:
         """What came, without the header and HAProxy's notices about itself."""
         told = [datagram.rstrip(b"\n").partition(b" - - ")[2] for datagram in self.heard]
-        return [each for each in told if b"/" in each and not each.startswith((b"Proxy ", b"Server ", b"Stopping ", b"backend "))]
+        return [
+            each
+            for each in told
+            if b"/" in each and not each.startswith((b"Proxy ", b"Server ", b"Stopping ", b"backend "))
+        ]
 
 
 @contextmanager
