@@ -40,8 +40,7 @@ class DeadFolder:
 
     def _keep(self, item: Item, part: str, letters: Sequence[bytes]) -> None:
         if self._item not in ("", item.identity.digest):
-            msg = "what was written of one item must be flushed or abandoned before the next"
-            raise ValueError(msg)
+            raise ValueError("what was written of one item must be flushed or abandoned before the next")
         self._item = item.identity.digest
         name = f"{part}.ndjson"
         file = self._files.setdefault(name, None)

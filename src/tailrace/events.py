@@ -153,8 +153,7 @@ def _decoded(text: bytes | str) -> object:
     try:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        msg = "a message that is no JSON"
-        raise NotUnderstood(msg) from error
+        raise NotUnderstood("a message that is no JSON") from error
 
 
 def _unknown(message: object) -> str:

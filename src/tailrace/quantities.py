@@ -98,8 +98,7 @@ class Secret:
     def parse(cls, value: Any) -> Secret:
         """The secret that a setting tells. Raises ValueError with a sentence."""
         if not isinstance(value, str):
-            msg = "expected a text"
-            raise ValueError(msg)  # noqa: TRY004 - as every setting that cannot be read
+            raise ValueError("expected a text")  # noqa: TRY004 - as every setting that cannot be read
         return cls(value)
 
     def __bool__(self) -> bool:

@@ -161,8 +161,7 @@ def _inflated(data: bytes) -> bytes:
         part = inflater.decompress(data, left)
         left -= len(part)
         if not inflater.eof or not left:
-            msg = "it is too large, or does not end"
-            raise ValueError(msg)
+            raise ValueError("it is too large, or does not end")
         parts.append(part)
         data = inflater.unused_data
     return b"".join(parts)

@@ -22,15 +22,27 @@ class Origin:
 
     http: int = 0
     echo: int = 0
-    _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
+    loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
+    _servers: list[asyncio.Server] = field(default_factory=list)
 
-    async def _start(self) -> None:
+    async def start(self) -> None:
+        """Listen."""
         http = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=_HEAD_LIMIT, backlog=512)
         echo = await asyncio.start_server(self._echo, "127.0.0.1", 0, backlog=512)
+        self._servers = [http, echo]
         self.http, self.echo = (each.sockets[0].getsockname()[1] for each in (http, echo))
 
+    async def end(self) -> None:
+        """Close what is open."""
+        for server in self._servers:
+            server.close()
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             while await self._answer(reader, writer):
                 pass
         writer.close()
@@ -53,7 +65,7 @@ class Origin:
         return "half" not in wanted
 
     async def _echo(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, asyncio.CancelledError):
             while data := await reader.read(65536):
                 writer.write(data)
                 await writer.drain()
@@ -64,15 +76,13 @@ class Origin:
 def origin() -> Iterator[Origin]:
     """Both, in a thread of their own."""
     made = Origin()
-    made._loop.run_until_complete(made._start())
-    thread = threading.Thread(target=made._loop.run_forever, name="origin")
+    made.loop.run_until_complete(made.start())
+    thread = threading.Thread(target=made.loop.run_forever, name="origin")
     thread.start()
     try:
         yield made
     finally:
-        made._loop.call_soon_threadsafe(made._loop.stop)
+        made.loop.call_soon_threadsafe(made.loop.stop)
         thread.join()
-        for task in asyncio.all_tasks(made._loop):
-            task.cancel()
-        made._loop.run_until_complete(asyncio.sleep(0))
-        made._loop.close()
+        made.loop.run_until_complete(made.end())
+        made.loop.close()

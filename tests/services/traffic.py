@@ -123,7 +123,7 @@ class Clients:
     async def visit_strange(self) -> None:
         """URLs and agents that would break a log whose quotes are not kept."""
         url = self._random.choice(
-            ['/"quoted"/%22', "/a|b/{c}", "/caf\xe9/\xfc", "/\\x22\\", "/" + "long/" * 1500, "/#22/~`'"]
+            ['/"quoted"/%22', "/a|b/{c}", "/caf\xe9/\xfc", "/\\back\\slash", "/" + "long/" * 1500, "/#22/~`'"]
         )
         agent = self._random.choice(['say "hi" \\ {x}', "tab\there", "\xfcml\xe4ut", "-", '"', "a" * 3000])
         async with self._connected(self.doors.plain) as (reader, writer):

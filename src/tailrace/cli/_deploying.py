@@ -12,7 +12,6 @@ from tailrace.cli._package import built
 from tailrace.cli._plan import Interrupted, confirmed, interruptible, show, telling
 from tailrace.clock import SystemClock
 from tailrace.deploy.balancers.switching import Logging
-from tailrace.deploy.cloud import Cloud, Place, place_of
 from tailrace.deploy.ledger import Book
 from tailrace.deploy.memory import Remembered
 from tailrace.deploy.notifications import setups
@@ -24,6 +23,7 @@ from tailrace.deploy.stack.rollback import Rollback
 from tailrace.deploy.template import template
 from tailrace.deploy.wanted import Wanted, wanted
 from tailrace.errors import EXIT_OK, UsageError
+from tailrace.hosts.calling import Cloud, Place, place_of
 from tailrace.hosts.clients import clients
 from tailrace.notices import Notices
 from tailrace.settings import Resolved
@@ -33,8 +33,7 @@ def deploy(environment: str, resolved: Resolved, **how: Any) -> int:
     """Deploy an environment; the exit code. `how`: the options of the command."""
     cloud, asked = there(resolved, environment)
     if how["code_only"] and how["balancers"]:
-        msg = "--code-only changes nothing but the code; leave out --load-balancer"
-        raise UsageError(msg)
+        raise UsageError("--code-only changes nothing but the code; leave out --load-balancer")
     # First, so that settings that cannot be are told before a package is built.
     made = None if how["code_only"] else template(asked)
     with TemporaryDirectory(prefix="tailrace-") as folder:

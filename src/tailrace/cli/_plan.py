@@ -63,8 +63,9 @@ def confirmed(*, yes: bool, question: str) -> bool:
     if yes:
         return True
     if not sys.stdin.isatty():
-        msg = "nothing was changed, for nobody can be asked here; say --yes, or --dry-run to see the plan only"
-        raise UsageError(msg)
+        raise UsageError(
+            "nothing was changed, for nobody can be asked here; say --yes, or --dry-run to see the plan only"
+        )
     return click.confirm(question, err=True)
 
 

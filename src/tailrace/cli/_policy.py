@@ -66,8 +66,7 @@ def _place(resolved: Resolved, account: str, partition: str) -> Place:
         client = clients(resolved.settings)("sts")
         region = region or str(client.meta.region_name)
         if region.startswith("aws-"):  # STS can be asked without one
-            msg = "the region is not known: name it with --region, or set AWS_REGION or a profile with one"
-            raise UsageError(msg)
+            raise UsageError("the region is not known: name it with --region, or set AWS_REGION or a profile with one")
         account = account or _account(client)
     partition = partition or partition_of(region)
     return Place(partition=partition, region=region, account=account, suffix=suffix_of(partition))

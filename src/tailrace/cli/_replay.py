@@ -88,8 +88,7 @@ def _homes(words: Sequence[str], depot: Depot) -> Iterator[tuple[Path, Home, Seq
     """Where accounts are kept, in which folder, and the places of letters that concern them."""
     homes = list(zip(depot.folders, depot.crew(), strict=True))
     if words and len(homes) > 1:
-        msg = "letters of a place are replayed into one store at a time; name one by --to"
-        raise UsageError(msg)
+        raise UsageError("letters of a place are replayed into one store at a time; name one by --to")
     try:
         for folder, home in homes:
             own = folder / FOLDER

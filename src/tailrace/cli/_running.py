@@ -41,8 +41,7 @@ def parse(words: Sequence[str], resolved: Resolved, rejects: str | None, *, stri
     settings = resolved.settings
     given = surroundings(settings)
     if not words and sys.stdin.isatty():
-        msg = "nothing to read: give files, folders or s3://BUCKET/PREFIX, or pipe a log in"
-        raise UsageError(msg)
+        raise UsageError("nothing to read: give files, folders or s3://BUCKET/PREFIX, or pipe a log in")
     asked = asked_sources(resolved, words or ("-",))
     for origin in asked.sources:
         if origin.kind.takes_away:
@@ -118,8 +117,7 @@ def _dead_letters(path: str | None, words: Sequence[str]) -> Iterator[tuple[Dead
         yield (DeadCount(),)
         return
     if path == "-":
-        msg = "--rejects -: standard output takes the records; name a file for the rejects"
-        raise UsageError(msg)
+        raise UsageError("--rejects -: standard output takes the records; name a file for the rejects")
     for word in words:
         with suppress(OSError):  # one of them is not there yet, or cannot be looked at
             if Path(word).samefile(path):

@@ -53,8 +53,7 @@ def _asked(resolved: Resolved, given: Surroundings) -> Asked:
     """The stations of the service. Raises UsageError for what it cannot begin with."""
     settings = resolved.settings
     if not settings.from_:
-        msg = 'there is nothing to carry: name sources in the settings, from = ["sqs:NAME"], or by --from'
-        raise UsageError(msg)
+        raise UsageError('there is nothing to carry: name sources in the settings, from = ["sqs:NAME"], or by --from')
     if settings.listen:
         place_of(settings.listen, given.vault.read(settings.listen_token), "listen")
     return asked_for(resolved, settings.from_)

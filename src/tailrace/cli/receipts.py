@@ -46,8 +46,7 @@ def command(*, check: bool, missing: str | None, limit: int, as_json: bool, **fl
         from tailrace.cli._missing import list_missing  # noqa: PLC0415 - not needed for the others
 
         if check:
-            msg = "--check and --missing are two questions; ask them one after the other"
-            raise UsageError(msg)
+            raise UsageError("--check and --missing are two questions; ask them one after the other")
         return list_missing(missing, settings, {**asked, "limit": limit, "as_json": as_json})
     if given := [f"--{name}" for name, value in asked.items() if value]:
         message = f"{given[0]} belongs to --missing s3://BUCKET/PREFIX"

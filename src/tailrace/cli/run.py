@@ -24,7 +24,6 @@ def command(config_file: str | None, *, check: bool, **flags: Any) -> int:
     from tailrace.cli._service import serve  # noqa: PLC0415
 
     if config_file and flags.get("config"):
-        msg = "the settings are given as an argument and by --config; give them once"
-        raise UsageError(msg)
+        raise UsageError("the settings are given as an argument and by --config; give them once")
     settings = resolved({**flags, "config": config_file or flags.get("config")})
     return checked(settings) if check else serve(settings)

@@ -27,8 +27,7 @@ def command(*, environment: str, form: str, out: Path | None, settings: str | No
     from tailrace.deploy.wanted import wanted  # noqa: PLC0415
 
     if settings and flags["config"]:
-        msg = "--settings and --config are the same; give one of them"
-        raise UsageError(msg)
+        raise UsageError("--settings and --config are the same; give one of them")
     flags["config"] = flags["config"] or settings
     told = template(wanted(resolved(flags, environment=environment), environment))
     text = as_json(told) if form == "json" else as_yaml(told)

@@ -32,6 +32,5 @@ def _partitions() -> dict[str, Any]:
     try:
         from botocore.loaders import create_loader  # noqa: PLC0415 - an optional library
     except ImportError as error:
-        msg = "the partitions of AWS"
-        raise MissingExtra(msg, "aws") from error
+        raise MissingExtra("the partitions of AWS", "aws") from error
     return {each["id"]: each for each in create_loader().load_data("partitions")["partitions"]}

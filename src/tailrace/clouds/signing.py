@@ -46,6 +46,7 @@ class Signer:
             lasting = failures.fatal(error, "signatures", self._client)
             raise lasting or Retryable(f"no credentials can be had now ({failures.code_of(error)})") from error
         if frozen is None or not frozen.access_key:
-            msg = "there are no credentials to sign requests with; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile"
-            raise Fatal(msg)
+            raise Fatal(
+                "there are no credentials to sign requests with; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile"
+            )
         return frozen

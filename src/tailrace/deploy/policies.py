@@ -103,8 +103,9 @@ def run_document(resolved: Resolved, reads: Sequence[tuple[str, str]] = ()) -> D
 def _of_worker(resolved: Resolved, reads: Sequence[tuple[str, str]]) -> Iterator[Need]:
     settings = resolved.settings
     if not settings.from_:
-        msg = 'from: a worker needs a source; write from = ["sqs:QUEUE"] into tailrace.toml, or --set from=…'
-        raise UsageError(msg)
+        raise UsageError(
+            'from: a worker needs a source; write from = ["sqs:QUEUE"] into tailrace.toml, or --set from=…'
+        )
     for origin in asked_for(resolved, settings.from_).sources:
         for need in origin.needs():
             if need.resource != ANNOUNCED:

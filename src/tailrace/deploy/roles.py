@@ -35,8 +35,7 @@ class Subject:
     def wanted(self) -> Wanted:
         """The deployment of the environment. Raises UsageError if none is named."""
         if not self.environment:
-            msg = "name the environment, as in `tailrace policy function prod`"
-            raise UsageError(msg)
+            raise UsageError("name the environment, as in `tailrace policy function prod`")
         return wanted(self.resolved, self.environment)
 
 

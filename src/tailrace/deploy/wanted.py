@@ -106,11 +106,11 @@ def wanted(resolved: Resolved, environment: str, **place: str) -> Wanted:
 def _check(own: Deploy) -> None:
     vpc = own.vpc
     if bool(vpc.subnets) != bool(vpc.id):
-        msg = "deploy.vpc: id and subnets are given together, or neither"
-        raise UsageError(msg)
+        raise UsageError("deploy.vpc: id and subnets are given together, or neither")
     if vpc.subnets and vpc.endpoints and not vpc.route_tables:
-        msg = "deploy.vpc.route_tables: the endpoints of S3 and DynamoDB need them; or set deploy.vpc.endpoints=false"
-        raise UsageError(msg)
+        raise UsageError(
+            "deploy.vpc.route_tables: the endpoints of S3 and DynamoDB need them; or set deploy.vpc.endpoints=false"
+        )
     if wrong := [each for each in own.accounts if not _ACCOUNT.fullmatch(each)]:
         message = f"deploy.accounts: {wrong[0]!r} is no number of an account, which has twelve digits"
         raise UsageError(message)

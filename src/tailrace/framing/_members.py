@@ -65,11 +65,9 @@ def gzip(source: Input, size: int) -> Iterator[bytes]:
             yield block
         trailer = source.needed(8, "gzip")
         if trailer[:4] != checksum.to_bytes(4, "little"):
-            msg = "the gzip checksum does not match"
-            raise Corrupt(msg)
+            raise Corrupt("the gzip checksum does not match")
         if trailer[4:] != (length & 0xFFFFFFFF).to_bytes(4, "little"):
-            msg = "the gzip data is not as long as it says"
-            raise Corrupt(msg)
+            raise Corrupt("the gzip data is not as long as it says")
         if not another(source, "gzip"):
             return
 
@@ -139,8 +137,7 @@ def _pass_header(source: Input) -> None:
     fixed = source.needed(10, "gzip")
     method, flags = fixed[2], fixed[3]
     if method != _DEFLATE or flags & _RESERVED:
-        msg = "the gzip header is damaged"
-        raise Corrupt(msg)
+        raise Corrupt("the gzip header is damaged")
     if flags & _HAS_EXTRA:
         source.needed(int.from_bytes(source.needed(2, "gzip"), "little"), "gzip")
     for text in (_HAS_NAME, _HAS_COMMENT):
@@ -156,5 +153,4 @@ def _pass_text(source: Input) -> None:
         if end >= 0:
             source.back(data[end + 1 :])
             return
-    msg = "gzip"
-    raise cut(msg)
+    raise cut("gzip")

@@ -21,8 +21,7 @@ def zstandard(source: Input, size: int) -> Iterator[bytes]:  # noqa: ARG001 - th
     try:
         import zstandard as library  # noqa: PLC0415 - an optional library
     except ImportError as error:
-        msg = "reading zstandard"
-        raise MissingExtra(msg, "zstd") from error
+        raise MissingExtra("reading zstandard", "zstd") from error
     while True:
         magic = source.needed(4, "zstandard")
         if magic == b"".join(ZSTANDARD_FRAME):
@@ -53,8 +52,7 @@ def _frame(source: Input, decoder: Any, magic: bytes) -> Iterator[bytes]:
         content = source.exactly(wanted)
         yield decoder.decompress(head + content)
         if len(content) < wanted:
-            msg = "zstandard"
-            raise cut(msg)
+            raise cut("zstandard")
     if has_checksum:
         yield decoder.decompress(source.needed(4, "zstandard"))
 
@@ -64,7 +62,6 @@ def _pass_skippable(source: Input) -> None:
     while left:
         data = source.some()
         if not data:
-            msg = "zstandard"
-            raise cut(msg)
+            raise cut("zstandard")
         source.back(data[left:])
         left -= min(left, len(data))

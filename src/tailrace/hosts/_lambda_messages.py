@@ -92,8 +92,7 @@ class Continuation(msgspec.Struct, frozen=True, kw_only=True):
 def messages(event: object) -> Sequence[Message]:
     """The messages of an event. Raises NotUnderstood if it is none that AWS sends."""
     if not isinstance(event, Mapping):
-        msg = "an event that is no JSON object: nothing is known that could have sent it"
-        raise NotUnderstood(msg)
+        raise NotUnderstood("an event that is no JSON object: nothing is known that could have sent it")
     records = event.get("Records")
     if not isinstance(records, list) or not all(_of_sqs(record) for record in records):
         return [Message("", event)]

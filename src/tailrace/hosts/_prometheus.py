@@ -15,8 +15,7 @@ def exposition(tally: Tally) -> Callable[[], tuple[bytes, str]]:
         import prometheus_client as library  # noqa: PLC0415 - an optional library
         from prometheus_client import core  # noqa: PLC0415
     except ImportError as error:
-        msg = "what `listen` tells of metrics"
-        raise MissingExtra(msg, "metrics") from error
+        raise MissingExtra("what `listen` tells of metrics", "metrics") from error
 
     class Figures:
         def collect(self) -> Iterator[Any]:

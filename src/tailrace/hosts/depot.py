@@ -81,8 +81,7 @@ class Depot:
     def _dead_folder(self, place: Path, given: Surroundings) -> Callable[[], DeadLetters]:
         """The folder `dead` of a store, which the run may have open already."""
         if len(self._stores) > 1:
-            msg = "dead_letters: several stores cannot share a folder for them; leave it out or name a sink"
-            raise UsageError(msg)
+            raise UsageError("dead_letters: several stores cannot share a folder for them; leave it out or name a sink")
         store = self._stores.get(place) or self._opened(place, given)
         return store.dead_letters
 

@@ -58,8 +58,7 @@ def _is_smoke_test(item: Item) -> bool:
 def plan_of(settings: Settings) -> Plan:
     """How lines are to be read. Raises UsageError."""
     if settings.log_format and settings.format != "auto":
-        msg = "--format and --log-format both tell how lines read; give one of them"
-        raise UsageError(msg)
+        raise UsageError("--format and --log-format both tell how lines read; give one of them")
     if settings.log_format:
         chosen: tuple[Format, ...] = (_custom(settings.log_format),)
     elif settings.format != "auto":

@@ -138,8 +138,7 @@ def _compressing(file: BinaryIO, head: bytes) -> BinaryIO:
         try:
             import zstandard  # noqa: PLC0415 - an optional library
         except ImportError as error:
-            msg = "zstandard"
-            raise MissingExtra(msg, "zstd") from error
+            raise MissingExtra("zstandard", "zstd") from error
         return cast("BinaryIO", zstandard.ZstdCompressor().stream_writer(file, closefd=False))
     return file
 

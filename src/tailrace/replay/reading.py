@@ -102,5 +102,4 @@ def _take(reading: Reading, batch: Batch) -> None:
 
 
 def _unopened() -> NoReturn:
-    msg = "a letter has no object to read"
-    raise SourceError(msg)
+    raise SourceError("a letter has no object to read")

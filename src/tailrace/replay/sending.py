@@ -305,5 +305,4 @@ def _unsent(letter: Letter) -> Fate:
 
 
 def _unopened() -> NoReturn:
-    msg = "what is replayed has no object to read"
-    raise SourceError(msg)
+    raise SourceError("what is replayed has no object to read")

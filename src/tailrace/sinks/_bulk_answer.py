@@ -98,8 +98,9 @@ def verdicts(body: bytes, sent: int) -> Sequence[Verdict] | None:
     try:
         answer = _decode(body)
     except msgspec.DecodeError as error:
-        msg = "the answer to a bulk request cannot be read; what is at the URL may be no search server"
-        raise Retryable(msg) from error
+        raise Retryable(
+            "the answer to a bulk request cannot be read; what is at the URL may be no search server"
+        ) from error
     if len(answer.items) != sent:
         message = f"the answer to a bulk request tells of {len(answer.items)} records, not of the {sent} that were sent"
         raise Retryable(message)

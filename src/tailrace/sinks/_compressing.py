@@ -39,8 +39,7 @@ def compressor(kind: Compression) -> Callable[[], _Compressor] | None:
     try:
         import zstandard  # noqa: PLC0415 - an optional library
     except ImportError as error:
-        msg = "writing zstandard"
-        raise MissingExtra(msg, "zstd") from error
+        raise MissingExtra("writing zstandard", "zstd") from error
     return lambda: zstandard.ZstdCompressor().compressobj()
 
 

@@ -32,8 +32,7 @@ class Gate:
         """Wait to be let through; gives the number of the round. Raises Retryable if nobody has left for so many seconds."""
         with self._changed:
             if not self._changed.wait_for(lambda: self._inside < self.limit, patience):
-                msg = "the server is busy with the requests of other workers"
-                raise Retryable(msg)
+                raise Retryable("the server is busy with the requests of other workers")
             self._inside += 1
             entered = self._round
         try:

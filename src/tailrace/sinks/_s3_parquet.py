@@ -55,8 +55,7 @@ class ParquetObjects:
         try:
             from tailrace.sinks import _partitions  # noqa: PLC0415 - needs an optional library
         except ModuleNotFoundError as error:
-            msg = "writing Parquet"
-            raise MissingExtra(msg, "local") from error
+            raise MissingExtra("writing Parquet", "local") from error
         self._makes = _partitions
         self._place, self._part_size, self._memory = place, part_size, memory
         self._folder: Path | None = None

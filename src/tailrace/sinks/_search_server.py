@@ -71,8 +71,7 @@ def authorization(own: Credentials, given: Surroundings) -> Authorization | None
         message = f"{' and '.join(told)} are given; a request can carry only one of them"
         raise UsageError(message)
     if bool(own.password) != bool(own.username):
-        msg = "username and password belong together; give both or neither"
-        raise UsageError(msg)
+        raise UsageError("username and password belong together; give both or neither")
     if own.aws:
         return _signed(own.aws, given)
     if own.username:

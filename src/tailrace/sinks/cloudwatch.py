@@ -272,8 +272,7 @@ def _name(group: str, own: CloudwatchSettings, schema: str, client: Any) -> str:
 
 def _opened(address: str, own: CloudwatchSettings, given: Surroundings) -> Callable[[], CloudwatchSink]:
     if not address:
-        msg = "cloudwatch needs the name of a log group; write --to cloudwatch:/logs/alb"
-        raise UsageError(msg)
+        raise UsageError("cloudwatch needs the name of a log group; write --to cloudwatch:/logs/alb")
     if own.retention_days and (own.retention_days not in RETENTIONS or not own.create_group):
         message = (
             f"retention_days: {own.retention_days} needs create_group=true"

@@ -190,8 +190,7 @@ def _opened(address: str, own: ElasticsearchSettings, given: Surroundings) -> Ca
     place = place_of(address)
     shape = Shape.of(place.index, own, given.settings.schema)
     if own.dead_letter_index and not IndexName.parse(own.dead_letter_index).fixed:
-        msg = "dead_letter_index is one index for all: write it without placeholders"
-        raise UsageError(msg)
+        raise UsageError("dead_letter_index is one index for all: write it without placeholders")
     server = server_of(address, own, given)
     common = Common(
         gate=Gate(own.concurrency),

@@ -107,8 +107,7 @@ class S3Sink:
                 raise Fatal(message)
             self._writing, self._keys = (identity, part), Keys(self._template, identity)
         elif (identity, part) != self._writing:
-            msg = "what was written of one item must be flushed or abandoned before the next"
-            raise ValueError(msg)
+            raise ValueError("what was written of one item must be flushed or abandoned before the next")
         return self._keys
 
     def flush(self) -> Flushed:
@@ -189,12 +188,10 @@ def _refuse(own: S3Settings, keys: Template) -> None:
         message = f"part_size: S3 takes parts of 5MiB to 5GiB, not of {own.part_size}"
         raise UsageError(message)
     if own.kms_key and own.sse == "AES256":
-        msg = "kms_key: with sse = AES256 there is no such key; set sse = aws:kms, or leave one out"
-        raise UsageError(msg)
+        raise UsageError("kms_key: with sse = AES256 there is no such key; set sse = aws:kms, or leave one out")
     if own.form == "parquet":
         if "format" not in keys.names:
-            msg = "key: each format has columns of its own, so {format} must occur where form = parquet"
-            raise UsageError(msg)
+            raise UsageError("key: each format has columns of its own, so {format} must occur where form = parquet")
         if own.schema not in {"", "aws"}:
             message = (
                 f"schema: Parquet has the vendor's names only; leave it out, or set form = ndjson for {own.schema}"

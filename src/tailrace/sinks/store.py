@@ -37,8 +37,7 @@ def require_pyarrow() -> None:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "pyarrow":
             raise  # something is wrong with this Python itself
-        msg = "the local store"
-        raise MissingExtra(msg, "local") from error
+        raise MissingExtra("the local store", "local") from error
 
 
 class StoreSink:
@@ -75,8 +74,7 @@ class StoreSink:
             self._writing, self._item = (identity, part), f"{identity.digest}-{part}"
             self._partitions = Partitions(temporary, self._item, self._memory)
         elif (identity, part) != self._writing:
-            msg = "what was written of one item must be flushed or abandoned before the next"
-            raise ValueError(msg)
+            raise ValueError("what was written of one item must be flushed or abandoned before the next")
         return self._partitions
 
     def flush(self) -> Flushed:

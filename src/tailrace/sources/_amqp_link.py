@@ -133,8 +133,7 @@ class Link:
         try:
             import pika  # noqa: PLC0415 - an optional library
         except ImportError as error:
-            msg = "a queue of AMQP"
-            raise MissingExtra(msg, "amqp") from error
+            raise MissingExtra("a queue of AMQP", "amqp") from error
         connection = None
         try:
             connection = pika.BlockingConnection(_parameters(pika, self._place))

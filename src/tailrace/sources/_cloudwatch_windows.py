@@ -76,8 +76,7 @@ class Pages:
             if self.wait(pause):
                 raise Stopping
             pause = min(pause * 2, _LONGEST_PAUSE)
-        msg = "unreachable"
-        raise AssertionError(msg)
+        raise AssertionError("unreachable")
 
     def _final(self, error: Exception) -> TailraceError | None:
         """What to raise if an error will come again; None if it may pass."""

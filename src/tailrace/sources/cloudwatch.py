@@ -284,8 +284,7 @@ def _opened(words: Sequence[str], own: CloudwatchSettings, given: Surroundings) 
     refuse_own_group(name, given.environ)
     _refuse_loop(name, given)
     if own.window < 1 or own.overlap < 0:
-        msg = "window: at least 1s; overlap: 0s or more"
-        raise UsageError(msg)
+        raise UsageError("window: at least 1s; overlap: 0s or more")
     settings = given.settings
     is_lines = own.content == "lines" or (own.content == "auto" and (settings.format != "auto" or settings.log_format))
     times = {name: int(time * 1000) for name, time in period(own.since, own.until, given.clock.now()).items()}

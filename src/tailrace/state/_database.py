@@ -84,8 +84,7 @@ class Writer:
         job = _Job(change, durable)
         with self._lock:
             if self._closed:
-                msg = "the state is closed"
-                raise ValueError(msg)
+                raise ValueError("the state is closed")
             self._jobs.put(job)
         result: T = job.result.result()
         return result
@@ -174,8 +173,7 @@ class Readers:
     def _take(self) -> sqlite3.Connection:
         with self._lock:
             if self._closed:
-                msg = "the state is closed"
-                raise ValueError(msg)
+                raise ValueError("the state is closed")
             if self._idle:
                 return self._idle.pop()
             try:

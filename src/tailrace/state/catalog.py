@@ -136,8 +136,7 @@ class Catalog:
 
     def _change(self, change: Change[T]) -> T:
         if self._writer is None:
-            msg = "the state is open for reading only"
-            raise ValueError(msg)
+            raise ValueError("the state is open for reading only")
         return self._writer.apply(change)
 
 

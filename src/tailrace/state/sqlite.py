@@ -144,8 +144,7 @@ class SqliteState:
     @property
     def _writing(self) -> Writer:
         if self._writer is None:
-            msg = "the state is open for reading only"
-            raise ValueError(msg)
+            raise ValueError("the state is open for reading only")
         return self._writer
 
 

@@ -132,8 +132,7 @@ def _require() -> None:
     try:
         import duckdb  # noqa: F401, PLC0415 - an optional library
     except ModuleNotFoundError as error:
-        msg = "queries"
-        raise MissingExtra(msg, "local") from error
+        raise MissingExtra("queries", "local") from error
 
 
 def _sources(directory: Path, files: Sequence[StoredFile]) -> list[Source]:

@@ -121,19 +121,16 @@ class Session:
         found = self._connection.extract_statements(sql)
         code = _NOT_CODE.sub(" ", sql)
         if not found:
-            msg = "there is no SQL; give a statement such as: FROM requests"
-            raise UsageError(msg)
+            raise UsageError("there is no SQL; give a statement such as: FROM requests")
         if ";" in code.rstrip("; \t\r\n"):
-            msg = "give one SQL statement"
-            raise UsageError(msg)
+            raise UsageError("give one SQL statement")
         kinds = duckdb.StatementType
         rest = _EXPLAIN.sub("", sql, count=1)
         if found[0].type == kinds.EXPLAIN and rest != sql:
             self._expect_question(rest)
         elif _WRITING.search(code) or not {each.type for each in found} <= _reading(len(found)):
             # DuckDB 2 reads COPY in a WITH, which would be allowed to write over the files it may read.
-            msg = "queries only read: begin with SELECT, WITH, FROM, DESCRIBE, SUMMARIZE, SHOW or EXPLAIN"
-            raise UsageError(msg)
+            raise UsageError("queries only read: begin with SELECT, WITH, FROM, DESCRIBE, SUMMARIZE, SHOW or EXPLAIN")
 
     def close(self) -> None:
         """Let go of everything. May be called twice."""

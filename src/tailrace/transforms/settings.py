@@ -20,8 +20,7 @@ class Texts(tuple[str, ...]):
         """The texts that a setting tells. Raises ValueError with a sentence."""
         texts = [value] if isinstance(value, str) else value
         if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
-            msg = "expected a text or a list of texts"
-            raise ValueError(msg)
+            raise ValueError("expected a text or a list of texts")
         return cls(texts)
 
 

@@ -88,8 +88,7 @@ class Tls:
     def context(self) -> ssl.SSLContext:
         """What connections are made with: TLS 1.2 and later. Raises UsageError for files that cannot be used."""
         if self.key and not self.certificate:
-            msg = "a key for TLS was given without its certificate; set `certificate` too"
-            raise UsageError(msg)
+            raise UsageError("a key for TLS was given without its certificate; set `certificate` too")
         context = _loaded(self.ca, "the authorities of TLS", lambda: ssl.create_default_context(cafile=self.ca or None))
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if not self.verify:

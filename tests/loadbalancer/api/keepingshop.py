@@ -7,10 +7,16 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+from xml.etree import ElementTree as ET
 
 import boto3
+from botocore.auth import SigV2Auth, SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import Credentials
+from botocore.httpsession import URLLib3Session
 
 from cloud import client_of
 from making import StillClock
@@ -95,6 +101,62 @@ def client_at(url: str, user: str = "alice", service: str = "elb", **config: Any
     return boto3.client(
         service, endpoint_url=url, region_name="eucalyptus", aws_access_key_id=key, aws_secret_access_key=secret, config=Config(**told),
     )  # fmt: skip
+
+
+def asked(
+    url: str, user: str = "alice", secret: str = "", *, version: str = "v4", method: str = "POST", **parameters: str
+) -> AWSRequest:
+    """A request as botocore signs it."""
+    told = {"Version": "2012-06-01", **{name.replace("__", "."): value for name, value in parameters.items()}}
+    credentials = Credentials(KEYS[user][0], secret or KEYS[user][1])
+    headers = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"} if method == "POST" else {}
+    if version == "v2":
+        given = {"data": told} if method == "POST" else {"params": told}
+        request = AWSRequest(method, url, headers=headers, **given)
+        SigV2Auth(credentials).add_auth(request)
+        return request
+    given = {"data": urlencode(told)} if method == "POST" else {"params": told}
+    request = AWSRequest(method, url, headers=headers, **given)
+    SigV4Auth(credentials, "elasticloadbalancing", "eucalyptus").add_auth(request)
+    return request
+
+
+class Told(NamedTuple):
+    """An answer: its status, its code if it is a refusal, its message, and all of it."""
+
+    status: int
+    code: str
+    message: str
+    body: bytes
+
+
+def sent(request: AWSRequest) -> Told:
+    """What is answered to a request; it is well-formed, of AWS's shape, and no failure of the server."""
+    made = request.prepare()
+    session = URLLib3Session(timeout=30)
+    try:
+        answer = session.send(made)
+    finally:
+        session.close()
+    return told_of(answer.status_code, answer.content)
+
+
+def told_of(status: int, body: bytes) -> Told:
+    """An answer, checked."""
+    tree = ET.fromstring(body)
+    namespace, _, name = tree.tag.rpartition("}")
+    assert namespace.startswith("{http")
+    assert status < 500, body
+    if status == 200:
+        assert name.endswith("Response")
+        assert tree.find(f"{namespace}}}ResponseMetadata/{namespace}}}RequestId") is not None
+        return Told(status, "", "", body)
+    assert name == "ErrorResponse"
+    assert [each.tag.rpartition("}")[2] for each in tree] == ["Error", "RequestId"]
+    kind, code, message = ("".join(each.itertext()) for each in tree[0])
+    assert kind == "Sender"
+    assert code
+    return Told(status, code, message, body)
 
 
 def write_accounts(folder: Path, text: str = ACCOUNTS) -> Path:

@@ -39,8 +39,7 @@ def taken(request: Request, checkout: Checkout | None, bench: crate.Bench) -> Ta
         return _twin("asked for")
     try:
         if checkout is None:
-            msg = "Tailrace is installed without its repository, where the kernel's sources are"
-            raise UsageError(msg)
+            raise UsageError("Tailrace is installed without its repository, where the kernel's sources are")
         made = crate.built(checkout.kernel, request.machine, bench)
     except TailraceError as error:
         if request.kernel == "native":

@@ -117,6 +117,5 @@ def read(path: Path) -> Package:
 def _names(archive: zipfile.ZipFile) -> list[str]:
     infos = archive.infolist()
     if sum(info.file_size for info in infos) > 4 * _LONGEST:
-        msg = "its files are too large"
-        raise ValueError(msg)
+        raise ValueError("its files are too large")
     return [info.filename for info in infos if info.filename != NAME]

@@ -46,8 +46,7 @@ def licence(root: Path = ROOT) -> bytes:
     for path in metadata.files("tailrace") or ():
         if path.name == "LICENSE":
             return path.read_binary()
-    msg = "the text of Tailrace's licence is missing from this installation; install it again"
-    raise UsageError(msg)
+    raise UsageError("the text of Tailrace's licence is missing from this installation; install it again")
 
 
 def _path(name: str, root: Path) -> Path | None:

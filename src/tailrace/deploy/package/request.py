@@ -91,5 +91,4 @@ class Request:
             )
             raise UsageError(message)
         if self.kernel_wheel and self.kernel == "reference":
-            msg = "--kernel-wheel is the native kernel's; leave out --kernel reference"
-            raise UsageError(msg)
+            raise UsageError("--kernel-wheel is the native kernel's; leave out --kernel reference")

@@ -80,16 +80,16 @@ def _written(value: Any) -> Any:
     """A size or a duration as its number; a secret as its reference, which is all that may be told of it."""
     if isinstance(value, Secret):
         if not _is_reference(value.told):
-            msg = "a secret of the settings must be told by reference only: ssm:NAME or secretsmanager:ID"
-            raise UsageError(msg)
+            raise UsageError("a secret of the settings must be told by reference only: ssm:NAME or secretsmanager:ID")
         return value.told
     return int(value) if isinstance(value, int) else float(value)
 
 
 def _check(settings: Settings) -> None:
     if settings.from_:
-        msg = "from: a function reads the objects that its events name; leave it out, or set from = [] in the environment's table"
-        raise UsageError(msg)
+        raise UsageError(
+            "from: a function reads the objects that its events name; leave it out, or set from = [] in the environment's table"
+        )
     word, _, table = settings.state.partition(":")
     if word != "dynamodb" or not table:
         message = f"state: receipts of a function are kept in dynamodb:TABLE, not in {settings.state!r}; leave it out to have a table made"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import BoundedSemaphore, Condition, Event, Thread
 from typing import Final
@@ -51,7 +51,8 @@ class Listener:
         self._answering, self._clock, self._limits, self._tls = answering, clock, limits, tls
         self._stop = Event()
         self._slots = BoundedSemaphore(limits.connections)
-        self._open: set[socket.socket] = set()
+        self._idle: set[socket.socket] = set()
+        self._serving = 0
         self._ended = Condition()
         try:
             self._socket = socket.create_server(place, family=_family(place[0]), backlog=_WAITING)
@@ -71,13 +72,15 @@ class Listener:
     def close(self) -> None:
         """Take no more connections, and let those that are under way end: each has its limits. May be called twice."""
         self._stop.set()
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)  # wakes who accepts
         self._thread.join()
         self._socket.close()
         with self._ended:
-            for connection in self._open:
+            for connection in self._idle:
                 with suppress(OSError):
                     connection.shutdown(socket.SHUT_RD)  # who says nothing is not waited for
-            self._ended.wait_for(lambda: not self._open, self._limits.request_s + self._limits.answer_s)
+            self._ended.wait_for(lambda: not self._serving, self._limits.request_s + self._limits.answer_s)
 
     def _accept(self) -> None:
         while not self._stop.is_set():
@@ -90,19 +93,18 @@ class Listener:
                 if not isinstance(error, TimeoutError):  # such as too many open files
                     self._stop.wait(_LOOK_S)
                 continue
+            with self._ended:
+                self._serving += 1
             Thread(target=self._serve, args=(connection, str(address[0])), daemon=True).start()
 
     def _serve(self, connection: socket.socket, address: str) -> None:
-        with self._ended:
-            self._open.add(connection)
         try:
-            with suppress(OSError, Late):
+            with connection, suppress(OSError, Late):
                 self._talk(connection, address)
         finally:
-            connection.close()
             self._slots.release()
             with self._ended:
-                self._open.discard(connection)
+                self._serving -= 1
                 self._ended.notify_all()
 
     def _talk(self, connection: socket.socket, address: str) -> None:
@@ -111,25 +113,14 @@ class Listener:
             self._exchange(connection, address)
             return
         connection.settimeout(self._limits.request_s)
-        with self._tls.wrap_socket(connection, server_side=True) as secured, self._also(secured):
+        with self._tls.wrap_socket(connection, server_side=True) as secured:
             self._exchange(secured, address)
-
-    @contextmanager
-    def _also(self, connection: socket.socket) -> Iterator[None]:
-        """The socket of TLS takes over from the one below it."""
-        with self._ended:
-            self._open.add(connection)
-        try:
-            yield
-        finally:
-            with self._ended:
-                self._open.discard(connection)
 
     def _exchange(self, connection: socket.socket, address: str) -> None:
         wire = Wire(connection, self._clock, address)
         for number in range(self._limits.requests):
             wire.allow(self._limits.idle_s)
-            if self._stop.is_set() or not wire.waits():
+            if not self._awaited(connection, wire):
                 return
             wire.allow(self._limits.request_s)
             try:
@@ -149,6 +140,18 @@ class Listener:
             wire.send(written(answer, lasting=not last, bare=request.method == "HEAD"))
             if last:
                 return
+
+    def _awaited(self, connection: socket.socket, wire: Wire) -> bool:
+        """Wait for a request to begin; False if none does, or at the end."""
+        with self._ended:
+            if self._stop.is_set():
+                return False
+            self._idle.add(connection)
+        try:
+            return wire.waits()
+        finally:
+            with self._ended:
+                self._idle.discard(connection)
 
     def _end(self, connection: socket.socket, wire: Wire, answer: Answer) -> None:
         """Send the last answer, and read some of what was not read: otherwise the answer could be lost on its way."""

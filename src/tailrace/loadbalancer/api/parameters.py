@@ -64,16 +64,12 @@ def is_of_signature(name: str) -> bool:
 
 def only(parameters: Parameters, *names: str, below: Collection[str] = ()) -> None:
     """Refuse what is neither one of these parameters nor below one of those; a misspelt one is never passed over."""
-    for name in parameters:
-        if (
-            name in names
-            or name in COMMON
-            or is_of_signature(name)
-            or name.startswith(tuple(f"{each}." for each in below))
-        ):
-            continue
-        message = f"{shown(name)!r} is no parameter of this action"
-        raise invalid(message)
+    prefixes = tuple(f"{each}." for each in below)
+    for name, value in parameters.items():
+        empty = name in below and not value  # a list without members, as clients write it
+        if not (empty or name in names or name in COMMON or is_of_signature(name) or name.startswith(prefixes)):
+            message = f"{shown(name)!r} is no parameter of this action"
+            raise invalid(message)
 
 
 def listed(parameters: Parameters, name: str) -> list[str]:

@@ -33,7 +33,7 @@ def classic(balancer: Balancer) -> Writer:
             f"{_micro(logged.time_response_ms if answered else None)} {_micro(0 if answered else None)} "
             f"{status(logged.status_code)} {logged.server_status} {count(logged.bytes_uploaded)} {count(logged.bytes_read)} "
             f'"{escaped_classic(request(logged, own))}" "{escaped_classic(cut(agent)) if agent else "-"}" '
-            f"{logged.ssl_cipher or '-'} {logged.ssl_version or '-'}\n"
+            f"{_hyphens(logged.ssl_cipher)} {logged.ssl_version or '-'}\n"
         )
 
     return write
@@ -45,7 +45,7 @@ def _connection(logged: Logged, begin_us: int, name: str) -> str:
         f"{iso(begin_us)} {name} {logged.client_endpoint} {logged.server_endpoint if there else '-'} "
         f"{_micro(logged.connected_ms if there else None)} {_micro(logged.time_connect_ms if there else None)} "
         f"{_micro(0 if there else None)} - - {count(logged.bytes_uploaded)} {count(logged.bytes_read)} "
-        f'"{TCP}" "-" {logged.ssl_cipher or "-"} {logged.ssl_version or "-"}\n'
+        f'"{TCP}" "-" {_hyphens(logged.ssl_cipher)} {logged.ssl_version or "-"}\n'
     )
 
 
@@ -70,6 +70,11 @@ def application(balancer: Balancer) -> Writer:
         )
 
     return write
+
+
+def _hyphens(cipher: str | None) -> str:
+    """A cipher as readers of a Classic Load Balancer's logs expect it: it has none of those whose names have underscores."""
+    return cipher.replace("_", "-") if cipher else "-"
 
 
 def _type(logged: Logged) -> str:

@@ -128,7 +128,7 @@ class Logged(msgspec.Struct, gc=False):
     @property
     def server_status(self) -> str:
         """Status that the server sent; a dash where HAProxy itself answered, or was not told."""
-        if self.server_status_code is not None:
+        if self.server_status_code is not None and not self._applet:
             return status(self.server_status_code)
         replaced = self.termination_state is not None and self.termination_state[:2] in ("PH", "LH", "RH", "IH")
         if self.format == "haproxy_tailrace" or not self.answered or replaced:
