@@ -16,7 +16,7 @@ from tailrace.loadbalancer.api.http import Answer
 from tailrace.loadbalancer.api.parameters import boolean, listed, only, whole
 from tailrace.loadbalancer.api.reading import elements, first
 from tailrace.loadbalancer.api.refusals import Refusal, missing, shown
-from tailrace.loadbalancer.api.wanting import Wanted, minutes
+from tailrace.loadbalancer.api.wanting import NONE, Wanted, minutes
 from tailrace.loadbalancer.api.xml import Element, members
 from tailrace.loadbalancer.model import Attributes
 
@@ -100,11 +100,9 @@ def _wanted(asked: Asked) -> Wanted:
 def _told(log: Attributes) -> Element:
     told: list[Element] = [("Enabled", str(log.enabled).lower())]
     if log.bucket:
-        told += [
-            ("S3BucketName", log.bucket),
-            ("EmitInterval", str(minutes(log))),
-            ("S3BucketPrefix", log.prefix),
-        ]
+        told.append(("S3BucketName", log.bucket))
+    if log != NONE:
+        told += [("EmitInterval", str(minutes(log))), ("S3BucketPrefix", log.prefix)]
     return "AccessLog", told
 
 
