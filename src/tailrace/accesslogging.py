@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from tailrace.privatecloud import Kind
 from tailrace.quantities import Duration, Size
 
 
@@ -69,6 +70,15 @@ class AccessLogging(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """What stands before `AWSLogs/` in the names of objects."""
     attributes_url: str = ""
     """URL of the load balancing API whose access log attributes the agent follows; if given, they tell bucket, prefix and interval."""
+    kind: Kind | None = None
+    """What the object store is: aws, eucalyptus, ceph, swift or other; as its cloud tells if not given."""
+    access: Literal["auto", "acl", "policy", "none"] = "auto"
+    """How the owner may read the objects: by access control lists (Eucalyptus) or a bucket policy (AWS, Ceph); auto as the store does
+    it. Swift has its own way, by the container."""
+    reader: str = ""
+    """Who may read, as the store writes it, if that is not `account`: a canonical id, UID or TENANT$UID of Ceph, the id of a project."""
+    bucket_owner: str = ""
+    """Account or canonical id that owns the bucket and keeps access to each object; that of `reader` if attributes_url is given."""
     expire_days: Annotated[int, msgspec.Meta(ge=0, le=36500)] = 0
     """So many days objects are kept in the bucket; 0 for ever."""
     serve: Serving = Serving()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from homing import ACCESS, SECRET, Home, euca, user
@@ -173,6 +174,11 @@ def test_variables_of_eucarc_are_not_for_regions_of_aws(home: Home) -> None:
         "eucalyptus",
     )
     assert cloud.endpoints["s3"].url == Told("http://osg.example:8773/services/objectstorage", "S3_URL")
+    home.environ |= {"EC2_ACCESS_KEY": ACCESS, "EC2_SECRET_KEY": SECRET, "EC2_ACCOUNT_NUMBER": "7"}
+    assert find("us-east-1", home.given()).user is None
+    found = find("", home.given()).user
+    assert found is not None
+    assert (found.access_key, found.account) == (Told(ACCESS, "EC2_ACCESS_KEY"), Told("7", "EC2_ACCOUNT_NUMBER"))
     home.environ["EC2_URL"] = "lab::http://clc.example:8773/services/compute"
     assert find("euca", home.given()).region == Told("lab", "EC2_URL")
 
@@ -216,3 +222,27 @@ def test_what_is_asked_for_has_two_halves(person: str, region: str) -> None:
 @pytest.mark.parametrize("told", ["a@b@c", "a@@", "a b", "a\n", "a@b\x00", "\t"])
 def test_what_is_no_region_is_refused(told: str, home: Home) -> None:
     assert "write REGION, USER@ or USER@REGION" in refused(told, home)
+
+
+lines = st.sampled_from([b"[region x]", b"[Boto]", b"[profile x]", b"[services x]", b"[Credentials]", b"[default]", b"s3-url = http://a", b"services = x",
+    b"region = x", b"endpoint_url = http://a", b"  s3 =", b"s3 =", b"  endpoint_url = http://a", b"eucalyptus_host = a", b"user = use x user", b"#import .boto",
+    b'{"ec2": {"x": "y"}}', b"endpoints_path = ~/.boto", b"%(", b"[", b"= x", b"\x00", b"\xff", b"\xef\xbb\xbf", b"\r"])  # fmt: skip
+contents = st.lists(st.one_of(lines, st.binary(max_size=9)), max_size=8).map(b"\n".join)
+FILES = ("~/.boto", "~/.euca/x.ini", "~/.aws/config", "~/.aws/credentials", "~/x.json")
+
+
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@given(st.tuples(*[contents] * len(FILES)))
+def test_whatever_is_in_files_is_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, written: tuple[bytes, ...]
+) -> None:
+    home = Home(tmp_path_factory.mktemp("home"))
+    for name, content in zip(FILES, written, strict=True):
+        home.write(name, "").write_bytes(content)
+    home.environ["BOTO_ENDPOINTS"] = "~/x.json" if written[-1] else ""
+    for asked in (
+        lambda: names(home.given()),
+        *(lambda name=name: find(name, home.given()) for name in ("x", "us-east-1", "x@eucalyptus")),
+    ):
+        with contextlib.suppress(UsageError):
+            asked()  # type: ignore[operator]

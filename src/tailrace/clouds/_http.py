@@ -12,15 +12,16 @@ from contextlib import closing
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from itertools import chain
-from ssl import SSLContext
+from ssl import SSLCertVerificationError, SSLContext
 from typing import Any, Final
 
-from tailrace.errors import Retryable, UsageError
+from tailrace.errors import Fatal, Retryable, TailraceError, UsageError
 from tailrace.transport import Answer, Channel, Endpoint, told
 
 PORTS: Final = {"http": 80, "https": 443}
 _LONGEST: Final = 1 << 20
 """An answer is not longer."""
+_ALLOWED: Final = {ord("\t"), *range(32, 127), *range(128, 256)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +48,13 @@ def ask(server: Server, line: str, headers: Mapping[str, str], body: Iterable[by
     try:
         channel = Channel(server.endpoint, server.context, server.patience)
     except OSError as error:
-        raise told(error, server.endpoint, "cannot be reached") from error
+        raise _told(error, server.endpoint, "cannot be reached") from error
     with closing(channel):
         try:
             whole = _send(channel, chain([head], body))
             answer = _heard(channel, line.partition(" ")[0], server.patience)
         except OSError as error:
-            raise told(error, server.endpoint, "did not take or answer a request") from error
+            raise _told(error, server.endpoint, "did not take or answer a request") from error
     if answer is None:
         message = f"{server.endpoint} broke off its answer, or answered what is no HTTP/1.1"
         raise Retryable(message)
@@ -63,15 +64,24 @@ def ask(server: Server, line: str, headers: Mapping[str, str], body: Iterable[by
     return answer
 
 
+def _told(error: OSError, endpoint: Endpoint, doing: str) -> TailraceError:
+    if isinstance(error, SSLCertVerificationError):
+        message = f"the certificate of {endpoint} is not trusted ({error.verify_message}); name its authorities in ca_certificates of its cloud"
+        return Fatal(message)
+    return told(error, endpoint, doing)
+
+
+def check(lines: Iterable[str]) -> None:
+    """Make sure that lines of a head are but one line each. Raises UsageError, in which nothing of them is told: they may be secrets."""
+    for each in lines:
+        if any(ord(letter) not in _ALLOWED for letter in each):
+            raise UsageError("a header or the path of a request holds what HTTP does not allow")
+
+
 def _head(line: str, headers: Mapping[str, str]) -> bytes:
     lines = [f"{line} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), "Connection: close"]
-    if any(ord(letter) < 32 and letter != "\t" for each in lines for letter in each):  # noqa: PLR2004 - controls
-        # Which header it is may be told, but not what is in it.
-        raise UsageError("a header or the path of a request holds what HTTP does not allow")
-    try:
-        return "\r\n".join([*lines, "", ""]).encode("latin-1")
-    except UnicodeError:
-        raise UsageError("a header of a request holds what HTTP does not allow") from None
+    check(lines)
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 
 def _send(channel: Channel, pieces: Iterable[bytes]) -> bool:

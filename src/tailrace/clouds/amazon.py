@@ -10,14 +10,17 @@ from tailrace.clouds.partitions import partition_of
 from tailrace.errors import MissingExtra, UsageError
 
 _DOMAINS: Final = (
+    "adc-e.uk",
     "amazonaws.com",
     "amazonaws.com.cn",
     "amazonaws.eu",
+    "amazonwebservices.com",
+    "amazonwebservices.com.cn",
+    "amazonwebservices.eu",
     "api.aws",
-    "c2s.ic.gov",
+    "api.aws.scloud",
+    "ic.gov",
     "sc2s.sgov.gov",
-    "cloud.adc-e.uk",
-    "csp.hci.ic.gov",
 )
 _REGION: Final = re.compile(
     r"(us|eu|ap|sa|ca|me|af|il|mx|cn)(-gov|-iso[a-z]?)?-[a-z]+-\d+|eusc-de-[a-z]+-\d+|aws(-[a-z]+)*-global"

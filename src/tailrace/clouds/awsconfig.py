@@ -12,12 +12,13 @@ from typing import Final
 
 from tailrace.clouds import amazon, inifiles, services, telling
 from tailrace.clouds.cloud import Told, User
-from tailrace.clouds.environment import IGNORED
 from tailrace.clouds.inifiles import Dialect
 from tailrace.clouds.telling import Given, Part
 from tailrace.errors import UsageError
 
 _DIALECT: Final = Dialect()
+_DEFAULT: Final = "default"
+_IGNORED: Final = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"
 _BY_BOTO3: Final = (
     "role_arn",
     "sso_session",
@@ -74,17 +75,19 @@ class AwsConfig:
             return None
         name, options = profile.value, self.profiles[profile.value]
         endpoints, shared = ({}, None) if self._ignored(options) else self._endpoints(name)
-        told = _plain(options, "region")
-        ca = _plain(options, "ca_bundle")
+        told, ca = _plain(options, "region"), _plain(options, "ca_bundle")
+        aws = amazon.is_region(region)
+        # The keys of AWS's default profile are for boto3 to find: it may know others that count before them.
+        keyed = _has_keys(options) and not (aws and profile.origin == _DEFAULT)
         return Part(
-            names=self._is_of(name, region),
+            names=self._is_of(name, region) and not aws,
             endpoints=endpoints,
             shared=shared,
             signatures=_signatures(options),
             region=told if told and region in (name, told.value) else None,
             verify=Told(str(self.given.path(ca.value)), ca.origin) if ca else None,
-            profile=profile if self._has_keys(options) or profile == self.given.profile else None,
-            user=lambda: self.user(name),
+            profile=profile if keyed or profile == self.given.profile else None,
+            user=lambda: self.user(name) if keyed else None,
         )
 
     def user(self, name: str) -> User | None:
@@ -115,8 +118,13 @@ class AwsConfig:
 
     def default_region(self) -> Told | None:
         """The region of the profile that is in use."""
-        chosen = self._chosen() or Told("default", "default")
+        chosen = self._chosen() or Told(_DEFAULT, _DEFAULT)
         return _plain(self.profiles.get(chosen.value, {}), "region")
+
+    def ignores(self, region: str) -> bool:
+        """Whether endpoints do not count that are in the environment, or here: the profile for the region may tell so."""
+        profile = self._profile(region)
+        return self._ignored(self.profiles[profile.value] if profile else {})
 
     def _chosen(self) -> Told | None:
         """The profile that was asked for. Raises UsageError if there is no such profile."""
@@ -134,7 +142,7 @@ class AwsConfig:
         if chosen and (chosen == self.given.profile or self._fits(chosen.value, region)):
             return chosen
         if "default" in self.profiles and self._fits("default", region):
-            return Told("default", "default")
+            return Told("default", _DEFAULT)
         if region in self.profiles and self._reaches(region):
             return Told(region, "its name")
         if amazon.is_region(region):
@@ -144,9 +152,6 @@ class AwsConfig:
             message = f"the profiles {' and '.join(fitting)} of ~/.aws are both of the region {region}; choose one: {fitting[0]}@{region}, or AWS_PROFILE"
             raise UsageError(message)
         return Told(fitting[0], f"its region is {region}") if fitting else None
-
-    def _has_keys(self, options: Options) -> bool:
-        return any(option in options for option in (*_BY_BOTO3, "aws_access_key_id", "aws_secret_access_key"))
 
     def _fits(self, name: str, region: str) -> bool:
         """Whether a profile may speak of a region: every one of AWS's, but of another cloud's only if it is for it, or for all."""
@@ -162,7 +167,7 @@ class AwsConfig:
         return ("endpoint_url" in options or "services" in options) and not self._ignored(options)
 
     def _ignored(self, options: Options) -> bool:
-        told = self.given.environ.get(IGNORED) or options.get("ignore_configured_endpoint_urls", Told("", "")).value
+        told = self.given.environ.get(_IGNORED) or options.get("ignore_configured_endpoint_urls", Told("", "")).value
         return told.lower() == "true"
 
     def _endpoints(self, name: str) -> tuple[dict[str, Told], Told | None]:
@@ -175,10 +180,15 @@ class AwsConfig:
         found = {}
         for identity, nested in (self.services[block.value] if block else {}).items():
             inner = _nested(nested)
-            if "endpoint_url" in inner:
+            service = services.of_id(identity)
+            if service and "endpoint_url" in inner:
                 told = inner["endpoint_url"]
-                found[services.of_id(identity)] = telling.url(Told(told.value, f"{told.origin} {identity}"))
+                found[service] = telling.url(Told(told.value, f"{told.origin} {identity}"))
         return found, telling.url(shared) if shared else None
+
+
+def _has_keys(options: Options) -> bool:
+    return any(option in options for option in (*_BY_BOTO3, "aws_access_key_id", "aws_secret_access_key"))
 
 
 def _section(section: str) -> tuple[str, str]:

@@ -206,6 +206,6 @@ def _regions(told: Told, given: Given) -> dict[str, dict[str, Told]]:
     found: dict[str, dict[str, Told]] = {}
     for service, hosts in document.items():
         for region, host in hosts.items():
-            told_here = Told(host, f"{where} {service}")
+            told_here = Told(host, f"{given.shown(path)} [{service}]")
             found.setdefault(region, {}).update(dict.fromkeys(services.named(service), told_here))
     return found

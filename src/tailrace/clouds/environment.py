@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,7 +16,6 @@ from tailrace.clouds.telling import Given, Part
 from tailrace.errors import UsageError
 
 _PREFIX: Final = "AWS_ENDPOINT_URL"
-IGNORED: Final = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"
 _PAIRS: Final = (
     ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
     ("AWS_ACCESS_KEY", "AWS_SECRET_KEY"),
@@ -30,18 +29,22 @@ _OLD: Final = {"s3": Told("v2", "default of euca2ools")}
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """The variables. They speak of every region, and of the one in use where nothing names it."""
+    """The variables. They speak of every region, and of the one in use where nothing names it.
+
+    `ignored`: whether those of boto3 with endpoints do not count for a region, which a profile may tell too.
+    """
 
     given: Given
+    ignored: Callable[[str], bool]
 
     def names(self) -> Iterable[str]:
         """None: a variable names no cloud, only the region that is taken where none is asked for."""
         return ()
 
     def part(self, region: str) -> Part:
-        """What they tell of a region; euca2ools' URLs are not for AWS's."""
+        """What they tell of a region; euca2ools' URLs and keys are not for AWS's."""
         euca = {} if amazon.is_region(region) else self._of_euca2ools()
-        endpoints, shared = self._of_boto3()
+        endpoints, shared = ({}, None) if self.ignored(region) else self._of_boto3()
         told = {service: url for service, (url, _) in euca.items()} | endpoints
         named = [region for _, region in euca.values() if region]
         ca = self._first(("AWS_CA_BUNDLE",))
@@ -53,7 +56,7 @@ class Environment:
             usual={} if "s3" in endpoints or "s3" not in euca else _OLD,
             region=named[0] if named else self._first(("AWS_AUTH_REGION",)) if euca else None,
             verify=Told(str(self.given.path(ca.value)), ca.origin) if ca else None,
-            user=self._user,
+            user=lambda: self._user(_PAIRS[:1] if amazon.is_region(region) else _PAIRS),
         )
 
     def user(self, name: str) -> User | None:  # noqa: ARG002 - variables name no users
@@ -73,12 +76,12 @@ class Environment:
 
     def _of_boto3(self) -> tuple[dict[str, Told], Told | None]:
         environ = self.given.environ
-        if environ.get(IGNORED, "").lower() == "true":
-            return {}, None
         found = {
-            services.of_id(name.removeprefix(f"{_PREFIX}_")): telling.url(Told(value, name))
+            service: telling.url(Told(value, name))
             for name, value in sorted(environ.items())
-            if name.startswith(f"{_PREFIX}_") and value
+            if value
+            and name.startswith(f"{_PREFIX}_")
+            and (service := services.of_id(name.removeprefix(f"{_PREFIX}_")))
         }
         shared = self._first((_PREFIX,))
         return found, telling.url(shared) if shared else None
@@ -100,8 +103,8 @@ class Environment:
         variables = {"s3": "S3_USE_SIGV4", "ec2": "EC2_USE_SIGV4"}
         return {service: Told("v4", name) for service, name in variables.items() if self.given.environ.get(name)}
 
-    def _user(self) -> User | None:
-        for access, secret in _PAIRS:
+    def _user(self, pairs: Sequence[tuple[str, str]]) -> User | None:
+        for access, secret in pairs:
             keys = self.given.environ.get(access), self.given.environ.get(secret)
             if keys[0] and keys[1]:
                 token = self._first(_TOKENS) if access == "AWS_ACCESS_KEY_ID" else None

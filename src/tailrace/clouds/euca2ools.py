@@ -183,9 +183,8 @@ def _patterns(name: str) -> Iterator[str]:
         message = f"the name {name[:80]} has too many groups"
         raise UsageError(message)
     for kept in product((True, False), repeat=len(parts)):
-        pattern = ":".join(part if keep else "*" for part, keep in zip(parts, kept, strict=True))
-        if pattern != "*":
-            yield pattern
+        if kept != (False,):
+            yield ":".join(part if keep else "*" for part, keep in zip(parts, kept, strict=True))
 
 
 def _files(given: Given) -> Iterator[Path]:

@@ -52,7 +52,7 @@ class _Places:
     def order(self) -> tuple[Place, ...]:
         """The one that counts first at the beginning."""
         own = Own(self.given, self.keys_of, self.profile)
-        return own, Environment(self.given), self.aws, self.euca2ools, self.boto2
+        return own, Environment(self.given, self.aws.ignores), self.aws, self.euca2ools, self.boto2
 
     def as_profile(self, name: Told) -> _Places:
         """The same where a user is asked for who is a profile of ~/.aws."""

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from tailrace.clock import Clock
 from tailrace.clouds import failures
-from tailrace.clouds._http import PORTS, Server, ask
+from tailrace.clouds._http import PORTS, Server, ask, check
 from tailrace.clouds.cloud import Cloud, User
 from tailrace.clouds.signatures import Keys, Request, Scope, sign_s3, sign_v4
 from tailrace.errors import Fatal, Retryable, TailraceError, UsageError
@@ -24,10 +24,13 @@ _PIECE: Final = 256 << 10
 _CODE: Final = re.compile(rb"<Code>([A-Za-z0-9._-]{1,64})</Code>")
 _MD5: Final = re.compile(r'"?([0-9a-f]{32})"?')
 _PASSING: Final = {
-    "BadDigest", "IncompleteBody", "InternalError", "OperationAborted", "RequestTimeout", "ServiceUnavailable", "SlowDown",
+    "400", "BadDigest", "IncompleteBody", "InternalError", "NoSuchKey", "OperationAborted", "RequestTimeout", "ServiceUnavailable", "SlowDown",
     "XAmzContentSHA256Mismatch", "Throttling", "TooManyRequests",
 }  # fmt: skip
-"""Codes after which the same may be put again, whatever their status."""
+"""Codes after which the same may be put again, whatever their status. Half a request, which something on the way broke off, Ceph answers with
+NoSuchKey, and others with 400 without a code."""
+_ENDED: Final = {"ExpiredToken", "InvalidToken", "TokenRefreshRequired"}
+"""Codes of keys that were valid once, which come with status 400."""
 _NOT_IMPLEMENTED: Final = 501
 
 
@@ -108,10 +111,12 @@ class Putting:
 
         Raises Retryable if it cannot be done now, Fatal or UsageError if something has to be put right first.
         """
+        check(f"{name}: {value}" for name, value in headers.items())
         measured = _measured(body)
         keys = self._keys.read()
         answer = self._sent(f"/{quote(bucket)}/{quote(key, safe='/-_.~')}", body, measured, headers, keys)
-        if answer.status in UNAUTHORIZED and (others := self._keys.read(anew=True)) != keys:
+        ended = answer.status in UNAUTHORIZED or _code_of(answer) in _ENDED
+        if ended and (others := self._keys.read(anew=True)) != keys:
             answer = self._sent(f"/{quote(bucket)}/{quote(key, safe='/-_.~')}", body, measured, headers, others)
         if not answer.ok:
             raise self._refusal(answer, bucket, key)
@@ -139,8 +144,7 @@ class Putting:
         return ask(self._server, f"PUT {path}", told, _pieces(body, measured.length))
 
     def _refusal(self, answer: Answer, bucket: str, key: str) -> TailraceError:
-        match = _CODE.search(answer.body)
-        code = match[1].decode() if match else str(answer.status)
+        code = _code_of(answer)
         if 300 <= answer.status < 400:  # noqa: PLR2004 - as HTTP defines them
             place = answer.headers.get("location", "").partition("?")[0] or "elsewhere"
             return Fatal(
@@ -155,6 +159,11 @@ class Putting:
         return told or Fatal(
             f"{self._where} does not take {what} ({code}); check the bucket, its name, and the settings"
         )
+
+
+def _code_of(answer: Answer) -> str:
+    match = _CODE.search(answer.body)
+    return match[1].decode() if match else str(answer.status)
 
 
 def _context(target: Target, endpoint: Endpoint) -> SSLContext | None:
@@ -185,7 +194,8 @@ def _pieces(body: BinaryIO, length: int | None = None) -> Iterator[bytes]:
         message = f"what is to be put into an object cannot be read: {error.strerror}"
         raise Retryable(message) from error
     if missing:
-        raise Retryable("what is to be put into an object became shorter while it was sent")
+        msg = "what is to be put into an object became shorter while it was sent"
+        raise Retryable(msg)
 
 
 def _encrypted(answer: Answer) -> bool:

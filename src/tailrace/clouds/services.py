@@ -107,10 +107,10 @@ def checked(name: str, origin: str) -> tuple[str, ...]:
     raise UsageError(message)
 
 
-def of_id(identity: str) -> str:
-    """What boto3 calls a service of that id, `elastic_load_balancing`, in any case of letters."""
-    lower = identity.lower()
-    return _IDS.get(lower) or _ids().get(lower, lower)
+def of_id(identity: str) -> str | None:
+    """What boto3 calls the service of that id, `elastic_load_balancing`, in any case of letters; None for `elb`, which is a name but no id."""
+    ids, lower = {**_ids(), **_IDS}, identity.lower()
+    return ids.get(lower) or (None if lower in ids.values() else lower)
 
 
 @cache

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from tailrace.clouds.cloud import Told, User
 from tailrace.errors import UsageError
-from tailrace.settings import CONFIG, Resolved
+from tailrace.settings import CONFIG, PREFIX, Resolved
 
 _LONGEST_URL: Final = 2000
 _LONGEST_KEY: Final = 8192
@@ -24,7 +24,7 @@ _FALSE: Final = ("false", "0", "no", "off")
 class Given:
     """Where clouds are looked for.
 
-    `clouds`: the tables [clouds.NAME], and `origin`, the file in which they are. `region`, `profile`, `endpoint_url`: as settings tell them, the last
+    `clouds`: the tables [clouds.NAME]; `origin`: the file in which they are; `origins`: where settings are that are not there, by their keys. `region`, `profile`, `endpoint_url`: as settings tell them, the last
     of S3. `root`: where `etc` is. `client`: makes clients of AWS, for keys that are secrets there.
     """
 
@@ -32,6 +32,7 @@ class Given:
     home: Path
     clouds: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     origin: str = CONFIG
+    origins: Mapping[str, str] = field(default_factory=dict)
     region: Told | None = None
     profile: Told | None = None
     endpoint_url: Told | None = None
@@ -46,16 +47,20 @@ class Given:
             value = getattr(resolved.settings, key)
             return Told(value, resolved.origins.get(key, "settings")) if value else None
 
-        named = (origin for key, origin in resolved.origins.items() if key.startswith("clouds."))
         return cls(
             environ=environ,
             home=Path(environ.get("HOME") or Path.home()),
             clouds=resolved.settings.clouds,
-            origin=next(named, CONFIG),
+            origins={key: origin for key, origin in resolved.origins.items() if key.startswith("clouds.")},
             region=told("region"),
             profile=told("profile"),
             endpoint_url=told("endpoint_url"),
         )
+
+    def origin_of(self, cloud: str, key: str = "") -> str:
+        """Where a setting of [clouds.NAME] is, as people are told."""
+        found = self.origins.get(f"clouds.{cloud}.{key}", self.origin)
+        return found if found == "--set" or found.startswith(PREFIX) else f"{found} [clouds.{cloud}]"
 
     def path(self, text: str) -> Path:
         """A path as people write it, with ~ and $VARIABLES."""

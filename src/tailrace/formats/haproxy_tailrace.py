@@ -5,8 +5,8 @@ https://docs.haproxy.org/3.2/configuration.html#8.2.6
 
 from __future__ import annotations
 
-from tailrace.formats._haproxy import compile_log_format
-from tailrace.kernel.layout import Format
+from tailrace.formats._haproxy import compile_log_format, named
+from tailrace.kernel.layout import Format, Template
 
 HTTP = (
     "tailrace-http [%trg] %ms %ci:%cp %fi:%fp %si:%sp %ft %b/%s %Th/%Ti/%TR/%Tw/%Tc/%Tr/%Ta "
@@ -18,14 +18,25 @@ TCP = (
     "tailrace-tcp %Ts %ms %ci:%cp %fi:%fp %si:%sp %ft %b/%s %Th/%Tw/%Tc/%Tt "
     "%U %B %ts %ac/%fc/%bc/%sc/%rc %sq/%bq %lc %sslv %sslc %{+Q,+E}[ssl_fc_sni]"
 )
+END = "tailrace-end"
+"""Stands behind the fields where HAProxy has to write the line of its other log targets into the same message."""
+
+
+def _beside(text: str) -> Template:
+    """The layout of lines with another line behind `END`."""
+    return named(
+        compile_log_format(f"{text} {END} %[beside]"), beside=("beside", "the line of HAProxy's other log targets")
+    )
+
 
 FORMAT = Format(
     name="haproxy_tailrace",
     title="HAProxy of a load balancer that Tailrace configured",
     about="Lines that begin with `tailrace-http` or `tailrace-tcp`, as `tailrace lb configure` has them written. `time` is "
-    "that of the request in whole seconds; its milliseconds are `ms` + `Th` + `Ti`, modulo 1000.",
+    "that of the request in whole seconds; its milliseconds are `ms` + `Th` + `Ti`, modulo 1000. "
+    "Behind `tailrace-end` stands the line that HAProxy's other log targets are sent.",
     source="https://docs.haproxy.org/3.2/configuration.html#8.2.6",
-    layouts=(compile_log_format(HTTP), compile_log_format(TCP)),
+    layouts=(compile_log_format(HTTP), compile_log_format(TCP), _beside(HTTP), _beside(TCP)),
     framing="syslog",
     vendor="haproxy",
     precedence=9,

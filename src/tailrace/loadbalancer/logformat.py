@@ -1,7 +1,9 @@
 """What HAProxy is told to log so that every field of AWS's access logs can be written.
 
 The two strings are for `log-format` (HAProxy 2.4 and newer; one for each frontend, for all its log targets), or, from
-HAProxy 3.0, for `on any format` of a `log-profile` that a `log` line names: then other targets keep their own format.
+HAProxy 3.1, for `on any format` of a `log-profile` that a `log` line names: then other targets keep their own format.
+Before 3.1 `beside` puts them into `log-format-sd`, which only targets of the format rfc5424 are sent: HAProxy writes it
+where structured data stands, followed by the line that all targets are sent. For a syslog reader both are the message.
 A frontend in HTTP mode needs `HTTP_RULES` too, before its other rules. They set variables only: no capture slot is
 taken, so that `%hr`, `%hs` and the captures' numbers stay as they are. Where a frontend must keep a log-format of its
 own, leave it: each form reads HAProxy's other formats too, and writes a dash for what they do not tell.
@@ -32,5 +34,12 @@ HTTP_RULES: Final = (
 `%r` is cut at `tune.http.logurilen` (1024), so a long URL is kept beside it. The status is the server's own: responses
 that HAProxy makes pass no `http-response` rules.
 """
+
+
+def beside(text: str) -> str:
+    """What `log-format-sd` is told, so that only a target of the format rfc5424 has these fields, before the line of all targets."""
+    return f"- {text} {haproxy_tailrace.END}"
+
+
 LENGTH: Final = 65535
 """The `len` of the log target."""

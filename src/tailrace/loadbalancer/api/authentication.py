@@ -62,11 +62,11 @@ def signed(request: Request, users: Mapping[str, User], now: float) -> Signed:
     if (
         now - told.at > signatures.TOLERANCE_S
     ):  # a query may be signed for longer, but then it could be used again later
-        raise Refusal("RequestExpired", "The request was signed more than 15 minutes ago")
+        msg = "RequestExpired"
+        raise Refusal(msg, "The request was signed more than 15 minutes ago")
     if told.token:
-        raise Refusal(
-            "InvalidClientTokenId", "The security token included in the request is invalid.", HTTPStatus.FORBIDDEN
-        )
+        msg = "InvalidClientTokenId"
+        raise Refusal(msg, "The security token included in the request is invalid.", HTTPStatus.FORBIDDEN)
     return Signed(users[told.access_key], told)
 
 
@@ -77,8 +77,10 @@ def use(by: Signed, database: Database, now: float) -> None:
     if before is None:
         return
     if 0 <= now - before < _SAME_TIME_S:
-        raise Refusal("Throttling", "Rate exceeded: the same request was made a moment ago; sign it anew")
-    raise Refusal("RequestExpired", "The signature of this request was used before; sign it anew")
+        msg = "Throttling"
+        raise Refusal(msg, "Rate exceeded: the same request was made a moment ago; sign it anew")
+    msg = "RequestExpired"
+    raise Refusal(msg, "The signature of this request was used before; sign it anew")
 
 
 def _as_signed(request: Request) -> signatures.Request:

@@ -37,7 +37,8 @@ def modify(asked: Asked, desk: Desk) -> Sequence[Element] | Answer:
     ours = any(each in asked.parameters for each in _FIELDS)
     others = sorted(each for each in asked.parameters if each.startswith(tuple(f"{each}." for each in _OTHERS)))
     if not ours and not others:
-        raise missing("loadBalancerAttributes")
+        msg = "loadBalancerAttributes"
+        raise missing(msg)
     if others and not ours and (answer := desk.forwarded(asked)):
         return answer
     balancer = desk.directory.named(asked.by, name)
@@ -88,7 +89,8 @@ def balancers(asked: Asked, desk: Desk) -> Sequence[Element] | Answer:
 def _wanted(asked: Asked) -> Wanted:
     told = {name.rpartition(".")[2]: value for name, value in asked.parameters.items() if name in _FIELDS}
     if "Enabled" not in told:
-        raise missing("loadBalancerAttributes.accessLog.enabled")
+        msg = "loadBalancerAttributes.accessLog.enabled"
+        raise missing(msg)
     return Wanted(
         enabled=boolean(told["Enabled"], "Enabled"),
         bucket=told.get("S3BucketName"),

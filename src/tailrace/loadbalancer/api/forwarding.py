@@ -62,7 +62,8 @@ class Forwarding:
         finally:
             connection.close()
         if len(content) > _LONGEST:
-            raise unavailable("The answer of the cloud's own endpoint is longer than 8 MiB")
+            msg = "The answer of the cloud's own endpoint is longer than 8 MiB"
+            raise unavailable(msg)
         kept = {name: value for name in _PASSED_ON if (value := told.headers.get(name))}
         return Answer(told.status, content, kept, told.headers.get("content-type", "text/xml"))
 

@@ -108,7 +108,8 @@ class Wire:
         while True:
             end = self._come.find(b"\r\n\r\n")
             if end > HEAD_BYTES or (end < 0 and len(self._come) > HEAD_BYTES):
-                raise Refusal("RequestHeaderTooLarge", "The request line and headers are longer than 64 KiB", HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)  # fmt: skip
+                msg = "RequestHeaderTooLarge"
+                raise Refusal(msg, "The request line and headers are longer than 64 KiB", HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)  # fmt: skip
             if end >= 0:
                 head = bytes(self._come[:end])
                 del self._come[: end + 4]
@@ -150,10 +151,12 @@ def _parsed(head: bytes) -> tuple[str, str, bool, dict[str, str]]:
     first, *lines = head.decode("latin-1").split("\r\n")
     match = _REQUEST_LINE.fullmatch(first)
     if match is None:
-        raise _bad("The request does not begin with a line of HTTP/1.1")
+        msg = "The request does not begin with a line of HTTP/1.1"
+        raise _bad(msg)
     headers = _headers(lines)
     if "host" not in headers and match[3] == "1":
-        raise _bad("The header Host is missing")
+        msg = "The header Host is missing"
+        raise _bad(msg)
     told = {each.strip().lower() for each in headers.get("connection", "").split(",")}
     return match[1], match[2], "close" not in told and match[3] == "1", headers
 
@@ -166,7 +169,8 @@ def _headers(lines: Sequence[str]) -> dict[str, str]:
     for line in lines:
         name, colon, value = line.partition(":")
         if not colon or not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
-            raise _bad("A header of the request cannot be read")
+            msg = "A header of the request cannot be read"
+            raise _bad(msg)
         key, text = name.lower(), value.strip(" \t")
         if key in headers and key in _ONCE:
             message = f"The header {name} is given more than once"
@@ -177,14 +181,15 @@ def _headers(lines: Sequence[str]) -> dict[str, str]:
 
 def _length(headers: Mapping[str, str]) -> int:
     if "transfer-encoding" in headers:
-        raise Refusal(
-            "MissingContentLength", "Send the length of the body in Content-Length", HTTPStatus.LENGTH_REQUIRED
-        )
+        msg = "MissingContentLength"
+        raise Refusal(msg, "Send the length of the body in Content-Length", HTTPStatus.LENGTH_REQUIRED)
     text = headers.get("content-length", "0")
     if not re.fullmatch(r"[0-9]{1,18}", text):
-        raise _bad("The header Content-Length is no length")
+        msg = "The header Content-Length is no length"
+        raise _bad(msg)
     if int(text) > BODY_BYTES:
-        raise Refusal("RequestEntityTooLarge", "The body is longer than 64 KiB", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        msg = "RequestEntityTooLarge"
+        raise Refusal(msg, "The body is longer than 64 KiB", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
     return int(text)
 
 

@@ -40,7 +40,8 @@ class Keeping:
                 message = f"{by.user.name} is not authorized to have logs written to the bucket {after.bucket}"
                 raise denied(message)
             if after.enabled and (fault := self.buckets.fault(of, after)):
-                raise Refusal("InvalidConfigurationRequest", fault, conflict)
+                msg = "InvalidConfigurationRequest"
+                raise Refusal(msg, fault, conflict)
             self.database.change(of, before, after, by)
             return after
 
@@ -49,7 +50,8 @@ class Keeping:
         """One change of a load balancer at a time: each is laid over what the one before has left."""
         lock = self._locks.setdefault((of.account, of.kind, of.name), Lock())
         if not lock.acquire(timeout=_PATIENCE_S):
-            raise Refusal("Throttling", "Rate exceeded: another change of this load balancer is under way")
+            msg = "Throttling"
+            raise Refusal(msg, "Rate exceeded: another change of this load balancer is under way")
         try:
             yield
         finally:

@@ -44,13 +44,16 @@ def parameters_of(*forms: str) -> dict[str, str]:
 
 def _decoded(text: str) -> str:
     if _BROKEN.search(text):
-        raise malformed("A percent sign in the parameters is not followed by two hexadecimal digits")
+        msg = "A percent sign in the parameters is not followed by two hexadecimal digits"
+        raise malformed(msg)
     try:
         found = unquote_to_bytes(text.replace("+", " ")).decode()
     except UnicodeDecodeError as error:
-        raise malformed("The parameters are not UTF-8") from error
+        msg = "The parameters are not UTF-8"
+        raise malformed(msg) from error
     if _UNWRITABLE.search(found):
-        raise malformed("The parameters hold characters that XML does not have")
+        msg = "The parameters hold characters that XML does not have"
+        raise malformed(msg)
     return found
 
 

@@ -89,7 +89,8 @@ def _attributes(asked: Asked) -> Mapping[str, str]:
     """Those that the request tells, by key. Raises Refusal."""
     pairs = structures(asked.parameters, "Attributes", "Key", "Value")
     if not pairs:
-        raise missing("attributes")
+        msg = "attributes"
+        raise missing(msg)
     if len(pairs) > _MOST:
         message = f"1 validation error detected: Value at 'attributes' failed to satisfy constraint: Member must have length less than or equal to {_MOST}"
         raise invalid(message)

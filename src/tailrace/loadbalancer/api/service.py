@@ -87,10 +87,12 @@ class Service:
         action = parameters.get("Action", "")
         line.told |= {"action": shown(action), "version": shown(version)}
         if not action:
-            raise Refusal("MissingAction", "The request must contain the parameter Action")
+            msg = "MissingAction"
+            raise Refusal(msg, "The request must contain the parameter Action")
         if version not in _ACTIONS:
             message = f"Could not find operation {shown(action)} for version {shown(version) or 'NO_VERSION_SPECIFIED'}"
-            raise Refusal("InvalidAction", message)
+            msg = "InvalidAction"
+            raise Refusal(msg, message)
         return self._done(self._asked(request, parameters, by, line), line)
 
     def _asked(self, request: Request, parameters: Parameters, by: Signed, line: _Line) -> Asked:
@@ -113,7 +115,8 @@ class Service:
                 line.told["forwarded"] = True
                 return passed
             message = f"Could not find operation {shown(asked.action)} for version {asked.version}"
-            raise Refusal("InvalidAction", message)
+            msg = "InvalidAction"
+            raise Refusal(msg, message)
         made = action(asked, self.desk)
         if isinstance(made, Answer):
             line.told["forwarded"] = True
@@ -125,12 +128,16 @@ class Service:
 def _parameters(request: Request) -> dict[str, str]:
     """What is asked for. Raises Refusal."""
     if request.method not in ("GET", "POST"):
-        raise Refusal("InvalidHttpRequest", "Only GET and POST are answered", HTTPStatus.METHOD_NOT_ALLOWED)
+        msg = "InvalidHttpRequest"
+        raise Refusal(msg, "Only GET and POST are answered", HTTPStatus.METHOD_NOT_ALLOWED)
     if request.method == "GET" and request.body:
-        raise malformed("A GET request has no body")
+        msg = "A GET request has no body"
+        raise malformed(msg)
     if request.body and request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
-        raise Refusal("InvalidHttpRequest", f"The body must be {_FORM}", HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+        msg = "InvalidHttpRequest"
+        raise Refusal(msg, f"The body must be {_FORM}", HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
     try:
         return parameters_of(request.query, request.body.decode("ascii"))
     except UnicodeDecodeError as error:
-        raise malformed("The body holds characters that have to be written as %XX") from error
+        msg = "The body holds characters that have to be written as %XX"
+        raise malformed(msg) from error

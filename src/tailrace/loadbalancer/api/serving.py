@@ -55,7 +55,8 @@ def opened(settings: Serving, given: Given, limits: Limits | None = None) -> Ite
     )
     tls = _tls(settings)
     if not settings.accounts:
-        raise UsageError("lb.serve.accounts: name the file of users and load balancers, or give --accounts FILE")
+        msg = "lb.serve.accounts: name the file of users and load balancers, or give --accounts FILE"
+        raise UsageError(msg)
     path = Path(settings.accounts)
     region = given.region or _REGION
     current = Current(path, lambda: accounts(path, region, Vault(given.client, given.environ).read), given.say)
@@ -122,7 +123,8 @@ def _reread(again: Callable[[], None], say: Callable[[str], None]) -> None:
 
 def _tls(settings: Serving) -> ssl.SSLContext | None:
     if bool(settings.certificate) != bool(settings.key):
-        raise UsageError("lb.serve.certificate and lb.serve.key belong together: set both, or none")
+        msg = "lb.serve.certificate and lb.serve.key belong together: set both, or none"
+        raise UsageError(msg)
     if not settings.certificate:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -38,7 +38,8 @@ def laid_over(before: Attributes, wanted: Wanted, conflict: int) -> Attributes:
     Raises Refusal.
     """
     if wanted.bucket == "":
-        raise invalid("S3Bucket name cannot be empty")
+        msg = "S3Bucket name cannot be empty"
+        raise invalid(msg)
     if wanted.bucket is not None and not _BUCKET.fullmatch(wanted.bucket):
         message = f"S3Bucket: {shown(wanted.bucket)} is not a name of a bucket"
         raise _unfit(message, conflict)
@@ -46,7 +47,8 @@ def laid_over(before: Attributes, wanted: Wanted, conflict: int) -> Attributes:
         message = f"Access log's prefix {fault}"
         raise _unfit(message, conflict)
     if wanted.interval is not None and wanted.interval not in _INTERVALS:
-        raise _unfit("Access log's emit interval must be 5 or 60 minutes", conflict)
+        msg = "Access log's emit interval must be 5 or 60 minutes"
+        raise _unfit(msg, conflict)
     after = Attributes(
         enabled=before.enabled if wanted.enabled is None else wanted.enabled,
         bucket=before.bucket if wanted.bucket is None else wanted.bucket,
@@ -54,7 +56,8 @@ def laid_over(before: Attributes, wanted: Wanted, conflict: int) -> Attributes:
         interval=before.interval if wanted.interval is None else wanted.interval * _MINUTE,
     )
     if after.enabled and not after.bucket:
-        raise invalid("S3Bucket name cannot be empty")
+        msg = "S3Bucket name cannot be empty"
+        raise invalid(msg)
     return after
 
 
