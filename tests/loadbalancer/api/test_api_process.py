@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import shutil
 import signal
 import socket
 import sqlite3
@@ -22,7 +21,7 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
 from loadbalancer.api.keepingshop import ACCOUNTS, ALICE, FRONT, KEYS, client_at, write_accounts
-from making import absent
+from services.balancing import aws as real_aws
 
 ON: dict[str, Any] = {"Enabled": True, "EmitInterval": 5, "S3BucketPrefix": ""}
 
@@ -204,14 +203,7 @@ def test_secrets_may_be_elsewhere_and_then_others_may_read_the_file(tmp_path: Pa
 
 
 def aws(made: Program, *words: str) -> tuple[int, str]:
-    found = os.environ.get("TAILRACE_TEST_AWS") or shutil.which("aws")
-    if not found:
-        absent("the aws of AWS", "tools/servers/clients.sh installs it")
-    key, secret = KEYS["alice"]
-    env = environment(made.url, AWS_ACCESS_KEY_ID=key, AWS_SECRET_ACCESS_KEY=secret, AWS_DEFAULT_REGION="eucalyptus")
-    env = {**env, "HOME": os.environ.get("HOME", "/")} | {name: env[name] for name in env if name.startswith("AWS_")}
-    env.pop("AWS_ENDPOINT_URL")
-    done = subprocess.run([found, *words, "--endpoint-url", made.url, "--output", "json"], env=env, capture_output=True, text=True, check=False)  # fmt: skip
+    done = real_aws(made.url, *KEYS["alice"], *words, "--output", "json")
     return done.returncode, done.stdout + done.stderr
 
 
