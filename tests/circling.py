@@ -11,7 +11,7 @@ from pathlib import Path
 
 from services.balancing import HAProxy, haproxy
 from services.certificates import Authority
-from services.origin import Origin, origin
+from services.origin import origin
 from services.real import free_port
 from services.traffic import Clients, Doors
 from services.witness import Witness, witness

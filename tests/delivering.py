@@ -32,16 +32,18 @@ class Place:
     endpoint: str
     keys: tuple[str, str]
     tenant: tuple[str, str]
+    reader: str = ""
     region: str = "us-east-1"
 
 
-def read(place: Place, bucket: str, into: Path, client: Client = s3cmd) -> list[Path]:
-    """All objects of a bucket, as the tenant gets them with s3cmd or the AWS CLI."""
+def read(place: Place, bucket: str, into: Path, client: Client = s3cmd, *, own: bool = False) -> list[Path]:
+    """All objects of a bucket, as the tenant gets them with s3cmd or the AWS CLI; `own`: as the agent's user does."""
     into.mkdir(exist_ok=True)
+    keys = place.keys if own else place.tenant
     if client is aws:
-        told = aws(place.endpoint, *place.tenant, "s3", "sync", "--only-show-errors", f"s3://{bucket}", str(into))
+        told = aws(place.endpoint, *keys, "s3", "sync", "--only-show-errors", f"s3://{bucket}", str(into))
     else:
-        told = s3cmd(place.endpoint, *place.tenant, "sync", "--quiet", f"s3://{bucket}/", f"{into}/")
+        told = s3cmd(place.endpoint, *keys, "sync", "--quiet", f"s3://{bucket}/", f"{into}/")
     assert not told.returncode, told.stderr
     return sorted(path for path in into.rglob("*") if path.is_file())
 
@@ -65,14 +67,13 @@ def run(
 
 @dataclass
 class Agent:
-    """`tailrace lb agent` with settings of a test. `own`: of `[lb]`; `wrap`: a command that runs it."""
+    """`tailrace lb agent` with settings of a test. `own`: of `[lb]`."""
 
     folder: Path
     place: Place
     bucket: str
     own: Mapping[str, Any]
     environment: dict[str, str] = field(default_factory=dict)
-    wrap: tuple[str, ...] = ()
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -111,7 +112,7 @@ class Agent:
 
     def start(self) -> None:
         """Run until it listens."""
-        command = [*self.wrap, sys.executable, "-m", "tailrace", *self.arguments()]
+        command = [sys.executable, "-m", "tailrace", *self.arguments()]
         with (self.folder / "agent.err").open("ab") as err:
             self.process = subprocess.Popen(
                 command, stdout=err, stderr=err, env={**os.environ, **self.environment}, start_new_session=True
@@ -144,10 +145,12 @@ class Agent:
 
 
 @contextmanager
-def agent(folder: Path, place: Place, bucket: str, **own: Any) -> Iterator[Agent]:
+def agent(
+    folder: Path, place: Place, bucket: str, environment: Mapping[str, str] | None = None, **own: Any
+) -> Iterator[Agent]:
     """An agent that runs, and ends with the block."""
     folder.mkdir(exist_ok=True)
-    made = Agent(folder, place, bucket, own)
+    made = Agent(folder, place, bucket, own, dict(environment or {}))
     made.start()
     try:
         yield made

@@ -3,40 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from circling import Stage, stage
-from delivering import Agent, Place, agent, await_lines, lines_in, owner_of, parse, read, run
+from delivering import Agent, Place, agent, await_lines, parse, read, run
 from services.balancing import aws, s3cmd
-from services.comparing import CONNECTIONS, NO_REQUESTS, differences, requests
-from services.openstack import GUEST, OWNER, swift
-from services.real import ceph, free_port
+from services.comparing import CONNECTIONS, differences, requests
+from services.real import free_port
 from services.traffic import KINDS
 
-TENANT = "tailrace-lb-tenant"
 CLIENTS = {"s3cmd": s3cmd, "aws": aws}
 
 
-@pytest.fixture(scope="module", params=["ceph", "swift", "keystone"])
-def place(request: pytest.FixtureRequest) -> Iterator[Place]:
-    with ExitStack() as stack:
-        if request.param == "ceph":
-            gateway = stack.enter_context(ceph())
-            tenant = gateway.user(TENANT)
-            yield Place("ceph", gateway.endpoint, (gateway.key, gateway.secret), (tenant.key, tenant.secret), TENANT)
-            return
-        store = stack.enter_context(swift())
-        if request.param == "swift":
-            yield Place("swift", store.endpoint, OWNER[:2], GUEST[:2], GUEST.key)
-            return
-        owner, other = store.keystone.project("tailrace-lb"), store.keystone.project(TENANT)
-        yield Place("swift", store.by_keystone, owner.keys[:2], other.keys[:2], other.id)
+@pytest.fixture(params=["on_ceph", "on_swift", "on_keystone"])
+def place(request: pytest.FixtureRequest) -> Place:
+    found: Place = request.getfixturevalue(request.param)
+    return found
 
 
 @pytest.mark.parametrize(("client", "way", "kind"), [("s3cmd", "unix", "classic"), ("aws", "udp", "application")])
