@@ -19,9 +19,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from making import StillClock
 from tailrace.clock import SystemClock
 from tailrace.errors import Fatal, Retryable
+from making import StillClock
 from tailrace.loadbalancer.agent.counters import Counters
 from tailrace.loadbalancer.agent.receive import Listening, handed_over
 from tailrace.loadbalancer.agent.ship import Parts, Shipper, ship
