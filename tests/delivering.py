@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -122,8 +123,7 @@ class Agent:
     def _is_up(self) -> bool:
         assert self.process
         assert self.process.poll() is None, self.output
-        sockets = [each[5:].partition(",")[0] for each in self.own.get("receive", ()) if each.startswith("unix:")]
-        return (self.spool / "inbox").exists() and all(Path(each).exists() for each in sockets)
+        return (self.spool / "inbox").exists() and all(map(_receives, self.own.get("receive", ())))
 
     def kill(self, *, whole: bool = False) -> None:
         """kill -9: the agent, or all its processes."""
@@ -142,6 +142,17 @@ class Agent:
         if self.process and self.process.poll() is None:
             self.process.terminate()
             assert self.process.wait(20) == 0, self.output
+
+
+def _receives(place: str) -> bool:
+    """Whether somebody has the socket."""
+    kind, _, address = place.partition(":")
+    if kind == "unix":
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
+            return probe.connect_ex(address) == 0
+    port = int(address.rpartition(":")[2])
+    lines = Path("/proc/net/udp").read_text(encoding="ascii").splitlines()[1:]
+    return any(int(line.split()[1].partition(":")[2], 16) == port for line in lines)
 
 
 @contextmanager

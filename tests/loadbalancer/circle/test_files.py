@@ -15,7 +15,7 @@ from services.traffic import KINDS
 _RSYSLOG = """
 global(maxMessageSize="64k")
 module(load="imuxsock" SysSock.Use="off")
-template(name="whole" type="string" string="%timestamp:::date-rfc3339% %hostname% %syslogtag%%msg:::drop-last-lf%\\n")
+template(name="whole" type="string" string="%timestamp:::date-rfc3339% %hostname% %programname%[%procid%]: %msg:::drop-last-lf%\\n")
 input(type="imuxsock" Socket="{device}" ruleset="balancer")
 ruleset(name="balancer") {{ action(type="omfile" file="{log}" template="whole") }}
 """
