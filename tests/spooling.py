@@ -19,15 +19,15 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from making import StillClock
 from tailrace.clock import SystemClock
 from tailrace.errors import Fatal, Retryable
-from making import StillClock
 from tailrace.loadbalancer.agent.counters import Counters
 from tailrace.loadbalancer.agent.receive import Listening, handed_over
 from tailrace.loadbalancer.agent.ship import Parts, Shipper, ship
 from tailrace.loadbalancer.agent.supervise import Agent, Supervisor
 from tailrace.loadbalancer.agent.working import Wanted, Worker
-from tailrace.loadbalancer.model import Attributes, Balancer, Naming, Slot, Written
+from tailrace.loadbalancer.model import Attributes, Balancer, Slot, Written
 from tailrace.model import Reject
 
 BALANCER = Balancer(name="lb", account="123456789012", region="here", address="10.0.0.1", instance="i-1")
@@ -49,7 +49,7 @@ class Verbatim:
                 out.write(line)
                 records += 1
             offset += len(line)
-        return Written(lines=number, records=records, rejects=rejects)
+        return Written(number, records, len(rejects), rejects)
 
 
 class Named:
@@ -84,7 +84,8 @@ class Shelf:
         if (self.folder / "down").exists():
             raise Retryable("the store is down")
         if (self.folder / "refuse").exists() or not (self.folder / bucket).is_dir():
-            raise Fatal(f"there is no bucket {bucket}")
+            message = f"there is no bucket {bucket}"
+            raise Fatal(message)
         target = self.folder / bucket / key
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(f".{target.name}")
@@ -107,8 +108,10 @@ class Shelf:
         return [line for content in self.objects(bucket).values() for line in content.splitlines()]
 
 
-def parts(shelf: Shelf, naming: Callable[[Attributes], Naming] = Named) -> Parts:
-    return Parts(lambda: BALANCER, Verbatim(), naming, shelf)
+def parts(shelf: Shelf, naming: type[Named] = Named) -> Parts:
+    return Parts(
+        lambda: BALANCER, lambda _balancer: Verbatim(), lambda _balancer, _form, attributes: naming(attributes), shelf
+    )
 
 
 class Ashore:
@@ -207,7 +210,7 @@ class Running:
         named = {}
         for pid in map(int, found):
             sockets = any(
-                "socket:" in os.readlink(each) for each in Path(f"/proc/{pid}/fd").iterdir() if each.is_symlink()
+                "socket:" in str(each.readlink()) for each in Path(f"/proc/{pid}/fd").iterdir() if each.is_symlink()
             )
             named["worker" if sockets else "shipper"] = pid
         return named

@@ -117,6 +117,9 @@ class Follower:
                 if _was_cut(tail):
                     self._cut(tail)
             status = Path(self.path).stat()
+            for tail in list(self._tails):
+                if not tail.position.head_size and _is(tail.position, status):
+                    self._look_beside(tail)
             if not any(_is(tail.position, status) for tail in self._tails):
                 files = self._files()
                 known = [
@@ -125,12 +128,22 @@ class Follower:
                 seen = max((tail.position.written for tail in self._tails), default=_LATEST)
                 self._open_newer(files[max(known) + 1 :] if known else _written_after(files, seen, self.path))
 
+    def _look_beside(self, tail: _Tail) -> None:
+        """Of a file of which nothing was read yet nobody can tell whether it was cut: a copy that is newer tells it."""
+        files = self._files()
+        first = os.pread(tail.descriptor, _HEAD, 0)
+        newer = [file for file in files if file.path != self.path and file.status.st_mtime_ns > tail.position.written]
+        if newer and not (first and any(_first_of(file) == first for file in newer)):  # else it is being copied now
+            self._open_newer(newer)
+            tail.position = msgspec.structs.replace(tail.position, written=_latest(files))
+            self._notes.append(tail.position)
+
     def _cut(self, tail: _Tail) -> None:
         """A file is shorter than it was, or begins otherwise: what was not read yet stands in a copy of it, if anywhere."""
         files, old = self._files(), tail.position
         at = next((at for at, file in enumerate(files) if not _is(old, file.status) and _holds(old, file)), None)
         self._tails.remove(tail)
-        fresh = Position(self.path, old.device, old.inode, 0, written=old.written)
+        fresh = Position(self.path, old.device, old.inode, 0, written=_latest(files))
         if at is None:
             self._lost(old)
         else:
@@ -149,9 +162,10 @@ class Follower:
             )
 
     def _open_newer(self, files: Iterable[_File]) -> None:
+        latest = _latest(self._files())
         for path, status in files:
             if not any(_is(tail.position, status) for tail in self._tails):
-                self._open(path, Position(self.path, status.st_dev, status.st_ino, 0, written=status.st_mtime_ns))
+                self._open(path, Position(self.path, status.st_dev, status.st_ino, 0, written=latest))
 
     def _open(self, path: str, position: Position, *, known: bool = False) -> None:
         try:
@@ -243,6 +257,22 @@ def _whole_lines(descriptor: int, at: int) -> tuple[bytes, int]:
         if not end and len(data) == LONGEST:
             return data + b"\n", LONGEST
     return data[:end], end
+
+
+def _latest(files: Iterable[_File]) -> int:
+    """When any of the files was written to the last time."""
+    return max((file.status.st_mtime_ns for file in files), default=0)
+
+
+def _first_of(file: _File) -> bytes:
+    try:
+        descriptor = os.open(file.path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        return os.pread(descriptor, _HEAD, 0)
+    finally:
+        os.close(descriptor)
 
 
 def _was_cut(tail: _Tail) -> bool:

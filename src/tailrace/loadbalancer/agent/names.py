@@ -14,7 +14,7 @@ from tailrace.loadbalancer.agent.spool import Segment
 from tailrace.loadbalancer.model import Slot
 
 KEPT: Final = 10_000
-_TRIES: Final = 60
+_LATER: Final = (*range(60), *range(60, 3600, 60), *range(3600, 49 * 3600, 3600))
 _DIGEST: Final = 8
 
 
@@ -25,10 +25,10 @@ class Names:
         self._path = path
 
     def key(self, segment: Segment, key_of: Callable[[Slot], str], bucket: str) -> str:
-        """The name of a segment's object. Where another one has it, the slot's end is told some seconds later. Raises Fatal."""
+        """The name of a segment's object. Where another one has it, the slot's end is told later, as little as makes another name. Raises Fatal."""
         with writing(self._path):
             given = self._read()
-            for later in range(_TRIES):
+            for later in _LATER:
                 key = key_of(Slot(segment.slot.start, segment.slot.end + later))
                 digest = blake2b(f"{bucket}\0{key}".encode(), digest_size=_DIGEST).hexdigest()
                 holder = given.get(digest)

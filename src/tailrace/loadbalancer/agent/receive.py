@@ -29,7 +29,9 @@ BUFFER: Final = 16 << 20
 """Datagrams of so many bytes, by the kernel's own count, wait for a process that is being started."""
 WAITING: Final = 16384
 """So many datagrams wait at a unix socket."""
+_FORCE: Final = 33
 _SO_MEMINFO: Final = 55
+"""SO_RCVBUFFORCE and SO_MEMINFO of Linux's socket.h, which Python does not name."""
 _DROPS: Final = 8
 _FIRST_HANDED: Final = 3
 _QUEUE: Final = Path("/proc/sys/net/unix/max_dgram_qlen")
@@ -216,7 +218,7 @@ def _long_queue() -> Iterator[None]:
 def _widen(listening: Listening, say: Callable[[str], None]) -> None:
     """Make the buffer as large as is allowed, and tell if that is less than wanted."""
     made = listening.socket
-    for option in (getattr(socket, "SO_RCVBUFFORCE", 33), socket.SO_RCVBUF):
+    for option in (_FORCE, socket.SO_RCVBUF):
         with suppress(OSError):
             if made.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) < 2 * BUFFER:
                 made.setsockopt(socket.SOL_SOCKET, option, BUFFER)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import os
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -37,13 +37,16 @@ _SOME_BYTES: Final = 256 << 10
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What makes objects, and puts them. `naming`: of the objects of some attributes; `expires`: headers that let an object expire."""
+    """What makes objects, and puts them. `headers`: that each object has besides its type.
+
+    All of them raise UsageError for settings that cannot be, Retryable for what cannot be found out now.
+    """
 
     balancer: Callable[[], Balancer]
-    form: Form
-    naming: Callable[[Attributes], Naming]
+    form: Callable[[Balancer], Form]
+    naming: Callable[[Balancer, Form, Attributes], Naming]
     store: Store
-    headers: Callable[[], dict[str, str]] = dict
+    headers: Callable[[Balancer], Mapping[str, str]] = lambda _balancer: {}
 
 
 @dataclass(slots=True)
@@ -69,6 +72,7 @@ class Shipper:
     chance: Callable[[], float] = random.random
     _waiting: dict[Path, _Waiting] = field(default_factory=dict)
     _names: Names = field(init=False)
+    _who: tuple[Balancer, Form] | None = None
 
     def __post_init__(self) -> None:
         """Remove what another process has left half made. Raises Fatal."""
@@ -118,21 +122,24 @@ class Shipper:
 
     def _put(self, segment: Segment, waiting: _Waiting) -> None:
         """Make the object and put it. Raises Retryable or Fatal."""
-        attributes = self._attributes()
+        balancer, form = self._who = self._who or self._found()
         if waiting.made is None or not waiting.made.exists():
-            waiting.made = self._made(segment)
+            waiting.made = self._made(segment, form)
         if waiting.made.stat().st_size:
-            balancer, naming = self.parts.balancer(), self.parts.naming(attributes)
+            naming = self.parts.naming(balancer, form, self._attributes())
             bucket = naming.bucket(balancer)
+            headers = {"Content-Type": form.content_type, **self.parts.headers(balancer)}
             key = self._names.key(segment, lambda slot: naming.key(balancer, slot, segment.random), bucket)
             with waiting.made.open("rb") as body:
-                self.parts.store.put(
-                    bucket, key, body, {"Content-Type": self.parts.form.content_type, **self.parts.headers()}
-                )
+                self.parts.store.put(bucket, key, body, headers)
             self.counters.add("objects")
         with writing(self.folder):
             segment.path.unlink(missing_ok=True)
             waiting.made.unlink(missing_ok=True)
+
+    def _found(self) -> tuple[Balancer, Form]:
+        balancer = self.parts.balancer()
+        return balancer, self.parts.form(balancer)
 
     def _attributes(self) -> Attributes:
         """What says where the object belongs. Raises Retryable while nobody has told."""
@@ -144,27 +151,18 @@ class Shipper:
             raise Retryable("the load balancing API has not yet told the bucket")
         return wanted
 
-    def _made(self, segment: Segment) -> Path:
+    def _made(self, segment: Segment, form: Form) -> Path:
         """The object of a segment, empty if no line of it is a record; the others are dead letters then. Raises Fatal."""
         out = self.folder / "out" / segment.path.stem
         with writing(self.folder), out.open("w+b") as into:
             with segment.path.open("rb") as file, lines_of(file) as lines:
-                written = self.parts.form.write(lines, into, segment.slot)
-            kept = len(written.rejects) >= written.lines - written.records
-            self._bury(segment, written.rejects if kept else self._all_rejects(segment))
+                written = form.write(lines, into, segment.slot)
+            kept = len(written.rejects) >= written.rejected
+            self._bury(segment, written.rejects if kept else _all_rejects(segment, form))
             if not written.records:
                 into.truncate(0)
         self._count(written)
         return out
-
-    def _all_rejects(self, segment: Segment) -> Iterator[Reject]:
-        """What is no record, where it is more than the form tells at once: of a few lines after the other."""
-        with segment.path.open("rb") as file, lines_of(file) as lines, Path(os.devnull).open("wb") as nowhere:
-            offset = 0
-            while piece := b"".join(_some(lines)):
-                for each in self.parts.form.write(io.BytesIO(piece), nowhere, segment.slot).rejects:
-                    yield replace(each, offset=each.offset + offset)
-                offset += len(piece)
 
     def _bury(self, segment: Segment, rejects: Iterable[Reject]) -> None:
         """Keep what is no record, before the segment is removed. Raises Fatal."""
@@ -182,7 +180,17 @@ class Shipper:
     def _count(self, written: Written) -> None:
         self.counters.add("put_lines", written.lines)
         self.counters.add("records", written.records)
-        self.counters.add("rejects", written.lines - written.records)
+        self.counters.add("rejects", written.rejected)
+
+
+def _all_rejects(segment: Segment, form: Form) -> Iterator[Reject]:
+    """What is no record, where it is more than the form tells at once: of a few lines after the other."""
+    with segment.path.open("rb") as file, lines_of(file) as lines, Path(os.devnull).open("wb") as nowhere:
+        offset = 0
+        while piece := b"".join(_some(lines)):
+            for each in form.write(io.BytesIO(piece), nowhere, segment.slot).rejects:
+                yield replace(each, offset=each.offset + offset)
+            offset += len(piece)
 
 
 def _some(lines: BinaryIO) -> Iterator[bytes]:

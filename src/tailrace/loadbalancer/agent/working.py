@@ -32,6 +32,10 @@ _BURSTS: Final = 16
 _DRAINED_S: Final = 5.0
 
 
+SlotOf = Callable[[float, float], Slot]
+"""The slot of a moment, by the length that slots have."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """What is taken, into which spool. `fixed`: attributes that are not those of an API; else the spool tells them."""
@@ -82,7 +86,7 @@ class Worker:
     counters: Counters
     clock: Clock
     say: Callable[[str], None]
-    slot_of: Callable[[float, float], Slot] = slot_at
+    slot_of: SlotOf = slot_at
     told: Signals = field(default_factory=Signals)
     _spool: Spool = field(init=False)
     _inbox: Inbox = field(init=False)
@@ -102,6 +106,7 @@ class Worker:
         self._spool = Spool(self.wanted.folder, self.wanted.limit, thorough=anew)
         mark.write_bytes(boot)
         self._inbox = Inbox(self.wanted.folder / "inbox", boot, self._spool.reached.burst)
+        self._spool.look()  # the inbox has taken its part of the disk
         self._attributes = self.wanted.fixed or known(self.wanted.folder)
         for path in self.wanted.follow:
             follower = Follower(path, self.clock, self.say)
