@@ -10,6 +10,7 @@ from tailrace.accesslogging import AccessLogging
 from tailrace.cli._console import say, warn
 from tailrace.cli._plan import confirmed
 from tailrace.cli.lb._changing import show
+from tailrace.cli.lb._snippets import KINDS, written
 from tailrace.clock import SystemClock
 from tailrace.errors import EXIT_OK, UsageError
 from tailrace.loadbalancer.configure.haproxy import Doing, HaproxySetup, Replacement
@@ -20,11 +21,15 @@ RECEIVED: Final = "unix:/run/tailrace/haproxy.sock"
 """Where HAProxy's log goes if nobody tells."""
 
 
-def configure(own: AccessLogging, **how: Any) -> int:
-    """Configure HAProxy; the exit code. `how`: the options of the command."""
+def configure(own: AccessLogging, config: str, **how: Any) -> int:
+    """Configure HAProxy, or other programs; the exit code. `config`: of Tailrace. `how`: the options of the command."""
     if how["own_format"] and how["their_format"]:
         raise UsageError("--own-format and --their-format exclude each other; give one of them")
     to = how["to"] or next(iter(own.receive), RECEIVED)
+    if any(how[kind] for kind in KINDS):
+        return written(own, to, config, how)
+    if how["install"]:
+        raise UsageError("--install writes what --rsyslog, --logrotate, --systemd or --cron show; give one of them")
     setup = _setup(to, how)
     changes = setup.plan(setup.look())
     replacement = next((each.arguments for each in changes if isinstance(each.arguments, Replacement)), None)

@@ -38,4 +38,4 @@ def command(**flags: Any) -> int:
     from tailrace.cli.lb import _configure  # noqa: PLC0415 - not needed for --help
 
     settings = {name: flags.pop(name) for name in ("assignments", "config")}
-    return _configure.configure(resolved(settings).settings.lb, **flags)
+    return _configure.configure(resolved(settings).settings.lb, settings["config"] or "", **flags)
