@@ -9,7 +9,29 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from tailrace.privatecloud import Kind
 from tailrace.quantities import Duration, Size
+
+
+class Serving(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The load balancing API that `tailrace lb serve` speaks."""
+
+    accounts: str = ""
+    """File (TOML) of the users and load balancers that the load balancing API knows; read again when it changes."""
+    listen: str = "127.0.0.1:9470"
+    """Where the load balancing API answers; where others than this machine can ask, a certificate and key are needed too."""
+    database: str = "/var/lib/tailrace/lb.sqlite"
+    """SQLite file that keeps what is wanted of each load balancer's log, and who wanted it when."""
+    certificate: str = ""
+    """Certificate chain (PEM) with which it answers over TLS."""
+    key: str = ""
+    """The key (PEM) of that certificate."""
+    forward_to: str = ""
+    """URL of the cloud's own load balancing endpoint: it is asked, as the user who asks, for all that is not kept here."""
+    forward_signature: Literal["v4", "v2"] = "v4"
+    """How requests to that endpoint are signed."""
+    connections: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 64
+    """So many connections at a time; more wait."""
 
 
 class AccessLogging(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -48,5 +70,16 @@ class AccessLogging(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """What stands before `AWSLogs/` in the names of objects."""
     attributes_url: str = ""
     """URL of the load balancing API whose access log attributes the agent follows; if given, they tell bucket, prefix and interval."""
+    kind: Kind | None = None
+    """What the object store is: aws, eucalyptus, ceph, swift or other; as its cloud tells if not given."""
+    access: Literal["auto", "acl", "policy", "none"] = "auto"
+    """How the owner may read the objects: by access control lists (Eucalyptus) or a bucket policy (AWS, Ceph); auto as the store does
+    it. Swift has its own way, by the container."""
+    reader: str = ""
+    """Who may read, as the store writes it, if that is not `account`: a canonical id, UID or TENANT$UID of Ceph, the id of a project."""
+    bucket_owner: str = ""
+    """Account or canonical id that owns the bucket and keeps access to each object; that of `reader` if attributes_url is given."""
     expire_days: Annotated[int, msgspec.Meta(ge=0, le=36500)] = 0
     """So many days objects are kept in the bucket; 0 for ever."""
+    serve: Serving = Serving()
+    """The load balancing API that switches access logs on."""

@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ def _is_free(port: int) -> bool:
 
 
 @contextmanager
-def _running(script: str, *arguments: str) -> Iterator[Path]:
+def running(script: str, *arguments: str) -> Iterator[Path]:
     """A server in a folder with a short path, for sockets are in it."""
     folder = Path(tempfile.mkdtemp(dir="/tmp", prefix="tr-"))
     try:
@@ -57,30 +57,47 @@ class Ceph:
     endpoint: str
     key: str = "tailracekey"
     secret: str = "tailracesecret"
+    folder: Path = Path()
 
-    def client(self, service: str) -> Any:
-        """A client of the gateway."""
+    def user(self, name: str) -> Ceph:
+        """The gateway with another user, by name or tenant$name, made if he is not there."""
+        key = f"key-{name.replace('$', '-')}"
+        made = replace(self, key=key, secret=f"secret-{key}")
+        command = [SCRIPTS / "radosgw.sh", "user", self.folder, name, made.key, made.secret]
+        told = subprocess.run(command, check=False, timeout=60, capture_output=True, text=True)
+        assert not told.returncode or "exists" in told.stderr, told.stderr
+        return made
+
+    def client(self, service: str, key: str = "", secret: str = "") -> Any:
+        """A client of the gateway; with the keys of somebody else if they are given."""
         return boto3.client(
             service,
             endpoint_url=self.endpoint,
             region_name="default",
-            aws_access_key_id=self.key,
-            aws_secret_access_key=self.secret,
+            aws_access_key_id=key or self.key,
+            aws_secret_access_key=secret or self.secret,
             config=Config(s3={"addressing_style": "path"}, retries={"mode": "standard"}),
         )
 
 
 @contextmanager
 def ceph() -> Iterator[Ceph]:
-    """Ceph's gateway. Skips without it."""
+    """Ceph's gateway, which knows the projects of Keystone too if it runs in `make test`. Skips without it."""
     if told := os.environ.get("TAILRACE_TEST_RADOSGW"):
-        yield Ceph(told)
+        yield Ceph(told, folder=Path(os.environ["TAILRACE_TEST_RADOSGW_FOLDER"]))
         return
+    with own_ceph() as made:
+        yield made
+
+
+@contextmanager
+def own_ceph(keystone: str = "") -> Iterator[Ceph]:
+    """A gateway of a test's own, for the projects of a Keystone too. Skips without it."""
     if not shutil.which("radosgw"):
         absent("Ceph's radosgw", INSTALLING)
     port = free_port(100, 200)
-    with _running("radosgw.sh", str(port)) as folder:
-        made = Ceph(f"http://127.0.0.1:{port}")
+    with running("radosgw.sh", str(port), keystone) as folder:
+        made = Ceph(f"http://127.0.0.1:{port}", folder=folder)
         subprocess.run(
             [SCRIPTS / "radosgw.sh", "user", folder, "tailrace", made.key, made.secret], check=True, timeout=60
         )
@@ -130,7 +147,7 @@ def rabbit() -> Iterator[Rabbit]:
     if not Path("/usr/lib/rabbitmq/bin/rabbitmq-server").exists():
         absent("RabbitMQ", INSTALLING)
     port = free_port(1000, 20_000)
-    with _running("rabbitmq.sh", str(port)) as folder:
+    with running("rabbitmq.sh", str(port)) as folder:
         yield Rabbit(port, folder)
 
 
@@ -150,5 +167,5 @@ def own_ministack() -> Iterator[str]:
     if subprocess.run([SCRIPTS / "ministack.sh", "there"], check=False).returncode:
         absent("MiniStack", "tools/servers/ministack.sh fetch PYTHON installs it into the cache")
     port = free_port()
-    with _running("ministack.sh", str(port)):
+    with running("ministack.sh", str(port)):
         yield f"http://127.0.0.1:{port}"

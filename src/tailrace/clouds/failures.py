@@ -92,19 +92,27 @@ def denied(error: Exception) -> bool:
 
 def fatal(error: Exception, what: str, client: Any) -> Fatal | None:
     """What to raise if an error will come again at every call: credentials, permission, no way there."""
-    code = code_of(error)
+    return fatal_code(code_of(error), what, endpoint_of(client))
+
+
+def fatal_code(code: str, what: str, endpoint: str) -> Fatal | None:
+    """The same for a service's code."""
     sentence = _SENTENCES.get(code)
-    return Fatal(sentence.format(what=what, endpoint=endpoint_of(client), code=code)) if sentence else None
+    return Fatal(sentence.format(what=what, endpoint=endpoint, code=code)) if sentence else None
 
 
 def of_bucket(error: Exception, what: str, bucket: str, client: Any) -> Fatal | None:
     """The same for a call of S3, of which the bucket may be the cause."""
-    code, endpoint = code_of(error), endpoint_of(client)
+    return code_of_bucket(code_of(error), what, bucket, endpoint_of(client))
+
+
+def code_of_bucket(code: str, what: str, bucket: str, endpoint: str) -> Fatal | None:
+    """The same for a code of S3."""
     if code == "NoSuchBucket":
         return Fatal(f"there is no bucket {bucket} at {endpoint}; check its name, the region and the endpoint")
     if code in {"PermanentRedirect", "AuthorizationHeaderMalformed", "301"}:
         return Fatal(f"the bucket {bucket} is in another region than {endpoint}; set AWS_REGION to it")
-    return fatal(error, what, client)
+    return fatal_code(code, what, endpoint)
 
 
 def endpoint_of(client: Any) -> str:

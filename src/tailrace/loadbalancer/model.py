@@ -44,10 +44,14 @@ class Attributes:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What became of a slot's lines in an object: all of them are either records or rejects."""
+    """What became of a slot's lines in an object: all of them are records or rejected; empty lines are none.
+
+    `rejects`: the first of the rejected, as many as memory can bear.
+    """
 
     lines: int = 0
     records: int = 0
+    rejected: int = 0
     rejects: list[Reject] = field(default_factory=list)
 
 
@@ -82,6 +86,8 @@ class Store(Protocol):
 
     def put(self, bucket: str, key: str, body: BinaryIO, headers: Mapping[str, str]) -> None:
         """Make an object of all that is in `body`, which can be read again from its start; whole or not at all.
+
+        `headers`: what `grants.put_headers` says for the store, the content type and the like.
 
         Raises Retryable if it cannot be done now, Fatal if the credentials, the bucket or a permission have to be put right first.
         """

@@ -1,4 +1,4 @@
-"""Calls to an account of AWS, each made again while it may yet succeed, and told in a sentence where it does not."""
+"""Calls to an account of a cloud, each made again while it may yet succeed, and told in a sentence where it does not."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def told(error: Exception, call: str, client: Any) -> Fatal | Retryable:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a deployment is: of which account, in which region."""
+    """Where something is: of which account, in which region."""
 
     partition: str
     region: str

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from tailrace.changes import Change
-from tailrace.deploy.cloud import Cloud, Refused
 from tailrace.errors import TailraceError
+from tailrace.hosts.calling import Cloud, Refused
 
 _PAUSE_S: Final = 5
 _UNFIT: Final = ("InvalidConfigurationRequest", "ValidationError")

@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, Literal, TypeVar
 
-from tailrace.deploy.cloud import Cloud, Place
-from tailrace.deploy.listing import known, listed
 from tailrace.errors import UsageError
+from tailrace.hosts.calling import Cloud, Place, Refused
+from tailrace.hosts.listing import known, listed
 from tailrace.permissions import Need
 
+Kind = Literal["classic", "application"]
+"""Which API load balancers have: that of the first generation, or that of all others."""
+T = TypeVar("T")
 _ARN: Final = re.compile(
     r"arn:[^:]+:elasticloadbalancing:([^:]*):([^:]*):loadbalancer/(?:(app|net|gwy)/([^/]+)/[^/]+|([^/]+))"
 )
 ABSENT: Final = ("LoadBalancerNotFound", "AccessPointNotFound")
 """The codes with which both kinds of service say that there is no such load balancer."""
 _KINDS: Final = {"app": "application", "net": "network", "gwy": "gateway"}
+_UNSPOKEN: Final = (
+    "InvalidAction",
+    "UnknownOperationException",
+    "UnsupportedOperation",
+    "NoSuchVersion",
+    "NotImplemented",
+    "404",
+)
+"""What a service says that does not speak one of the two APIs."""
 _TAGGED_AT_A_TIME: Final = 20
 NEEDS: Final = tuple(
     Need(f"{api}:{call}", "*") for api in ("elbv2", "elb") for call in ("DescribeLoadBalancers", "DescribeTags")
@@ -54,6 +67,54 @@ def find(cloud: Cloud, place: Place, words: Sequence[str]) -> Sequence[Balancer]
         message = f"--load-balancer: {gateways[0]} writes no logs; only application, network and classic ones do"
         raise UsageError(message)
     return sorted(found)
+
+
+def every(cloud: Cloud, place: Place, *kinds: Kind) -> Sequence[Balancer]:
+    """All load balancers, of the kinds that are given or of all kinds."""
+    found: list[Balancer] = []
+    if _asks(kinds, "classic"):
+        asked = partial(listed, cloud, "elb:DescribeLoadBalancers", "LoadBalancerDescriptions")
+        found += [_old(each, place) for each in _spoken(asked, kinds)]
+    if _asks(kinds, "application"):
+        asked = partial(listed, cloud, "elbv2:DescribeLoadBalancers", "LoadBalancers")
+        found += [_new(each) for each in _spoken(asked, kinds)]
+    return sorted(found, key=lambda each: (each.name, each.kind))
+
+
+def one(cloud: Cloud, place: Place, word: str, *kinds: Kind) -> Balancer:
+    """The load balancer of a name or an ARN. Raises UsageError if there is none, or several by one name."""
+    balancer = at(word) if word.startswith("arn:") else None
+    name = balancer.name if balancer else word
+    found: list[Balancer] = []
+    if balancer.classic if balancer else _asks(kinds, "classic"):
+        found += _spoken(partial(_classic, cloud, place, LoadBalancerNames=[name]), kinds)
+    if not balancer.classic if balancer else _asks(kinds, "application"):
+        which = {"LoadBalancerArns": [word]} if balancer else {"Names": [name]}
+        found += _spoken(partial(_present, cloud, **which), kinds)
+    if len(found) > 1:
+        told = " and ".join(sorted(each.kind for each in found))
+        message = (
+            f"{word}: there are several load balancers of that name, {told}; say which by --type, or write the ARN"
+        )
+        raise UsageError(message)
+    if not found:
+        message = f"{word}: there is no such load balancer in {place.region}; see `tailrace lb logs list`"
+        raise UsageError(message)
+    return found[0]
+
+
+def _asks(kinds: Sequence[Kind], kind: Kind) -> bool:
+    return not kinds or kind in kinds
+
+
+def _spoken(ask: Callable[[], Sequence[T]], kinds: Sequence[Kind]) -> Sequence[T]:
+    """What is answered. A private cloud may have the one API and not the other: without being asked for, that is no error."""
+    try:
+        return ask()
+    except (UsageError, Refused) as error:
+        if kinds or (isinstance(error, Refused) and error.code not in _UNSPOKEN):
+            raise
+        return ()
 
 
 def at(arn: str) -> Balancer:

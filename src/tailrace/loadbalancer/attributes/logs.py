@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tailrace.changes import Change
-from tailrace.deploy.balancers.finding import ABSENT, Balancer
-from tailrace.deploy.cloud import Cloud
-from tailrace.deploy.listing import known
+from tailrace.hosts.calling import Cloud
+from tailrace.hosts.listing import known
+from tailrace.loadbalancer.attributes.finding import ABSENT, Balancer
 
 Attributes = Mapping[str, str]
 ACCESS: Final = "access_logs"
@@ -25,7 +25,7 @@ KINDS: Final = {
 """The kinds of logs of each kind of load balancer; the first is written by every endpoint."""
 MODIFY: Final = {True: "elb:ModifyLoadBalancerAttributes", False: "elbv2:ModifyLoadBalancerAttributes"}
 _DESCRIBE: Final = {True: "elb:DescribeLoadBalancerAttributes", False: "elbv2:DescribeLoadBalancerAttributes"}
-_INTERVAL: Final = "5"
+INTERVAL: Final = "5"
 """Minutes between the logs of a classic load balancer; AWS takes 5 and 60."""
 _CLASSIC: Final = {
     "enabled": "Enabled",
@@ -76,11 +76,11 @@ def goal_of(attributes: Attributes, kind: str) -> Goal | None:
     return Goal(attributes.get(f"{kind}.s3.bucket", ""), attributes.get(f"{kind}.s3.prefix", "").strip("/"))
 
 
-def written_to(goal: Goal, balancer: Balancer, kind: str) -> dict[str, str]:
-    """The attributes with which logs of a kind go there."""
+def written_to(goal: Goal, balancer: Balancer, kind: str, interval: str = INTERVAL) -> dict[str, str]:
+    """The attributes with which logs of a kind go there. `interval`: minutes from one to the next, where that can be told."""
     told = {"enabled": "true", "bucket": goal.bucket, "prefix": goal.prefix}
     if balancer.classic:
-        told["interval"] = _INTERVAL
+        told["interval"] = interval
     return {f"{kind}.s3.{key}": value for key, value in told.items()}
 
 

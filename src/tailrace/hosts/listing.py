@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Final
 
 from tailrace.clouds import failures
-from tailrace.deploy.cloud import Cloud, Refused, told
+from tailrace.hosts.calling import Cloud, Refused, told
 
 NO_BUCKET: Final = ("404", "NoSuchBucket")
 NO_OBJECT: Final = (*NO_BUCKET, "NoSuchKey")

@@ -1,0 +1,96 @@
+"""The cloud's own load balancing endpoint, asked as the user who asks here: what is not kept here is its matter."""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final, Literal
+from urllib.parse import quote, urlsplit
+
+from tailrace.clock import Clock
+from tailrace.clouds.signatures import Keys, Request, Scope, sign_v2, sign_v4
+from tailrace.errors import UsageError
+from tailrace.loadbalancer.api.accounts import User
+from tailrace.loadbalancer.api.authentication import SERVICE
+from tailrace.loadbalancer.api.http import Answer
+from tailrace.loadbalancer.api.parameters import Parameters, is_of_signature
+from tailrace.loadbalancer.api.refusals import unavailable
+
+_PATIENCE_S: Final = 20
+_LONGEST: Final = 8 << 20
+_FORM: Final = "application/x-www-form-urlencoded; charset=utf-8"
+_PASSED_ON: Final = ("x-amzn-requestid", "retry-after")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forwarding:
+    """Asks the endpoint at a URL. `signature`: which one it wants; `region`: for which, where that is v4."""
+
+    url: str
+    signature: Literal["v4", "v2"]
+    region: str
+    clock: Clock
+
+    def __post_init__(self) -> None:
+        """Raises UsageError."""
+        try:
+            parts = urlsplit(self.url)
+            good = parts.scheme in ("http", "https") and parts.hostname and not parts.query and not parts.username
+            good = bool(good) and parts.port != 0
+        except ValueError:
+            good = False
+        if not good:
+            message = f"lb.serve.forward_to: expected a URL such as https://cloud.example:8773/services/LoadBalancing, not {self.url!r}"
+            raise UsageError(message)
+
+    def ask(self, user: User, parameters: Parameters) -> Answer:
+        """What the cloud answers to these parameters. Raises Refusal if it does not answer."""
+        headers, body = self._composed(
+            user, {name: value for name, value in parameters.items() if not is_of_signature(name)}
+        )
+        connection = self._connection()
+        try:
+            connection.request("POST", self._path, body, headers)
+            told = connection.getresponse()
+            content = told.read(_LONGEST + 1)
+        except (OSError, http.client.HTTPException) as error:
+            message = f"The cloud's own endpoint does not answer ({type(error).__name__})"
+            raise unavailable(message) from error
+        finally:
+            connection.close()
+        if len(content) > _LONGEST:
+            msg = "The answer of the cloud's own endpoint is longer than 8 MiB"
+            raise unavailable(msg)
+        kept = {name: value for name in _PASSED_ON if (value := told.headers.get(name))}
+        return Answer(told.status, content, kept, told.headers.get("content-type", "text/xml"))
+
+    def _composed(self, user: User, parameters: Mapping[str, str]) -> tuple[dict[str, str], bytes]:
+        keys = Keys(access=user.access_key, secret=user.secret_key)
+        headers = {"Host": urlsplit(self.url).netloc, "Content-Type": _FORM}
+        if self.signature == "v2":
+            asked = Request("POST", self._path, headers=tuple(headers.items()))
+            return headers, sign_v2(asked, parameters, keys, self.clock.now()).encode()
+        body = "&".join(
+            f"{quote(name, safe='-_.~')}={quote(value, safe='-_.~')}" for name, value in parameters.items()
+        ).encode()
+        asked = Request("POST", self._path, headers=tuple(headers.items()), body=body)
+        return headers | sign_v4(asked, keys, Scope(self.region, SERVICE), self.clock.now()), body
+
+    def _connection(self) -> http.client.HTTPConnection:
+        parts = urlsplit(self.url)
+        if parts.scheme == "https":
+            context = ssl.create_default_context()
+            return http.client.HTTPSConnection(str(parts.hostname), parts.port, timeout=_PATIENCE_S, context=context)
+        return http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=_PATIENCE_S)
+
+    @property
+    def _path(self) -> str:
+        return urlsplit(self.url).path or "/"
+
+
+def good(answer: Answer) -> bool:
+    """Whether the cloud has done what was asked."""
+    return answer.status == HTTPStatus.OK

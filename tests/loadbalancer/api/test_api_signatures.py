@@ -1,0 +1,168 @@
+"""Whose a request is: signed by botocore and by boto 2; wrong, old, used again, or changed on its way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.auth import SigV4QueryAuth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from loadbalancer.api.keepingshop import KEYS, Later, Shop, asked, client_at, sent, shop
+from tailrace.loadbalancer.api.database import Database
+
+DESCRIBE = {"Action": "DescribeLoadBalancerAttributes", "LoadBalancerName": "web"}
+DISABLE = {"Action": "ModifyLoadBalancerAttributes", "LoadBalancerName": "web", "LoadBalancerAttributes__AccessLog__Enabled": "false"}  # fmt: skip
+WAYS = [("v4", "POST"), ("v4", "GET"), ("v2", "POST"), ("v2", "GET")]
+
+
+@pytest.fixture
+def clock() -> Later:
+    return Later()
+
+
+@pytest.fixture
+def timed(tmp_path: Path, store: str, clock: Later) -> Iterator[Shop]:
+    with shop(tmp_path, store, clock=clock) as made:
+        yield made
+
+
+@pytest.mark.parametrize(("version", "method"), WAYS)
+def test_a_right_signature_is_taken_and_a_wrong_one_refused(api: Shop, version: str, method: str) -> None:
+    how = {"version": version, "method": method}
+    assert sent(asked(api.url, **how, **DESCRIBE)).status == 200
+    for path in ("services/LoadBalancing", "a%20b/"):
+        assert sent(asked(api.url + path, **how, **DESCRIBE)).status == 200
+    told = sent(asked(api.url, secret="another secret", **how, **DESCRIBE))
+    assert (told.status, told.code) == (403, "SignatureDoesNotMatch")
+    assert told.message.startswith("The request signature we calculated does not match")
+    for user, (key, secret) in {"nobody": ("AKIANOBODY", "x")}.items():
+        KEYS[user] = (key, secret)
+        try:
+            told = sent(asked(api.url, user, **how, **DESCRIBE))
+        finally:
+            del KEYS[user]
+        assert (told.status, told.code) == (403, "InvalidClientTokenId")
+
+
+@pytest.mark.parametrize("config", [{}, {"signature_version": "v2"}])
+def test_boto3_is_taken_with_both_signatures(api: Shop, config: dict[str, Any]) -> None:
+    elb = api.client("alice", **config)
+    off = {"AccessLog": {"Enabled": False, "S3BucketPrefix": "a b+c/ä&<"}}
+    elb.modify_load_balancer_attributes(LoadBalancerName="web", LoadBalancerAttributes=off)
+    assert api.lines[0]["signature"] == config.get("signature_version", "v4")
+    assert [each["LoadBalancerName"] for each in elb.describe_load_balancers()["LoadBalancerDescriptions"]] == ["mail", "web"]  # fmt: skip
+
+
+def test_without_a_signature_nothing_is_told(api: Shop) -> None:
+    for request in (AWSRequest("GET", api.url), AWSRequest("GET", f"{api.url}?Action=DescribeLoadBalancers&Version=2012-06-01")):  # fmt: skip
+        told = sent(request)
+        assert (told.status, told.code) == (403, "MissingAuthenticationToken")
+
+
+@pytest.mark.parametrize(("version", "method"), WAYS)
+@pytest.mark.parametrize(("ahead", "code"), [(14 * 60, ""), (20 * 60, "RequestExpired"), (-14 * 60, ""), (-20 * 60, "RequestExpired")])  # fmt: skip
+def test_a_request_of_another_time_is_refused(
+    timed: Shop, clock: Later, ahead: int, code: str, version: str, method: str
+) -> None:
+    request = asked(timed.url, version=version, method=method, **DESCRIBE)
+    clock.ahead = ahead
+    told = sent(request)
+    assert (told.status, told.code) == ((400, code) if code else (200, ""))
+
+
+@pytest.mark.parametrize(("version", "method"), WAYS)
+def test_a_change_is_made_once_by_each_signature(timed: Shop, clock: Later, version: str, method: str) -> None:
+    request = asked(timed.url, version=version, method=method, **DISABLE)
+    assert sent(request).status == 200
+    told = sent(request)
+    assert (told.status, told.code) == (400, "Throttling")  # clients then sign anew
+    for ahead in (10, 14 * 60):
+        clock.ahead = ahead
+        told = sent(request)
+        assert (told.status, told.code) == (400, "RequestExpired")
+        assert "was used before" in told.message
+    clock.ahead = 0
+    assert sent(asked(timed.url, version=version, method=method, **DISABLE, LoadBalancerAttributes__AccessLog__EmitInterval="5")).status == 200  # fmt: skip
+    describe = asked(timed.url, version=version, method=method, **DESCRIBE)
+    assert [sent(describe).status for _ in range(3)] == [200] * 3
+
+
+def test_used_signatures_outlast_the_server(tmp_path: Path, store: str, clock: Later) -> None:
+    with shop(tmp_path, store, clock=clock) as made:
+        request = asked(made.url, **DISABLE)
+        assert sent(request).status == 200
+        place = made.url.split("/")[2]
+    clock.ahead = 10
+    with shop(tmp_path, store, clock=clock, settings={"listen": place}):
+        assert "was used before" in sent(request).message
+
+
+def test_used_signatures_are_forgotten_when_they_are_too_old_anyway(tmp_path: Path) -> None:
+    with closing(Database.open(tmp_path / "lb.sqlite")) as database:
+        assert [database.use(b"a", at, at - 1860) for at in (0, 10, 1860, 1861, 1862)] == [None, 0, 0, None, 1861]
+
+
+def test_boto3_asks_again_by_itself_when_it_asks_for_the_same_twice_in_a_second(api: Shop) -> None:
+    elb = client_at(api.url, retries={"total_max_attempts": 6, "mode": "standard"})
+    for _ in range(3):
+        elb.modify_load_balancer_attributes(
+            LoadBalancerName="web", LoadBalancerAttributes={"AccessLog": {"Enabled": False}}
+        )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda request: setattr(request, "data", request.data.replace("web", "mail")),
+        lambda request: setattr(request, "url", f"{request.url}?LoadBalancerName=mail"),
+        lambda request: setattr(request, "url", f"{request.url}elsewhere"),
+        lambda request: (
+            request.headers.replace_header("X-Amz-Date", request.headers["X-Amz-Date"][:-3] + "00Z")
+            if not request.headers["X-Amz-Date"].endswith("00Z")
+            else request.headers.replace_header("X-Amz-Date", request.headers["X-Amz-Date"][:-3] + "01Z")
+        ),
+        lambda request: request.headers.replace_header(
+            "Authorization", request.headers["Authorization"].replace("AKIAALICE", "AKIABOB")
+        ),
+        lambda request: request.headers.replace_header("Authorization", request.headers["Authorization"][:-1] + "g"),
+        lambda request: request.headers.replace_header("Authorization", request.headers["Authorization"].upper()),
+        lambda request: request.headers.replace_header(
+            "Authorization", request.headers["Authorization"].replace("eucalyptus", "other")
+        ),
+        lambda request: request.headers.replace_header(
+            "Authorization", request.headers["Authorization"].replace("elasticloadbalancing", "s3")
+        ),
+        lambda request: request.headers.__setitem__("X-Amz-Content-SHA256", "UNSIGNED-PAYLOAD"),
+        lambda request: request.headers.__setitem__("X-Amz-Security-Token", "token"),
+    ],
+)
+def test_what_was_changed_on_its_way_is_refused(api: Shop, change: Any) -> None:
+    request = asked(api.url, **DISABLE)
+    change(request)
+    told = sent(request)
+    assert told.status in (400, 403)
+    assert told.code in ("SignatureDoesNotMatch", "IncompleteSignature", "MalformedQueryString")
+    assert api.client("alice").describe_load_balancer_attributes(LoadBalancerName="web")
+
+
+def test_a_presigned_query_counts_for_fifteen_minutes_whatever_it_says(timed: Shop, clock: Later) -> None:
+    url = f"{timed.url}?Action=DescribeLoadBalancers&Version=2012-06-01"
+    request = AWSRequest("GET", url)
+    SigV4QueryAuth(Credentials(*KEYS["alice"]), "elasticloadbalancing", "eucalyptus", expires=86400).add_auth(request)
+    assert sent(request).status == 200
+    clock.ahead = 16 * 60
+    assert sent(request).code == "RequestExpired"
+
+
+def test_keys_with_a_token_are_not_known_here(api: Shop) -> None:
+    credentials = Credentials(*KEYS["alice"], token="a token")
+    from botocore.auth import SigV4Auth  # noqa: PLC0415
+
+    request = AWSRequest("GET", f"{api.url}?Action=DescribeLoadBalancers&Version=2012-06-01")
+    SigV4Auth(credentials, "elasticloadbalancing", "eucalyptus").add_auth(request)
+    assert sent(request).code == "InvalidClientTokenId"
