@@ -46,3 +46,5 @@ class PrivateCloud(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Check the certificates of its endpoints."""
     ca_certificates: str = ""
     """File of the authorities that its certificates are checked with."""
+    openrc: str = ""
+    """File of OS_* or ST_* variables, as OpenStack's dashboard gives it, for Swift's own API; those of the environment if not given."""
