@@ -151,7 +151,7 @@ TYPES = {
     "http": OK.but(request=b"GET / HTTP/2.0"),
     "https": TLS,
     "h2": TLS.but(request=b"GET https://www.example.com/ HTTP/2.0"),
-    "ws": OK.but(st=101, status="-", timers=(0, 0, 0, 0, 0, 1, 60_000)),
+    "ws": OK.but(st=101, status="101", timers=(0, 0, 0, 0, 0, 1, 60_000)),
     "wss": TLS.but(st=101, status="101"),
 }
 
