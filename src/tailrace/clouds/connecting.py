@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from tailrace.clouds import _queries, amazon, clients, repairs, services
 from tailrace.clouds.cloud import Cloud, Endpoint, Told, User
 from tailrace.clouds.finding import Given, find
-from tailrace.clouds.merging import ENVIRONMENT
+from tailrace.clouds.telling import ENVIRONMENT
 from tailrace.clouds.whole import watch
 from tailrace.errors import MissingExtra, UsageError
 from tailrace.settings import resolve
