@@ -8,7 +8,6 @@ import click
 
 from tailrace.cli._options import CLOUD, resolved, settings_options
 
-
 _HELP = """Let the owner of a load balancer list and read its log, in the way that the store supports.
 
 That is a bucket policy on AWS and Ceph, access control lists on Eucalyptus, and the container's list on Swift. What others were granted
