@@ -38,6 +38,8 @@ class PrivateCloud(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """The secret key: by reference (env:, file:), or text."""
     session_token: Secret = Secret("")
     """Token that belongs to temporary keys."""
+    role_arn: str = ""
+    """Role that these keys assume at the cloud's own STS, whose keys are then used: its ARN."""
     account: str = ""
     """Number of the account that the keys belong to."""
     verify: bool = True
