@@ -173,7 +173,7 @@ def test_a_bucket_of_somebody_else_and_none_at_all(store: Ceph, bucket: str) -> 
         Bucket(tenant, wanted(f"{bucket}-x"), "policy").look()
     operator = as_(store, OPERATOR)
     operator.put_bucket_acl(Bucket=bucket, GrantFullControl=f'id="{OPERATOR}",id="{TENANT}"')
-    with pytest.raises(Fatal, match=f"belongs to {OPERATOR}, and these are the credentials of {TENANT}"):
+    with pytest.raises(Fatal, match=f"belongs to {OPERATOR}, whose credentials these are not"):
         Bucket(tenant, wanted(bucket), "policy").look()
 
 

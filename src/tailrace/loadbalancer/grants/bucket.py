@@ -129,13 +129,13 @@ class Bucket:
     def _owned(self) -> acl.Acl:
         """The bucket's access control list, which its owner may read. Raises Fatal if that is somebody else."""
         there = self._store.call("get_bucket_acl")
-        mine = ""
-        with suppress(*failures.raised()):  # who may not list buckets is told who he is by nobody
-            mine = self._store.client.list_buckets().get("Owner", {}).get("ID", "")
-        if mine and mine != there["Owner"]["ID"]:
+        mine = [self._wanted.bucket]
+        with suppress(*failures.raised()):  # who may not list his buckets is believed
+            mine = [each["Name"] for each in self._store.client.list_buckets().get("Buckets", ())]
+        if self._wanted.bucket not in mine:
             message = (
-                f"the bucket {self._wanted.bucket} belongs to {there['Owner']['ID']}, and these are the credentials of {mine}; use its"
-                " owner's, or, if it is to belong to the one who reads, set lb.bucket_owner to him"
+                f"the bucket {self._wanted.bucket} belongs to {there['Owner']['ID']}, whose credentials these are not; use its owner's, or, if"
+                " it is to belong to the one who reads, set lb.bucket_owner to him"
             )
             raise Fatal(message)
         return {"Owner": there["Owner"], "Grants": there["Grants"]}

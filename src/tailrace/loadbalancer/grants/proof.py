@@ -67,8 +67,15 @@ def proof(writer: Side, reader: Side, wanted: Wanted, headers: Mapping[str, str]
         if others := [name for name in names if name != probe and not name.endswith("/")]:
             yield _read(reader, others[-1], wanted.who, "that was there before")
     finally:
-        if put.good and not (gone := _tried(writer, f"delete {probe}", lambda: writer.delete(probe), "")).good:
-            yield gone
+        if put.good:
+            yield from _cleared(writer, reader, probe)
+
+
+def _cleared(writer: Side, reader: Side, probe: str) -> Iterator[Seen]:
+    """Take away what was put: who may put need not be allowed to, but then the other one owns the bucket."""
+    gone = _tried(writer, f"delete {probe}", lambda: writer.delete(probe), "")
+    if not gone.good and not _tried(reader, "", lambda: reader.delete(probe), "").good:
+        yield Seen(gone.what, good=True, text=f"it is left there: {gone.text}")
 
 
 def _read(reader: Side, key: str, who: str, which: str, content: bytes | None = None) -> Seen:
