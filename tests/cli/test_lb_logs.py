@@ -111,6 +111,7 @@ def test_the_same_on_a_private_cloud(on_private: Said, api: Shop, bucket: str) -
     assert on_private("show", "mail")[1] == "the classic load balancer mail writes no access log\n"
     on_private("enable", "mail", "--bucket", bucket, "--yes")
     assert log_of(api.client(), "mail") == {"Enabled": True, "S3BucketName": bucket, "S3BucketPrefix": "", "EmitInterval": 60}  # fmt: skip
+    assert f"s3://{bucket}/AWSLogs/{ALICE}/," in on_private("show", "mail")[1]
     on_private("enable", "mail", "--prefix", "a/b", "--interval", "5", "--yes")
     assert log_of(api.client(), "mail") == {"Enabled": True, "S3BucketName": bucket, "S3BucketPrefix": "a/b", "EmitInterval": 5}  # fmt: skip
     _, out, _ = on_private("enable", FRONT, "--bucket", bucket, "--yes")

@@ -83,7 +83,7 @@ def use(by: Signed, database: Database, now: float) -> None:
 
 
 def _expected(request: Request) -> Expected:
-    """boto 2 takes the service's name from that of the host. Host is signed too, so this makes no request of another service fit."""
+    """The service's name, or what boto 2 takes for it: that of the host. The host is signed too, so no other service's request fits."""
     host = request.headers.get("host", "")
     return Expected(services={SERVICE, host.partition(":")[0].partition(".")[0]})
 
