@@ -143,6 +143,25 @@ def test_what_cannot_be_is_told(on_private: Said, words: list[str], error: str) 
         on_private(*words)
 
 
+def test_a_private_cloud_is_known_by_its_name(api: Shop, aws: str, bucket: str, tmp_path: Path) -> None:
+    key, secret = KEYS["alice"]
+    config = tmp_path / "tailrace.toml"
+    config.write_text(
+        f'[clouds.eucalyptus]\naccess_key = "{key}"\nsecret_key = "{secret}"\nkind = "eucalyptus"\n'
+        f'[clouds.eucalyptus.endpoints]\nelasticloadbalancing = "{api.url}"\ns3 = "{aws}"\n'
+        '[clouds.eucalyptus.signatures]\nelasticloadbalancing = "v2"\n',
+        encoding="utf-8",
+    )
+    config.chmod(0o600)
+    run = program()
+    there = ("--config", str(config), "--region", "eucalyptus")
+    run("enable", "web", "--bucket", bucket, "--interval", "5", "--yes", *there)
+    assert {line["signature"] for line in api.lines} == {"v2"}
+    _, out, _ = run("show", "web", *there)
+    assert f"goes to s3://{bucket}/AWSLogs/{ALICE}/, every 5 minutes" in out
+    assert [line.split()[0] for line in run("list", *there)[1].splitlines()[1:]] == ["front", "mail", "web"]
+
+
 class Old(BaseHTTPRequestHandler):
     """A cloud that has never heard of application load balancers."""
 

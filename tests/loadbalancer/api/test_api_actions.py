@@ -8,6 +8,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 from threading import Event
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -261,11 +262,13 @@ def test_a_store_that_hangs_is_not_waited_for() -> None:
             self.over.wait(30)
 
         over = Event()
+        meta = SimpleNamespace(endpoint_url="https://store.example")
 
-    hanging = Hanging()
-    buckets = Buckets(lambda _service: hanging, SystemClock(), patience_s=0.1)
+    hanging, said = Hanging(), list[str]()
+    buckets = Buckets(lambda _service: hanging, SystemClock(), said.append, patience_s=0.1)
     web = Registered(account=ALICE, name="web")
     wanted = Attributes(enabled=True, bucket="logs")
     assert buckets.fault(web, wanted) == "S3Bucket validation transient issue"
+    assert said == ["warning: the bucket logs could not be tried at https://store.example: no answer in 0.1 s"]
     hanging.over.set()
     buckets.close()

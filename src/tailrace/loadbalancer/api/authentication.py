@@ -21,7 +21,7 @@ from tailrace.loadbalancer.api.refusals import Refusal
 SERVICE: Final = "elasticloadbalancing"
 _KEPT_S: Final = 2 * signatures.TOLERANCE_S + 60
 """A signature may be made so much ahead of our clock, and is valid for as long after."""
-_SAME_TIME_S: Final = 2.0
+_SAME_TIME_S: Final = 5.0
 """Whoever asks for the same twice in a second signs the same: a client that is told to slow down signs anew."""
 _CODES: Final[Mapping[Fault, tuple[str, int]]] = {
     Fault.ABSENT: ("MissingAuthenticationToken", HTTPStatus.FORBIDDEN),
