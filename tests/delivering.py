@@ -130,6 +130,8 @@ class Agent:
         assert self.process
         (os.killpg if whole else os.kill)(self.process.pid, signal.SIGKILL)
         self.process.wait()
+        if whole:
+            wait_for(lambda: not any(map(_receives, self.own.get("receive", ()))), lambda: "its processes stay")
 
     def children(self) -> list[int]:
         """The processes that it has started."""
