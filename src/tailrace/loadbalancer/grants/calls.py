@@ -63,3 +63,16 @@ class Store:
         if failures.passing(error) or failures.unreachable(error):
             return Retryable(f"{self.endpoint} cannot {what} of {self.bucket} now ({code}); try again")
         return Fatal(f"{self.endpoint} refuses to {what} of {self.bucket} ({code})")
+
+
+def owner_of(client: Any) -> str:
+    """The canonical id of whoever's keys a client has. Raises Fatal, Retryable."""
+    try:
+        return str(client.list_buckets()["Owner"]["ID"])
+    except failures.raised() as error:
+        endpoint, code = failures.endpoint_of(client), failures.code_of(error)
+        if failures.passing(error):
+            message = f"{endpoint} cannot tell whose keys these are now ({code}); try again"
+            raise Retryable(message) from error
+        message = f"{endpoint} does not tell whose keys these are ({code}); give others that may list buckets"
+        raise failures.fatal(error, "the list of buckets", client) or Fatal(message) from error

@@ -18,7 +18,7 @@ from tailrace.loadbalancer.grants.wanted import Wanted
 _MARK: Final = "TailraceLb"
 _LONGEST: Final = 20 << 10
 """AWS takes no longer policy."""
-_VERSION: Final = "2012-10-17"
+VERSION: Final = "2012-10-17"
 _ACCOUNT: Final = re.compile(r"\d{12}")
 _CANONICAL: Final = re.compile(r"[0-9a-f]{64}")
 _PROJECT: Final = re.compile(r"[0-9a-f]{32}")
@@ -41,7 +41,7 @@ def merged(there: Mapping[str, Any] | None, wanted: Wanted) -> Document | None:
         return None
     if not wanted.revoke and len(found) == len(ours) and all(_alike(found[sid], ours[sid]) for sid in ours):
         return None
-    document = {"Version": _VERSION, **(there or {}), "Statement": after}
+    document = {"Version": VERSION, **(there or {}), "Statement": after}
     if len(json.dumps(document, separators=(",", ":"))) > _LONGEST:
         message = f"the policy of {wanted.bucket} would be longer than {_LONGEST >> 10} KiB; use another bucket for this load balancer"
         raise UsageError(message)

@@ -1,0 +1,111 @@
+"""Which HAProxy runs here with a configuration, as /proc tells."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+PROC: Final = Path("/proc")
+_UNIT: Final = re.compile(r"/([^/]+\.service)(?:/|$)")
+_VALUED: Final = frozenset(("-f", "-n", "-N", "-m", "-C", "-L", "-p", "-x", "-S", "-sf", "-st"))
+_INNER: Final = frozenset((
+    "HAPROXY_MWORKER", "HAPROXY_MWORKER_REEXEC", "HAPROXY_MWORKER_WAIT_ONLY", "HAPROXY_PROCESSES", "HAPROXY_CLI", "HAPROXY_MASTER_CLI",
+    "HAPROXY_CFGFILES", "HAPROXY_STARTUP_VERSION", "HAPROXY_LOAD_SUCCESS", "NOTIFY_SOCKET", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES",
+))  # fmt: skip
+"""What a master says to itself: with these another HAProxy would think that it is one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """A process of HAProxy. `start`: when it began, in the kernel's ticks: with its number it is one process for ever."""
+
+    pid: int
+    parent: int
+    start: int
+    argv: tuple[str, ...]
+    folder: Path
+    program: Path
+    unit: str = ""
+    environ: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """What no other process has."""
+        return (self.pid, self.start)
+
+    def value(self, option: str) -> str:
+        """What stands behind an option of its command line, if it is there."""
+        return next((after for each, after in zip(self.argv, self.argv[1:], strict=False) if each == option), "")
+
+    def files(self) -> list[Path]:
+        """The files and folders of its configuration, as its command line names them."""
+        found, at = list[str](), 1
+        while at < len(self.argv):
+            word = self.argv[at]
+            if word == "--":
+                found += self.argv[at + 1 :]
+                break
+            if word == "-f":
+                found += self.argv[at + 1 : at + 2]
+            at += 2 if word in _VALUED else 1
+        base = self.folder / self.value("-C")
+        return [base / each for each in found]
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A HAProxy: its master or, where it has none, the only process; and the master's workers."""
+
+    head: Process
+    workers: tuple[Process, ...]
+
+
+def running(files: Sequence[Path], proc: Path = PROC) -> list[Running]:
+    """All HAProxys that were started with one of these files."""
+    wanted = {each.resolve() for each in files}
+    found = {each.pid: each for each in processes(proc) if _reads(each, wanted)}
+    heads = [each for each in found.values() if each.parent not in found]
+    return [Running(head, tuple(each for each in found.values() if each.parent == head.pid)) for head in heads]
+
+
+def processes(proc: Path = PROC) -> list[Process]:
+    """All processes of HAProxy that we may look into."""
+    found = []
+    for entry in proc.iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError, ValueError, IndexError):
+                each = _process(entry)
+                if "haproxy" in each.program.name:
+                    found.append(each)
+    return sorted(found, key=lambda each: each.start)
+
+
+def _reads(process: Process, wanted: set[Path]) -> bool:
+    named = {each.resolve() for each in process.files()}
+    return bool(named & wanted) or any(file.parent in named for file in wanted)
+
+
+def _process(entry: Path) -> Process:
+    """Raises OSError, ValueError or IndexError for one that is gone, or is not ours to look at."""
+    # The name in parentheses may hold anything.
+    told = (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()
+    if told[0] in "ZX":
+        raise ValueError(told[0])
+    environ = (entry / "environ").read_bytes().split(b"\0")
+    pairs = ((os.fsdecode(name), value) for name, _, value in (each.partition(b"=") for each in environ) if name)
+    unit = _UNIT.search((entry / "cgroup").read_text(errors="replace")) if (entry / "cgroup").exists() else None
+    return Process(
+        pid=int(entry.name),
+        parent=int(told[1]),
+        start=int(told[19]),
+        argv=tuple(os.fsdecode(each) for each in (entry / "cmdline").read_bytes().split(b"\0")[:-1]),
+        folder=(entry / "cwd").readlink(),
+        program=Path(str((entry / "exe").readlink()).removesuffix(" (deleted)")),
+        unit=unit[1] if unit else "",
+        environ={name: os.fsdecode(value) for name, value in pairs if name not in _INNER},
+    )
