@@ -119,7 +119,9 @@ def get(path: bytes, agent: bytes = b"probe") -> bytes:
     return b"GET %s HTTP/1.1\r\nHost: www.example.com\r\nUser-Agent: %s\r\nConnection: close\r\n\r\n" % (path, agent)
 
 
-def configuration(folder: Path, front: int, back: int, *, header: str = "priority", moment: str = "", tcp: int = 0) -> str:
+def configuration(
+    folder: Path, front: int, back: int, *, header: str = "priority", moment: str = "", tcp: int = 0
+) -> str:
     """HAProxy's, with a line for the appliance; its format has no times if lines have to be equal."""
     second = f"""
 frontend tcp-{tcp}

@@ -106,10 +106,16 @@ def test_others_structured_data_does_not_stand_before_our_fields() -> None:
     ("lines", "why"),
     [
         ("log /dev/log format rfc5424 local0\n option httplog", r"/dev/log .*has the format rfc5424.*--own-format"),
-        ("log /dev/log local0\n option httplog\n log-format-sd %ci", r"line 5 .*has a log-format-sd already.*--own-format"),
+        (
+            "log /dev/log local0\n option httplog\n log-format-sd %ci",
+            r"line 5 .*has a log-format-sd already.*--own-format",
+        ),
         ("log /dev/log local0", r"frontend f sends its log in HAProxy's default form to /dev/log.*--own-format"),
         ("mode syslog", r"frontend f has the mode syslog"),
-        ("option tcplog\n log unix@/run/tailrace/haproxy.sock local0", r"is logged to unix@/run/tailrace/haproxy.sock already"),
+        (
+            "option tcplog\n log unix@/run/tailrace/haproxy.sock local0",
+            r"is logged to unix@/run/tailrace/haproxy.sock already",
+        ),
     ],
 )
 def test_what_would_change_others_lines_is_refused(lines: str, why: str) -> None:
@@ -117,7 +123,9 @@ def test_what_would_change_others_lines_is_refused(lines: str, why: str) -> None
         plan(f"frontend f\n bind :1\n {lines}\n")
 
 
-@pytest.mark.parametrize("to", ["/run/x.sock", "unix:run/x", "tcp:127.0.0.1:1", "unix:/run/a b", "unix:/run/a'b", "udp:"])
+@pytest.mark.parametrize(
+    "to", ["/run/x.sock", "unix:run/x", "tcp:127.0.0.1:1", "unix:/run/a b", "unix:/run/a'b", "udp:"]
+)
 def test_a_target_that_haproxy_could_not_read_is_refused(to: str) -> None:
     with pytest.raises(UsageError, match="--to"):
         plan(SERVO, Wish(to=to))

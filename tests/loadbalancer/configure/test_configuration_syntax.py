@@ -40,7 +40,11 @@ def test_words_are_read_as_haproxy_reads_them(line: str, found: tuple[str, ...])
     assert words(line) == found
 
 
-@given(st.lists(st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="'"), min_size=1), min_size=1))
+@given(
+    st.lists(
+        st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="'"), min_size=1), min_size=1
+    )
+)
 def test_words_in_strong_quotes_are_what_they_are(texts: list[str]) -> None:
     assert list(words(" ".join(f"'{text}'" for text in texts))) == texts
 
@@ -58,7 +62,9 @@ def test_conditions_have_to_be_whole(wrong: str) -> None:
 
 
 def test_the_last_defaults_before_it_hold_for_a_frontend() -> None:
-    told = held("defaults\n mode tcp\n log a local0\ndefaults\n mode http\n log b local0\nfrontend f\n bind :1\ndefaults\n log c local0\n")
+    told = held(
+        "defaults\n mode tcp\n log a local0\ndefaults\n mode http\n log b local0\nfrontend f\n bind :1\ndefaults\n log c local0\n"
+    )
     assert (told.mode, [target.address for target in told.targets]) == ("http", ["b"])
 
 
@@ -70,7 +76,10 @@ def test_named_defaults_hold_where_they_are_named() -> None:
 
 def test_log_global_means_the_targets_of_global() -> None:
     text = 'global\n log 127.0.0.1:514 len 4096 format rfc5424 local0\n log "/dev/log" local1\ndefaults\n log global\nfrontend f\n'
-    assert [(target.address, target.format) for target in held(text).targets] == [("127.0.0.1:514", "rfc5424"), ("/dev/log", "local")]
+    assert [(target.address, target.format) for target in held(text).targets] == [
+        ("127.0.0.1:514", "rfc5424"),
+        ("/dev/log", "local"),
+    ]
 
 
 def test_no_log_takes_those_before_it_away() -> None:
@@ -89,7 +98,17 @@ def test_a_mode_in_a_condition_cannot_be_known() -> None:
 
 
 def test_a_section_ends_inside_its_own_condition() -> None:
-    lines = [".if defined(X)", "frontend f", " bind :1", ".endif", "frontend g", " bind :2", ".if defined(Y)", "backend b", ".endif"]
+    lines = [
+        ".if defined(X)",
+        "frontend f",
+        " bind :1",
+        ".endif",
+        "frontend g",
+        " bind :2",
+        ".if defined(Y)",
+        "backend b",
+        ".endif",
+    ]
     found = {each.name: each for each in parsed("\n".join(lines))}
     assert (found["f"].end, found["g"].end) == (3, 6)
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from applianceparts import Receiver, await_that, configuration, free_port, get, receiver, send, server
+
 from parsing import kernel_named, read
 from services.balancing import HAProxy, haproxy, program
 from tailrace.clock import SystemClock
@@ -73,6 +73,8 @@ class Machine:
         for count, request in enumerate(REQUESTS, 1):
             send(self.front, request)
             self.appliance.await_lines(count)
+            if b"tailrace-" in self.config.read_bytes():
+                self.ours.await_lines(count)
         send(self.tcp, get(b"/tcp"))
         return self.appliance.await_lines(len(REQUESTS) + 1), self.ours.lines[:]
 
@@ -127,7 +129,8 @@ def test_the_appliance_is_sent_the_same_bytes_and_we_all_fields(machine: Machine
     assert found[6]["frontend"] == f"tcp-{machine.tcp}"
     # What stands beside our fields is what the appliance is sent.
     for theirs, each in zip(after[:4], found, strict=False):
-        assert theirs.rstrip(b"\n").endswith(str(each["beside"]).encode())
+        assert theirs.rstrip(b"\n").endswith(str(each.get("beside", "")).encode())
+    assert ("beside" in first) == (b"log-format-sd" in machine.config.read_bytes())
 
 
 def test_twice_is_nothing_to_do(machine: Machine) -> None:
@@ -235,7 +238,9 @@ def test_a_candidate_that_haproxy_refuses_is_never_put_there(machine: Machine) -
     (replace,) = setup.plan(setup.look())
     (edit,) = replace.arguments.edits
     object.__setattr__(edit, "new", edit.new + b"\nfrontend broken\n  no such word\n")
-    with pytest.raises(Fatal, match=rf"would refuse the new configuration: parsing \[{machine.config}:.*Nothing was changed"):
+    with pytest.raises(
+        Fatal, match=rf"would refuse the new configuration: parsing \[{machine.config}:.*Nothing was changed"
+    ):
         setup.apply(replace)
     assert machine.config.read_bytes() == content
     assert sorted(path.name for path in machine.folder.glob(".*")) == []
