@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -22,7 +23,8 @@ from tailrace.errors import Fatal, UsageError
 from tailrace.loadbalancer.configure.haproxy import Doing, HaproxySetup
 from tailrace.loadbalancer.configure.lines import Wish
 from tailrace.loadbalancer.configure.memory import Memory
-from tailrace.loadbalancer.configure.processes import running
+from tailrace.loadbalancer.configure.processes import Process, Running, running
+from tailrace.loadbalancer.configure.reloading import Patience, reloads
 
 HOSTILE = b'Mozilla "x" \\ ] \x1b[0m \xc3\xa9 tailrace-end {a|b}'
 REQUESTS = (
@@ -47,11 +49,11 @@ class Machine:
     ours: Receiver
     said: list[str]
 
-    def setup(self, *, undo: bool = False, patience: float = 20.0, **doing: object) -> HaproxySetup:
+    def setup(self, *, undo: bool = False, longest: float = 20.0, **doing: object) -> HaproxySetup:
         return HaproxySetup(
             given=(self.config,),
             wish=None if undo else Wish(to=f"unix:{self.ours.path}"),
-            doing=Doing(patience=patience, **doing),  # type: ignore[arg-type]
+            doing=Doing(patience=Patience(longest, 0.2), **doing),  # type: ignore[arg-type]
             memory=Memory(self.folder / "kept"),
             clock=SystemClock(),
             say=self.said.append,
@@ -216,7 +218,7 @@ def test_a_reload_that_fails_leaves_all_as_it_was(machine: Machine) -> None:
     own = machine.running()
     before, _ = machine.send()
     content = machine.config.read_bytes()
-    setup = machine.setup(patience=3.0)
+    setup = machine.setup(longest=3.0)
     changes = setup.plan(setup.look())
     # While people think it over, the file becomes one with which HAProxy cannot start, though `haproxy -c` says it could.
     (edit,) = changes[0].arguments.edits
@@ -341,3 +343,25 @@ def test_a_reload_command_is_used(machine: Machine) -> None:
         machine.do(setup)
     assert machine.config.read_bytes() == content
     assert machine.do(machine.setup(undo=True)) == ["replace", "reload"]
+
+
+def test_a_unit_of_systemd_is_reloaded_by_systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "systemctl").write_text("#!/bin/sh\n")
+    (tmp_path / "systemctl").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    argv = ("/usr/sbin/haproxy", "-Ws", "-f", "/etc/haproxy/haproxy.cfg")
+    head = Process(pid=1, parent=0, start=1, argv=argv, folder=tmp_path, program=Path(argv[0]), unit="haproxy.service")
+    worker = Process(
+        pid=2, parent=1, start=2, argv=argv, folder=tmp_path, program=Path(argv[0]), unit="haproxy.service"
+    )
+    found = [Running(head, (worker,))]
+    assert [each.told for each in reloads(found, systemd=tmp_path)] == ["systemctl reload haproxy.service"]
+    assert [each.told for each in reloads(found, systemd=tmp_path / "none")] == ["kill -USR2 1"]
+
+
+def test_who_began_before_the_file_is_told_of(machine: Machine) -> None:
+    machine.running()
+    machine.do(machine.setup(reload=False))
+    os.utime(machine.config, (time.time() + 100, time.time() + 100))
+    assert machine.do(machine.setup()) == []
+    assert "began before its configuration was changed last; reload it" in machine.said[-1]

@@ -67,6 +67,17 @@ class Running:
     workers: tuple[Process, ...]
 
 
+def before(found: Sequence[Running], files: Sequence[Path], proc: Path = PROC) -> str:
+    """The numbers of processes that began before one of the files was written: they cannot have read it."""
+    lines = (proc / "stat").read_text(encoding="ascii", errors="replace").splitlines()
+    boot = next((float(line.split()[1]) for line in lines if line.startswith("btime ")), 0.0)
+    written = max((file.stat().st_mtime for file in files), default=0.0)
+    ticks = os.sysconf("SC_CLK_TCK")
+    working = [process for each in found for process in each.workers or (each.head,)]
+    # The kernel tells when it was started in whole seconds.
+    return ", ".join(str(each.pid) for each in working if boot + 1 + each.start / ticks < written)
+
+
 def listening(process: Process, proc: Path = PROC) -> frozenset[str]:
     """The sockets on which a process waits for connections: none when it only finishes what it has, or is gone."""
     held = set[str]()
