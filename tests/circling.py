@@ -11,7 +11,7 @@ from pathlib import Path
 
 from services.balancing import HAProxy, haproxy
 from services.certificates import Authority
-from services.origin import Origin, origin
+from services.origin import origin
 from services.real import free_port
 from services.traffic import Clients, Doors
 from services.witness import Witness, witness
@@ -85,9 +85,7 @@ class Stage:
     folder: Path
     clients: Clients
     witness: Witness
-    origin: Origin
     haproxy: HAProxy
-    ports: dict[str, int]
 
     def handled(self) -> int:
         """How many requests and connections HAProxy itself has counted at its frontends: each of them is a line of the log."""
@@ -127,12 +125,12 @@ def stage(folder: Path, target: str, *, seed: int = 1) -> Iterator[Stage]:
         running = stack.enter_context(haproxy(config, doors.plain, doors.tls, doors.tcp, doors.dead))
         trusted = ssl.create_default_context(cafile=str(authority.path))
         clients = Clients(doors, trusted, seed)
-        yield Stage(folder, clients, heard, behind, running, {})
+        yield Stage(folder, clients, heard, running)
 
 
-def wait_for(come: Callable[[], bool], told: Callable[[], str], patience: float = PATIENCE_S) -> None:
+def wait_for(come: Callable[[], bool], told: Callable[[], str], step: float = 0.05) -> None:
     """Wait until something has come; fail with what is told if it does not."""
-    end = time.monotonic() + patience
+    end = time.monotonic() + PATIENCE_S
     while not come():
         assert time.monotonic() < end, told()
-        time.sleep(0.05)
+        time.sleep(step)

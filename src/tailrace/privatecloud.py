@@ -38,9 +38,13 @@ class PrivateCloud(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """The secret key: by reference (env:, file:), or text."""
     session_token: Secret = Secret("")
     """Token that belongs to temporary keys."""
+    role_arn: str = ""
+    """Role that these keys assume at the cloud's own STS, whose keys are then used: its ARN."""
     account: str = ""
     """Number of the account that the keys belong to."""
     verify: bool = True
     """Check the certificates of its endpoints."""
     ca_certificates: str = ""
     """File of the authorities that its certificates are checked with."""
+    openrc: str = ""
+    """File of OS_* or ST_* variables, as OpenStack's dashboard gives it, for Swift's own API; those of the environment if not given."""

@@ -163,6 +163,21 @@ def test_the_default_profile_is_for_its_own_region_only(home: Home) -> None:
     assert asked.profile == Told("default", "--profile")
 
 
+def test_a_profile_without_a_region_is_for_all(home: Home) -> None:
+    home.write(
+        "~/.aws/config",
+        f"[default]\nendpoint_url = http://lab.example\n{KEYS}[profile x]\nregion = eu-west-1\n{KEYS.replace(ACCESS, 'AKIAX')}",
+    )
+    for region in ("lab", "us-east-1"):
+        cloud = find(region, home.given())
+        assert cloud.shared is not None
+        assert (cloud.private, cloud.shared.url.value) == (True, "http://lab.example")
+    home.environ["AWS_PROFILE"] = "x"
+    cloud = find("us-east-1", home.given())
+    assert cloud.user is not None
+    assert (cloud.user.access_key.value, cloud.shared, cloud.private) == ("AKIAX", None, False)
+
+
 def test_a_store_elsewhere_does_not_take_the_other_services_from_aws(home: Home) -> None:
     block = "services = s\n[services s]\ns3 =\n  endpoint_url = http://minio.example\n"
     home.write(

@@ -121,6 +121,12 @@ def test_a_cloud_of_which_only_the_store_is_known(home: Home) -> None:
     assert names(home.given()) == []
 
 
+def test_a_store_of_its_own_is_not_for_regions_of_aws(home: Home) -> None:
+    boto(home, "[Credentials]\ns3_host = objects.example\n[Boto]\nendpoints_path = FLAT\n")
+    assert find("us-east-1", home.given()).endpoints.keys() == {"ec2"}
+    assert find("eucalyptus", home.given()).endpoints["s3"].url.value == "https://objects.example"
+
+
 def test_files_in_their_order(home: Home) -> None:
     boto(home, "[Boto]\neucalyptus_host = one\nwalrus_host = one\n", "/etc/boto.cfg")
     boto(home, "[Boto]\neucalyptus_host = two\n")

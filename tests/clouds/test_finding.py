@@ -174,6 +174,8 @@ def test_variables_of_eucarc_are_not_for_regions_of_aws(home: Home) -> None:
         "eucalyptus",
     )
     assert cloud.endpoints["s3"].url == Told("http://osg.example:8773/services/objectstorage", "S3_URL")
+    assert names(home.given()) == ["environment"]
+    assert find("environment", home.given()) == cloud
     home.environ |= {"EC2_ACCESS_KEY": ACCESS, "EC2_SECRET_KEY": SECRET, "EC2_ACCOUNT_NUMBER": "7"}
     assert find("us-east-1", home.given()).user is None
     found = find("", home.given()).user
@@ -181,6 +183,24 @@ def test_variables_of_eucarc_are_not_for_regions_of_aws(home: Home) -> None:
     assert (found.access_key, found.account) == (Told(ACCESS, "EC2_ACCESS_KEY"), Told("7", "EC2_ACCOUNT_NUMBER"))
     home.environ["EC2_URL"] = "lab::http://clc.example:8773/services/compute"
     assert find("euca", home.given()).region == Told("lab", "EC2_URL")
+
+
+@pytest.mark.parametrize("variable", ["EC2_URL", "S3_URL", "AWS_ELB_URL"])
+def test_a_region_of_aws_in_use_and_eucarc_contradict_each_other(home: Home, variable: str) -> None:
+    """A request that may be meant for the private cloud does not go to AWS."""
+    home.environ |= {variable: "http://clc.example:8773/services/x", "AWS_DEFAULT_REGION": "us-east-1"}
+    message = refused("", home)
+    assert (
+        f"AWS_DEFAULT_REGION names us-east-1, a region of AWS, but {variable} leads to http://clc.example:8773"
+        in message
+    )
+    assert not find("us-east-1", home.given()).private
+    assert not find("", home.given(region=Told("us-east-1", "--region"))).private
+    home.environ["AWS_DEFAULT_REGION"] = "euca"
+    assert find("", home.given()).private
+    for url in ("https://cdn.example/assets", "my-bucket", "http://[", ""):
+        home.environ = {"S3_URL": url, "AWS_DEFAULT_REGION": "us-east-1"}
+        assert not find("", home.given()).private
 
 
 def test_a_user_who_is_asked_for_counts_before_the_environment(home: Home) -> None:
@@ -221,7 +241,7 @@ def test_what_is_asked_for_has_two_halves(person: str, region: str) -> None:
 
 @pytest.mark.parametrize("told", ["a@b@c", "a@@", "a b", "a\n", "a@b\x00", "\t"])
 def test_what_is_no_region_is_refused(told: str, home: Home) -> None:
-    assert "write REGION, USER@ or USER@REGION" in refused(told, home)
+    assert "is no region; write REGION, USER@ or USER@REGION" in refused(told, home)
 
 
 lines = st.sampled_from([b"[region x]", b"[Boto]", b"[profile x]", b"[services x]", b"[Credentials]", b"[default]", b"s3-url = http://a", b"services = x",

@@ -76,6 +76,22 @@ def test_one_name_of_load_balancing_is_for_both_services(home: Home) -> None:
     }
 
 
+def test_the_order_of_its_names_does_not_matter(home: Home) -> None:
+    home.clouds["x"] = {"endpoints": {"elbv2": f"{URL}/v2", "loadbalancing": URL, "elb": f"{URL}/v1"}}
+    found = find("x", home.given()).endpoints
+    assert {service: each.url.value for service, each in found.items()} == {"elb": f"{URL}/v1", "elbv2": f"{URL}/v2"}
+
+
+def test_what_it_says_of_signatures_counts_before_the_environment(home: Home) -> None:
+    home.write("~/.euca/x.ini", "[region x]\ns3-url = http://a\nec2-url = http://a\n[region y]\ns3-url = http://a\n")
+    home.environ |= {"S3_USE_SIGV4": "1", "EC2_USE_SIGV4": "1"}
+    home.clouds["x"] = {"signatures": {"s3": "v2"}}
+    found = find("x", home.given()).endpoints
+    assert found["s3"].signature == Told("v2", "tailrace.toml [clouds.x]")
+    assert found["ec2"].signature == Told("v4", "EC2_USE_SIGV4")
+    assert find("y", home.given()).endpoints["s3"].signature == Told("v4", "S3_USE_SIGV4")
+
+
 def test_keys_of_its_own_count_before_the_environment(home: Home) -> None:
     home.environ |= {"AWS_ACCESS_KEY_ID": "AKIAENV", "AWS_SECRET_ACCESS_KEY": "x", "KEY": SECRET}
     path = home.write("~/token", "token\n")
@@ -91,7 +107,13 @@ def test_keys_of_its_own_count_before_the_environment(home: Home) -> None:
     assert (found.access_key.value, found.secret_key.value) == (ACCESS, SECRET)
     assert found.session_token == Told("token", f"tailrace.toml [clouds.x] file:{path}")
     assert found.account == Told("7", "tailrace.toml [clouds.x]")
+    home.write("~/.aws/credentials", f"[lab]\naws_access_key_id = AKIALAB\naws_secret_access_key = {SECRET}\n")
+    profile = home.given(profile=Told("lab", "--profile"))
+    assert find("x", profile).user == found
     home.clouds["x"] = {"endpoint_url": URL}
+    other = find("x", profile).user
+    assert other is not None
+    assert other.name == Told("lab", "~/.aws/credentials [lab]")
     found = find("x", home.given()).user
     assert found is not None
     assert found.name == Told("environment", "AWS_ACCESS_KEY_ID")

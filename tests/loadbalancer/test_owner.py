@@ -145,13 +145,6 @@ def test_from_a_service() -> None:
         assert balancer(AccessLogging(metadata=service.url), "r").name == "web-front-1"
 
 
-def test_an_application_load_balancer_has_an_id_of_its_own() -> None:
-    one, other = (found(told(), type="application", name=name).id for name in ("a", "b"))
-    assert len(one) == len(other) == 16
-    assert one != other
-    assert int(one, 16)
-
-
 @given(
     st.dictionaries(st.sampled_from([*EUCALYPTUS, "latest/user-data", "openstack/latest/meta_data.json"]), st.text())
 )

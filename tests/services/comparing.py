@@ -53,11 +53,16 @@ def _wrong(sent: Sent, record: Record) -> Iterator[str]:
         yield "status"
     if sent.served != record.get("backend_status_code", record.get("target_status_code")):
         yield "status of the server"
-    tls = (record["ssl_protocol"], record["ssl_cipher"]) if record.get("ssl_protocol") else None
-    if tls != sent.tls:
+    tls = (record["ssl_protocol"], _cipher(record["ssl_cipher"])) if record.get("ssl_protocol") else None
+    if tls != (sent.tls and (sent.tls[0], _cipher(sent.tls[1]))):
         yield "TLS"
     if sent.mark:
         yield from _wrong_request(sent, record)
+
+
+def _cipher(name: str) -> str:
+    """The same for both spellings: classic load balancers write hyphens only."""
+    return name.replace("_", "-")
 
 
 def _wrong_request(sent: Sent, record: Record) -> Iterator[str]:

@@ -89,11 +89,11 @@ def _send(channel: Channel, pieces: Iterable[bytes]) -> bool:
     for piece in pieces:
         rest = memoryview(piece)
         while rest:
+            if channel.hears():
+                return False
             try:
                 rest = rest[channel.send(rest) :]
             except (BrokenPipeError, ConnectionResetError):
-                return False
-            if rest and channel.hears():
                 return False
     return True
 

@@ -45,7 +45,7 @@ class Cloud:
 
     `name`: as people write it after --region. `region`: in signatures and names of objects. `private`: none of AWS, so that nothing meant for it may be
     sent there. `endpoints`: by the name that boto3 gives a service (elb, elbv2, ec2, ...). `user`: None where boto3 finds keys itself (environment,
-    instance). `verify`: true, false, or a file of authorities. `shared`: the endpoint of every service without its own.
+    instance). `verify`: true, false, or a file of authorities. `shared`: the endpoint of every service without its own. `role`: ARN of the role that these keys assume.
     """
 
     name: str
@@ -56,4 +56,5 @@ class Cloud:
     shared: Endpoint | None = None
     user: User | None = None
     profile: Told | None = None
+    role: Told | None = None
     verify: Told = _CHECKED

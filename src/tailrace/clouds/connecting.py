@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from tailrace.clouds import _queries, amazon, clients, repairs, services
 from tailrace.clouds.cloud import Cloud, Endpoint, Told, User
 from tailrace.clouds.finding import Given, find
+from tailrace.clouds.telling import ENVIRONMENT
 from tailrace.clouds.whole import watch
 from tailrace.errors import MissingExtra, UsageError
 from tailrace.settings import resolve
@@ -30,7 +31,8 @@ _SESSION: Final = "tailrace"
 def connect(cloud: Cloud, service: str, *, role_arn: str = "", **over: Any) -> Any:
     """A boto3 client of a cloud's service, which threads may share.
 
-    `service`: as boto3 calls it, or boto 2, or euca2ools. `role_arn`: a role that is assumed at the cloud's own STS, and again before its keys end.
+    `service`: as boto3 calls it, or boto 2, or euca2ools. `role_arn`: a role that is assumed at the cloud's own STS, and again before its keys end; the
+    cloud's own role if empty.
     `over`: what boto3's `Session.client` takes besides, such as `config` and `aws_access_key_id`; it counts before what is known of the cloud.
     Raises MissingExtra without boto3, and UsageError for a service that a private cloud has no endpoint of.
     """
@@ -41,8 +43,8 @@ def connect(cloud: Cloud, service: str, *, role_arn: str = "", **over: Any) -> A
         endpoint_of(cloud, name)  # refused before anything is loaded
     session = _session(cloud, name)
     try:
-        if role_arn:
-            _assume(session, cloud, role_arn)
+        if role := role_arn or (cloud.role.value if cloud.role else ""):
+            _assume(session, cloud, role)
         if cloud.private:
             return session.client(name, **over)
         told = cloud.endpoints.get(name) or cloud.shared
@@ -80,7 +82,7 @@ def endpoint_of(cloud: Cloud, service: str) -> Endpoint:
     if found is None:
         message = (
             f"the cloud {cloud.name} has no endpoint of {service}, and it is not asked for elsewhere; "
-            f"write it into [clouds.{cloud.name}.endpoints] of tailrace.toml"
+            f"write it into [clouds.{cloud.name}.endpoints] of tailrace.toml, or into {services.variable_of(service)}"
         )
         raise UsageError(message)
     if amazon.is_host(found.url.value):
@@ -117,7 +119,7 @@ def _session(cloud: Cloud, what: str) -> Any:
     profile = cloud.profile.value if cloud.profile else None
     loaded = _queries.loader if cloud.private else clients.loader
     try:
-        core = clients.core_of(profile, cloud.region.value or None, loaded)
+        core = clients.core_of(profile, _region(cloud), loaded)
         if cloud.user and (cloud.private or not _found_by_boto3(cloud)):
             user = cloud.user
             token = user.session_token.value if user.session_token else None
@@ -127,6 +129,12 @@ def _session(cloud: Cloud, what: str) -> Any:
         return boto3.Session(botocore_session=core)
     except clients.refused() as error:
         raise clients.told(error, what, cloud.region.value or None) from error
+
+
+def _region(cloud: Cloud) -> str | None:
+    """The region that requests are signed for; None where nothing tells it, and boto3 asks for it where it matters."""
+    untold = cloud.name in ("", ENVIRONMENT) and cloud.region.origin == "default" and cloud.kind.value != "eucalyptus"
+    return None if untold else cloud.region.value or cloud.name or None
 
 
 def _found_by_boto3(cloud: Cloud) -> bool:
@@ -164,7 +172,7 @@ class _Private:
         config = Config(**usual, signature_version=self._signature(service_name, endpoint))
         own = {
             **told,
-            "region_name": told.get("region_name") or self.cloud.region.value or self.cloud.name,
+            "region_name": told.get("region_name") or _region(self.cloud),
             "endpoint_url": told.get("endpoint_url") or endpoint.url.value,
             "config": config.merge(told["config"]) if told.get("config") else config,
             "verify": self._verify() if told.get("verify") is None else told["verify"],

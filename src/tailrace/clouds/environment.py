@@ -5,14 +5,14 @@ https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from tailrace.clouds import amazon, services, telling
 from tailrace.clouds.cloud import Told, User
 from tailrace.clouds.inifiles import text
-from tailrace.clouds.telling import Given, Part
+from tailrace.clouds.telling import ENVIRONMENT, Given, Part
 from tailrace.errors import UsageError
 
 _PREFIX: Final = "AWS_ENDPOINT_URL"
@@ -38,8 +38,8 @@ class Environment:
     ignored: Callable[[str], bool]
 
     def names(self) -> Iterable[str]:
-        """None: a variable names no cloud, only the region that is taken where none is asked for."""
-        return ()
+        """That of `eucarc`, if the environment does not name its region."""
+        return (ENVIRONMENT,) if self.of_eucarc() and not self.default_region() else ()
 
     def part(self, region: str) -> Part:
         """What they tell of a region; euca2ools' URLs and keys are not for AWS's."""
@@ -71,6 +71,13 @@ class Environment:
         """As euca2ools finds it, then as boto3 and the other SDKs do."""
         return self._first(_REGIONS)
 
+    def of_eucarc(self) -> Told | None:
+        """A URL that `eucarc` has set, if any. `S3_URL` is a name that others use too."""
+        urls = (
+            self._url(name) for name in services.VARIABLES if name != "S3_URL" or _is_of_eucalyptus(self.given.environ)
+        )
+        return next((url for url, _ in filter(None, urls) if not amazon.is_host(url.value)), None)
+
     def _first(self, names: Iterable[str]) -> Told | None:
         return next((Told(self.given.environ[name], name) for name in names if self.given.environ.get(name)), None)
 
@@ -90,14 +97,20 @@ class Environment:
         """URLs by service, and the region that may stand before a URL: REGION::URL."""
         found: dict[str, tuple[Told, Told | None]] = {}
         for name, service in services.VARIABLES.items():
-            value = self.given.environ.get(name)
-            if not value:
-                continue
-            region, colons, rest = value.partition("::")
-            url = telling.url(Told(rest if colons and "/" not in region else value, name))
-            for each in services.named(service):
-                found.setdefault(each, (url, Told(region, name) if colons and "/" not in region else None))
+            if told := self._url(name):
+                for each in services.named(service):
+                    found.setdefault(each, told)
         return found
+
+    def _url(self, name: str) -> tuple[Told, Told | None] | None:
+        """The URL of a variable, and the region before it."""
+        value = self.given.environ.get(name)
+        if not value:
+            return None
+        region, colons, rest = value.partition("::")
+        if colons and "/" not in region:
+            return telling.url(Told(rest, name)), Told(region, name)
+        return telling.url(Told(value, name)), None
 
     def _signatures(self) -> dict[str, Told]:
         variables = {"s3": "S3_USE_SIGV4", "ec2": "EC2_USE_SIGV4"}
@@ -137,3 +150,8 @@ class Environment:
             access_key=telling.key(access, origin, "AWSAccessKeyId"),
             secret_key=telling.key(secret, origin, "AWSSecretKey"),
         )
+
+
+def _is_of_eucalyptus(environ: Mapping[str, str]) -> bool:
+    told = environ.get("S3_URL", "")
+    return f":{services.EUCALYPTUS_PORT}" in told or "/services/" in told

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Final
 
+from tailrace.clouds import amazon
 from tailrace.clouds.awsconfig import AwsConfig
 from tailrace.clouds.boto2 import Boto2
 from tailrace.clouds.cloud import Cloud, Told, User
@@ -26,7 +27,7 @@ from tailrace.clouds.environment import Environment
 from tailrace.clouds.euca2ools import Euca2ools
 from tailrace.clouds.merging import Keys, Naming, merged
 from tailrace.clouds.own import Own
-from tailrace.clouds.telling import Given, Part, Place
+from tailrace.clouds.telling import ENVIRONMENT, Given, Part, Place
 from tailrace.errors import UsageError
 
 __all__ = ["Given", "find", "names", "split"]
@@ -60,14 +61,15 @@ class _Places:
 
     def keys(self, name: Told) -> Keys:
         """Those of a user who is asked for by name. Raises UsageError if there is none."""
+        profile = Told(name.value, name.origin or "asked for")
         for place in (self.euca2ools, self.aws, self.boto2):
             if user := place.user(name.value):
-                return Keys(user, name if place is self.aws else None)
+                return Keys(user, profile if place is self.aws else None)
         if name.value in self.aws.profiles:
-            return Keys(None, name)
+            return Keys(None, profile)
         there = ", ".join(dict.fromkeys((*self.euca2ools.users(), *self.aws.users(), *self.boto2.users()))) or "none"
         message = (
-            f"{name.origin}: there is no user {name.value} with keys; known are: {there}; name one of them, or write "
+            f"{_where(name)}there is no user {name.value} with keys; known are: {there}; name one of them, or write "
             f"[user {name.value}] into a file of ~/.euca"
         )
         raise UsageError(message)
@@ -88,7 +90,7 @@ class _Places:
 
     def asked(self, region: str) -> tuple[Told | None, Told]:
         """User and region, as they are told; each half that is not comes from the first place that has one. Raises UsageError."""
-        user, name = split(Told(region, "--region"))
+        user, name = split(Told(region, ""))
         for place in self.order:
             default = place.default_region()
             if default and not (user and name):
@@ -110,6 +112,10 @@ def find(region: str, given: Given) -> Cloud:
     """
     places = _Places.read(given)
     user, name = places.asked(region)
+    if name.value == ENVIRONMENT and name.value not in given.clouds:
+        name = Told("", "nowhere")
+    if name.origin and name != given.region:
+        _check(name, Environment(given, places.aws.ignores))
     keys = places.keys(user) if user else None
     if keys and keys.profile:
         places = places.as_profile(keys.profile)
@@ -132,9 +138,25 @@ def split(told: Told) -> tuple[Told | None, Told | None]:
     first, at, rest = told.value.partition("@")
     user, region = (first, rest) if at else ("", first)
     if "@" in rest or not told.value.isprintable() or any(sign.isspace() for sign in told.value):
-        message = f"{told.origin} {told.value[:80]!r}: write REGION, USER@ or USER@REGION"
+        message = f"{_where(told)}{told.value[:80]!r} is no region; write REGION, USER@ or USER@REGION"
         raise UsageError(message)
     return Told(user, told.origin) if user else None, Told(region, told.origin) if region else None
+
+
+def _check(default: Told, environment: Environment) -> None:
+    """Refuse to take a region of AWS as the one in use where `eucarc` was sourced: it is not told which of both is meant."""
+    url = environment.of_eucarc() if amazon.is_region(default.value) else None
+    if url:
+        message = (
+            f"{default.origin} names {default.value}, a region of AWS, but {url.origin} leads to {url.value}: "
+            f"say which is meant by --region, or unset one of them"
+        )
+        raise UsageError(message)
+
+
+def _where(told: Told) -> str:
+    """Where a name was told, unless it was asked for just now."""
+    return f"{told.origin}: " if told.origin else ""
 
 
 def _unknown(name: Told, known: list[str]) -> str:
@@ -142,6 +164,6 @@ def _unknown(name: Told, known: list[str]) -> str:
     close = get_close_matches(name.value, known, n=1)
     hint = f"did you mean {close[0]}? Else " if close else ""
     return (
-        f"{name.origin}: there is no region {name.value}: it is none of AWS, and nothing here tells its endpoints (known: {there}); {hint}"
+        f"{_where(name)}there is no region {name.value}: it is none of AWS, and nothing here tells its endpoints (known: {there}); {hint}"
         f"write [clouds.{name.value}] with endpoint_url or endpoints into tailrace.toml"
     )

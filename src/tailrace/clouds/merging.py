@@ -9,13 +9,11 @@ from typing import Final, NamedTuple
 
 from tailrace.clouds import amazon, services
 from tailrace.clouds.cloud import Cloud, Endpoint, Told, User
-from tailrace.clouds.telling import Part
+from tailrace.clouds.telling import ENVIRONMENT, Part
 from tailrace.errors import UsageError
 
 _DEFAULT: Final = "default"
 _V4: Final = Told("v4", _DEFAULT)
-ENVIRONMENT: Final = "environment"
-"""What a cloud is called whose endpoints are in the environment, but whose region nothing names."""
 
 
 class Keys(NamedTuple):
@@ -57,6 +55,7 @@ def merged(asked: Naming, parts: Sequence[Part]) -> Cloud | None:
         shared=shared,
         user=keys.user,
         profile=keys.profile,
+        role=None if asked.keys else next((part.role for part in parts if part.role), None),
         verify=_verify(parts),
     )
 
@@ -90,7 +89,7 @@ def _signature(url: Told, told: Told | None) -> Told:
 def _region(name: Told, parts: Sequence[Part], urls: Sequence[Told]) -> Told:
     told = next((part.region for part in parts if part.region), None)
     if told or name.value:
-        return told or Told(name.value, "its name")
+        return told or Told(name.value, name.origin or "its name")
     if all(amazon.is_host(url.value) for url in urls):
         return name
     return Told("eucalyptus" if any(services.of_eucalyptus(url.value) for url in urls) else "us-east-1", _DEFAULT)

@@ -51,6 +51,7 @@ class Own:
             ),
             verify=table.verify(),
             profile=table.plain("profile"),
+            role=table.plain("role_arn"),
             user=lambda: self._user(table),
         )
 

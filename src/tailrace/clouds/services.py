@@ -113,6 +113,12 @@ def of_id(identity: str) -> str | None:
     return ids.get(lower) or (None if lower in ids.values() else lower)
 
 
+def variable_of(service: str) -> str:
+    """The variable of the endpoint of a service, by boto3's name of it."""
+    identity = next((identity for identity, name in {**_ids(), **_IDS}.items() if name == service), service)
+    return f"AWS_ENDPOINT_URL_{identity.replace('-', '_').upper()}"
+
+
 @cache
 def known() -> frozenset[str]:
     """All services: those of botocore, where it is installed, and Eucalyptus' own."""

@@ -16,6 +16,8 @@ from tailrace.settings import CONFIG, PREFIX, Resolved
 _LONGEST_URL: Final = 2000
 _LONGEST_KEY: Final = 8192
 """Session tokens of some clouds have kilobytes."""
+ENVIRONMENT: Final = "environment"
+"""What a cloud is called whose endpoints are in the environment, but whose region nothing names."""
 _TRUE: Final = ("true", "1", "yes", "on")
 _FALSE: Final = ("false", "0", "no", "off")
 
@@ -95,6 +97,7 @@ class Part:
     region: Told | None = None
     verify: Told | None = None
     profile: Told | None = None
+    role: Told | None = None
     user: Callable[[], User | None] = _nobody
 
     @property

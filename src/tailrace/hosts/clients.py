@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
-from tailrace.clouds import client
-from tailrace.settings import Settings
+from tailrace.clouds.cloud import Cloud
+from tailrace.clouds.connecting import connect
+from tailrace.clouds.finding import Given, find
+from tailrace.settings import Resolved, Settings
 
 
 def clients(settings: Settings) -> Callable[[str], Any]:
-    """Makes clients of a cloud's services as the settings tell."""
+    """Makes clients of a cloud's services as the settings tell. The cloud is looked for when the first of them is made."""
 
-    def made(service: str) -> Any:
-        return client(
-            service,
-            region=settings.region or None,
-            endpoint_url=(service == "s3" and settings.endpoint_url) or None,
-            profile=settings.profile or None,
-            private=bool(settings.endpoint_url),
-        )
+    @cache
+    def found() -> Cloud:
+        return find("", Given.of(Resolved(settings=settings, origins={}), os.environ))
 
-    return made
+    return lambda service: connect(found(), service)

@@ -121,6 +121,7 @@ def naming(
     Raises UsageError for whatever would be refused by the store, or would let one object overwrite another.
     """
     bucket, prefix = told or (settings.bucket, settings.prefix)
+    store = "eucalyptus" if told else store  # A bucket that is there already is legal.
     prefix = prefix.strip("/")
     bucket = _RECIPE_BUCKET if bucket == EUCALYPTUS or (not bucket and settings.layout == EUCALYPTUS) else bucket
     if not bucket:

@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from hashlib import sha256
 from ipaddress import ip_address
 from typing import Any, Final
 
@@ -43,9 +42,7 @@ def balancer(lb: AccessLogging, region: str, ask: Ask | None = None) -> Balancer
     account = lb.account or asked.account
     address = lb.address or asked.address
     instance = lb.instance or (asked.instance if _named(lb) else "")
-    digest = sha256(f"{account}/{name}".encode()).hexdigest()[:16]
-    identity = digest if lb.type == "application" else ""
-    return Balancer(name=name, account=account, region=region, address=address, instance=instance, id=identity)
+    return Balancer(name=name, account=account, region=region, address=address, instance=instance)
 
 
 def _named(lb: AccessLogging) -> bool:

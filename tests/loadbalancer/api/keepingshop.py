@@ -182,7 +182,7 @@ def shop(
     made = Shop("", folder)
     told = {
         "accounts": str(write_accounts(folder, accounts)),
-        "listen": f"127.0.0.1:{_port()}",
+        "listen": "127.0.0.1:0",
         "database": str(folder / "lb.sqlite"),
         **(settings or {}),
     }
@@ -192,24 +192,6 @@ def shop(
     with opened(Serving(**told), given, limits) as (url, again):
         made.url, made.again = url, again
         yield made
-
-
-_PORTS = iter(range(24000 + os.getpid() % 97 * 4, 24500))
-
-
-def _port() -> int:
-    """A free port of those that these tests use."""
-    import socket  # noqa: PLC0415
-
-    for port in _PORTS:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    return 0
 
 
 class Later(StillClock):

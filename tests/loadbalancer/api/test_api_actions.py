@@ -105,6 +105,21 @@ def test_an_operator_sees_all_and_a_watcher_only_reads(api: Shop, bucket: str) -
     assert names == ["web"]
 
 
+def test_who_follows_an_application_load_balancer_needs_its_name_only(api: Shop, bucket: str) -> None:
+    pairs = [
+        {"Key": f"access_logs.s3.{key}", "Value": value} for key, value in (("enabled", "true"), ("bucket", bucket))
+    ]
+    api.client(service="elbv2").modify_load_balancer_attributes(LoadBalancerArn=FRONT, Attributes=pairs)
+    for name in ("front", f"{ALICE}/front"):
+        told = api.client("operator").describe_load_balancer_attributes(LoadBalancerName=name)["LoadBalancerAttributes"]
+        assert told == {"AccessLog": {"Enabled": True, "S3BucketName": bucket, "EmitInterval": 5, "S3BucketPrefix": ""}}
+    assert (
+        refusal(api.client().describe_load_balancer_attributes, LoadBalancerName="front")[0] == "LoadBalancerNotFound"
+    )
+    refused = refusal(api.client("watcher").describe_load_balancer_attributes, LoadBalancerName="front")
+    assert refused[0] == "LoadBalancerNotFound"  # it is bound to another one
+
+
 def test_a_user_names_only_buckets_that_he_may(tmp_path: Path, store: str, bucket: str) -> None:
     accounts = ACCOUNTS.replace(f'account = "{ALICE}"', f'account = "{ALICE}"\nbuckets = ["alices-*"]', 1)
     on = {"AccessLog": {"Enabled": True, "S3BucketName": bucket}}

@@ -42,7 +42,14 @@ VALUES = (
 )  # fmt: skip
 texts = st.one_of(st.sampled_from(VALUES), st.text(max_size=40), st.text(alphabet="<>&'\"%+;=\0\n ", max_size=10))
 pairs = st.lists(st.tuples(st.one_of(st.sampled_from(NAMES), st.text(max_size=12)), texts), max_size=8)
-VERSIONS = st.sampled_from(["2012-06-01", "2015-12-01", "", "1"])
+ASKED = tuple(name for name in NAMES if name[:4] in ("Load", "Attr", "Page", "Mark", "Name"))
+CLEAN = tuple(value for value in VALUES if value.isprintable() and len(value) < 1000)
+likely = st.dictionaries(
+    st.sampled_from(ASKED), st.one_of(st.sampled_from(CLEAN), st.text(alphabet="aZ9 <>&\"'/.%+äλ𝔵\n", max_size=8)), max_size=5
+).map(lambda told: list({"LoadBalancerName": "web", "LoadBalancerArn": FRONT, **told}.items()))  # fmt: skip
+"""Parameters that come as far as being looked at."""
+few = likely.flatmap(lambda told: st.sampled_from([told, told[2:], told[:1] + told[2:], told[1:]]))
+VERSIONS = st.sampled_from(["2012-06-01", "2015-12-01"] * 4 + ["", "1"])
 
 
 class NoStore:
@@ -109,7 +116,9 @@ FORM = "application/x-www-form-urlencoded"
 
 
 def try_parameters(api: Shop, action: str, version: str, told: list[tuple[str, str]], method: str) -> None:
-    body = urlencode([("Action", action), ("Version", version), *told], errors="surrogatepass").encode()
+    body = urlencode(
+        [("Action", action), ("Version", version), *told], errors="surrogatepass", quote_via=quote
+    ).encode()
     query = ""
     if method == "GET":
         query, body = body.decode(), b""
@@ -118,7 +127,10 @@ def try_parameters(api: Shop, action: str, version: str, told: list[tuple[str, s
 
 
 parameters = given(
-    action=st.sampled_from(ACTIONS), version=VERSIONS, told=pairs, method=st.sampled_from(["GET", "POST"])
+    action=st.sampled_from([*ACTIONS[:3] * 4, *ACTIONS]),
+    version=VERSIONS,
+    told=few | likely | pairs,
+    method=st.sampled_from(["GET", "POST"]),
 )
 
 
@@ -150,6 +162,29 @@ def test_many_more_parameters(
     open_shop: Shop, action: str, version: str, told: list[tuple[str, str]], method: str
 ) -> None:
     try_parameters(open_shop, action, version, told, method)
+
+
+log_values = st.one_of(st.sampled_from(CLEAN), st.text(alphabet="aZ9 <>&\"'/.%+äλ𝔵\n\r\t", max_size=12))
+
+
+@FUZZ
+@given(
+    enabled=st.sampled_from(["true", "false", "False", "1"]),
+    told=st.fixed_dictionaries({}, optional={"S3BucketName": log_values, "S3BucketPrefix": log_values, "EmitInterval": st.sampled_from(["5", "60", "6", "x", ""])}),
+)  # fmt: skip
+def test_what_is_taken_of_a_log_is_told_as_it_was_taken(open_shop: Shop, enabled: str, told: dict[str, str]) -> None:
+    values = {"Enabled": enabled, **told}
+    parameters = {"LoadBalancerName": "web", **{f"{LOG}{key}": value for key, value in values.items()}}
+    body = urlencode({"Action": ACTIONS[0], "Version": "2012-06-01", **parameters}, quote_via=quote).encode()
+    status = ask(open_shop, "POST", "/", signed(open_shop, "POST", "", body, FORM), body)
+    if status != 200:
+        assert status in (400, 409)
+        return
+    answer = open_shop.client().describe_load_balancer_attributes(LoadBalancerName="web")
+    log = answer["LoadBalancerAttributes"]["AccessLog"]
+    assert log["Enabled"] == (enabled.lower() == "true")
+    for key, value in told.items():
+        assert str(log[key]) == value
 
 
 @FUZZ

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -56,6 +60,30 @@ def test_boto3_is_taken_with_both_signatures(api: Shop, config: dict[str, Any]) 
     elb.modify_load_balancer_attributes(LoadBalancerName="web", LoadBalancerAttributes=off)
     assert api.lines[0]["signature"] == config.get("signature_version", "v4")
     assert [each["LoadBalancerName"] for each in elb.describe_load_balancers()["LoadBalancerDescriptions"]] == ["mail", "web"]  # fmt: skip
+
+
+BOTO_2 = """
+import json, sys
+from boto.ec2.elb import ELBConnection
+from boto.regioninfo import RegionInfo
+key, secret, host, port = sys.argv[1:]
+region = RegionInfo(name="eucalyptus", endpoint=host)
+elb = ELBConnection(key, secret, is_secure=False, port=int(port), region=region, path="/services/LoadBalancing")
+log = elb.get_lb_attribute("web", "accessLog")
+before = log.enabled
+log.s3_bucket_prefix, log.emit_interval, log.s3_bucket_name = "p", 5, "logs"
+done = elb.modify_lb_attribute("web", "accessLog", log)
+log = elb.get_lb_attribute("web", "accessLog")
+names = [each.name for each in elb.get_all_load_balancers()]
+json.dump([names, before, done, log.enabled, log.s3_bucket_name, log.s3_bucket_prefix, log.emit_interval], sys.stdout)
+"""
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("boto"), reason="boto 2 does not run with this Python")
+def test_boto_2_is_taken(api: Shop) -> None:
+    place = api.url.split("/")[2].split(":")
+    told = subprocess.run([sys.executable, "-W", "ignore", "-c", BOTO_2, *KEYS["alice"], *place], check=True, capture_output=True, text=True)  # fmt: skip
+    assert json.loads(told.stdout) == [["mail", "web"], False, True, False, "logs", "p", 5]
 
 
 def test_without_a_signature_nothing_is_told(api: Shop) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from forming import (
     ADMIN,
     BAD,
@@ -18,7 +19,6 @@ from forming import (
     parser,
     written,
 )
-
 from parsing import KERNELS
 from tailrace.accesslogging import AccessLogging
 from tailrace.errors import UsageError
@@ -27,6 +27,7 @@ from tailrace.loadbalancer.forms import aws
 from tailrace.loadbalancer.forms.opening import form
 from tailrace.loadbalancer.forms.reading import CHUNK, plan
 from tailrace.loadbalancer.model import Balancer
+from tailrace.registry import formats
 
 OK = Http()
 TLS = OK.but(
@@ -150,7 +151,7 @@ TYPES = {
     "http": OK.but(request=b"GET / HTTP/2.0"),
     "https": TLS,
     "h2": TLS.but(request=b"GET https://www.example.com/ HTTP/2.0"),
-    "ws": OK.but(st=101, status="101", timers=(0, 0, 0, 0, 0, 1, 60_000)),
+    "ws": OK.but(st=101, status="-", timers=(0, 0, 0, 0, 0, 1, 60_000)),
     "wss": TLS.but(st=101, status="101"),
 }
 
@@ -163,6 +164,7 @@ def test_the_type_of_a_request(type_: str) -> None:
 def test_a_websocket_is_of_the_time_when_it_was_closed() -> None:
     fields = other(TYPES["ws"].line).split(" ")
     assert fields[1] == "2026-11-22T08:16:22.888000Z"
+    assert fields[8:10] == ["101", "101"]
     assert "2026-11-22T08:15:22.888000Z" in fields[2:]
 
 
@@ -396,3 +398,8 @@ def test_the_form_that_settings_ask_for() -> None:
 
 def test_lines_without_a_syslog_header_are_read_too() -> None:
     assert one(OK.line.removeprefix(HEADER)) == one(OK.line)
+
+
+def test_all_formats_of_haproxy_are_tried_in_the_registrys_order() -> None:
+    known = [known for known in formats().values() if known.vendor == "haproxy"]
+    assert list(plan().formats) == known

@@ -6,10 +6,10 @@ import re
 from typing import Any
 
 import pytest
-from forming import ADMIN, BAD, FAILED, NOBODY, TCP_LINE, Http, application, classic
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from forming import ADMIN, BAD, FAILED, NOBODY, TCP_LINE, Http, application, classic
 from parsing import KERNELS, kernel_named, only, read
 from tailrace.registry import format_named
 
@@ -42,7 +42,7 @@ def kept(read_: str) -> str:
     return re.sub(r'\\+(?="|\Z)', lambda match: r"\x5C" * len(match[0]), shown)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(path=PATHS, agent=TEXTS, sni=TEXTS, location=TEXTS)
 def test_what_clients_sent_is_read_from_the_lines_of_an_application_load_balancer(
     path: bytes, agent: bytes, sni: bytes, location: bytes
@@ -68,7 +68,7 @@ def escaped(sni: bytes) -> str:
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(path=PATHS, agent=TEXTS)
 def test_what_clients_sent_is_read_from_the_lines_of_a_classic_load_balancer(path: bytes, agent: bytes) -> None:
     content, told = classic(OK.but(request=b"GET " + path + b" HTTP/1.1", agent=agent).line, kernel=NATIVE)
@@ -138,7 +138,7 @@ def hostile(draw: st.DrawFn) -> bytes:
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(content=hostile())
 def test_whatever_comes_each_line_is_a_line_that_can_be_read_or_a_reject(kernel: str, content: bytes) -> None:
     lines = sum(1 for line in content.split(b"\n") if line.removesuffix(b"\r"))

@@ -19,7 +19,6 @@ from tailrace.loadbalancer.api.http import Request
 from tailrace.loadbalancer.api.refusals import Refusal
 
 SERVICE: Final = "elasticloadbalancing"
-_EXPECTED: Final = Expected(services=(SERVICE,))
 _KEPT_S: Final = 2 * signatures.TOLERANCE_S + 60
 """A signature may be made so much ahead of our clock, and is valid for as long after."""
 _SAME_TIME_S: Final = 2.0
@@ -56,7 +55,7 @@ def signed(request: Request, users: Mapping[str, User], now: float) -> Signed:
         return user.secret_key if user else None
 
     try:
-        told = verify(_as_signed(request), secret_of, _EXPECTED, now)
+        told = verify(_as_signed(request), secret_of, _expected(request), now)
     except signatures.Refused as error:
         raise _refusal(error) from error
     if (
@@ -81,6 +80,12 @@ def use(by: Signed, database: Database, now: float) -> None:
         raise Refusal(msg, "Rate exceeded: the same request was made a moment ago; sign it anew")
     msg = "RequestExpired"
     raise Refusal(msg, "The signature of this request was used before; sign it anew")
+
+
+def _expected(request: Request) -> Expected:
+    """Boto 2 takes the service's name from that of the host. Host is signed too, so this makes no request of another service fit."""
+    host = request.headers.get("host", "")
+    return Expected(services={SERVICE, host.partition(":")[0].partition(".")[0]})
 
 
 def _as_signed(request: Request) -> signatures.Request:

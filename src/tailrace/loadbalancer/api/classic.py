@@ -16,7 +16,7 @@ from tailrace.loadbalancer.api.http import Answer
 from tailrace.loadbalancer.api.parameters import boolean, listed, only, whole
 from tailrace.loadbalancer.api.reading import elements, first
 from tailrace.loadbalancer.api.refusals import Refusal, missing, shown
-from tailrace.loadbalancer.api.wanting import Wanted, minutes
+from tailrace.loadbalancer.api.wanting import NONE, Wanted, minutes
 from tailrace.loadbalancer.api.xml import Element, members
 from tailrace.loadbalancer.model import Attributes
 
@@ -28,6 +28,8 @@ _OTHERS: Final = tuple(
     for each in ("CrossZoneLoadBalancing", "ConnectionDraining", "ConnectionSettings", "AdditionalAttributes")
 )
 _MOST: Final = 400
+_OFTEN: Final = 5
+"""Minutes between the objects of an application load balancer, which nobody can change."""
 
 
 def modify(asked: Asked, desk: Desk) -> Sequence[Element] | Answer:
@@ -53,19 +55,19 @@ def modify(asked: Asked, desk: Desk) -> Sequence[Element] | Answer:
     wanted = _wanted(asked)
     asked.may_change()
     after = desk.keeping.change(balancer, wanted, asked.by, HTTPStatus.CONFLICT)
-    return [("LoadBalancerName", balancer.name), (_ATTRIBUTES, [_told(after)])]
+    return [("LoadBalancerName", balancer.name), (_ATTRIBUTES, [_told(after, balancer)])]
 
 
 def describe(asked: Asked, desk: Desk) -> Sequence[Element]:
     """What is wanted of an access log, and the cloud's own attributes where it tells them."""
     only(asked.parameters, "LoadBalancerName")
-    balancer = desk.directory.named(asked.by, asked.required("LoadBalancerName"))
+    balancer = desk.directory.followed(asked.by, asked.required("LoadBalancerName"))
     asked.seen(balancer)
     tree = desk.others(asked)
     theirs = first(tree, _ATTRIBUTES) if tree is not None else None
     others = elements(theirs) if theirs is not None else ()
     kept = [each for each in others if each[0] != "AccessLog"] if not isinstance(others, str) else []
-    return [(_ATTRIBUTES, [_told(desk.keeping.attributes(balancer)), *kept])]
+    return [(_ATTRIBUTES, [_told(desk.keeping.attributes(balancer), balancer), *kept])]
 
 
 def balancers(asked: Asked, desk: Desk) -> Sequence[Element] | Answer:
@@ -99,12 +101,13 @@ def _wanted(asked: Asked) -> Wanted:
     )
 
 
-def _told(log: Attributes) -> Element:
+def _told(log: Attributes, of: Registered) -> Element:
     told: list[Element] = [("Enabled", str(log.enabled).lower())]
     if log.bucket:
+        told.append(("S3BucketName", log.bucket))
+    if log != NONE:
         told += [
-            ("S3BucketName", log.bucket),
-            ("EmitInterval", str(minutes(log))),
+            ("EmitInterval", str(minutes(log) if of.kind == "classic" else _OFTEN)),
             ("S3BucketPrefix", log.prefix),
         ]
     return "AccessLog", told

@@ -52,6 +52,17 @@ class Directory:
             raise not_found(message)
         return found[0]
 
+    def followed(self, by: Author, name: str) -> Registered:
+        """The same; for those who follow what is wanted, and know a load balancer by its name only, also an application load balancer."""
+        try:
+            return self.named(by, name)
+        except Refusal:
+            known = self.known(by.user, "application")
+            found = [each for each in known if name in (each.name, str(each) if by.user.operator else each.name)]
+            if len(found) == 1 and (by.user.read_only or by.user.operator):
+                return found[0]
+            raise
+
     def at(self, by: Author, arn: str) -> Registered:
         """The load balancer of an ARN. Raises Refusal."""
         match = _ARN.fullmatch(arn)

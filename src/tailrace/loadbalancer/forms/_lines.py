@@ -95,13 +95,13 @@ def _action(logged: Logged) -> str:
     return "-"
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=2048)
 def _micro(ms: int | None) -> str:
     """Seconds with six decimals."""
     return "-1" if ms is None or ms < 0 else f"{ms // 1000}.{ms % 1000:03d}000"
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=2048)
 def _milli(ms: int | None) -> str:
     """Seconds with three decimals."""
     return "-1" if ms is None or ms < 0 else f"{ms // 1000}.{ms % 1000:03d}"

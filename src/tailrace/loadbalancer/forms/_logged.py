@@ -131,7 +131,9 @@ class Logged(msgspec.Struct, gc=False):
         if self.server_status_code is not None and not self._applet:
             return status(self.server_status_code)
         replaced = self.termination_state is not None and self.termination_state[:2] in ("PH", "LH", "RH", "IH")
-        if self.format == "haproxy_tailrace" or not self.answered or replaced:
+        # Switching protocols passes no rules that could tell our own format, and is nothing that HAProxy answers.
+        told = self.format == "haproxy_tailrace" and self.status_code != SWITCHING
+        if told or not self.answered or replaced:
             return "-"
         return status(self.status_code)
 
@@ -167,12 +169,12 @@ def iso(at_us: int) -> str:
     return f"{_text(second)}.{fraction:06d}Z"
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def _second(text: str) -> int:
     return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def _text(second: int) -> str:
     return (_EPOCH + timedelta(seconds=second)).replace(tzinfo=None).isoformat()
 
@@ -198,7 +200,7 @@ def endpoint(ip: str | None, port: int | None) -> str:
     return f"{written}:{port if port is not None and 0 <= port < 65536 else 0}" if written else ""  # noqa: PLR2004
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=2048)
 def address(ip: str) -> str:
     """An address as AWS writes it, IPv6 without brackets in eight groups: so the last colon is beyond doubt."""
     try:

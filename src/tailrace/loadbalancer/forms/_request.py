@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from tailrace.loadbalancer.forms._escaping import unhashed
@@ -52,6 +53,7 @@ def _parts(logged: Logged) -> tuple[str | None, str | None, str | None]:
     return method, url, version
 
 
+@lru_cache(maxsize=1024)
 def _with_port(host: str, port: int) -> str:
     return host if _PORT.search(host) else f"{host}:{port}"
 

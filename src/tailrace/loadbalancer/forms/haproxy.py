@@ -21,7 +21,7 @@ class Haproxy:
         """Copy a slot's lines; empty ones are left out, and the last one ends as the others do."""
         count, ended = 0, True
         for chunk in whole_lines(lines):
-            text = _EMPTY.sub(b"\n", chunk)
+            text = _EMPTY.sub(b"\n", chunk) if b"\n\n" in chunk else chunk
             text = text.lstrip(b"\n") if ended else text
             out.write(text)
             count += text.count(b"\n")

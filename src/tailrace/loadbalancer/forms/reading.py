@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Iterator
+from functools import lru_cache
 from hashlib import sha256
+from importlib import import_module
 from typing import BinaryIO, Final, get_type_hints
 
+from tailrace import formats
 from tailrace.errors import UsageError
 from tailrace.formats._haproxy import compile_log_format
 from tailrace.kernel.layout import Format
@@ -13,7 +17,6 @@ from tailrace.kernel.plan import KEPT_OF_REJECT, MAX_LINE, Plan
 from tailrace.kernel.zones import UTC_ZONE, Zone
 from tailrace.loadbalancer.forms._logged import CUSTOM, CUSTOM_WITH_IDLE, Logged
 from tailrace.model import Batch, Reason, Reject
-from tailrace.registry import formats
 
 CHUNK: Final = 64 << 10
 KEPT_REJECTS: Final = 1000
@@ -28,9 +31,16 @@ def plan(log_format: str = "", *, zone: Zone = UTC_ZONE, captures: tuple[int, in
     `zone`: of the machine's dates, which most formats write without one. Raises UsageError for a string that HAProxy
     would refuse, or in which a name means something else than in Tailrace.
     """
-    known = tuple(known for known in formats().values() if known.vendor == "haproxy")
     own = (_custom(log_format),) if log_format else ()
-    return Plan(formats=own + known, zone=zone, captures=captures)
+    return Plan(formats=own + _known(), zone=zone, captures=captures)
+
+
+@lru_cache(maxsize=1)
+def _known() -> tuple[Format, ...]:
+    """HAProxy's formats as the registry has them; it itself would take megabytes of the agent's memory."""
+    names = [module.name for module in pkgutil.iter_modules(formats.__path__) if module.name.startswith("haproxy_")]
+    found = [import_module(f"{formats.__name__}.{name}").FORMAT for name in names]
+    return tuple(sorted(found, key=lambda known: (known.precedence, known.name)))
 
 
 def _custom(log_format: str) -> Format:

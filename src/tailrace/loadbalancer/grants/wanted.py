@@ -1,0 +1,56 @@
+"""Who is to have what of which bucket."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from tailrace.accesslogging import AccessLogging
+from tailrace.loadbalancer.model import Balancer, Naming, Slot
+from tailrace.privatecloud import Kind
+
+Permission = Literal["read", "write"]
+
+_ONE: Final = Slot(59_788_737.0, 59_788_739.0)
+_OTHER: Final = Slot(1_770_170_520.0, 1_770_170_526.0)
+"""Two times that differ in the first character of every field of strftime: 1971-11-23T23:58:59Z and 2026-02-04T02:02:06Z."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What is to be granted, or taken back.
+
+    `who`: as the store writes it. `scope`: how the names begin of the objects that it is about; all of the bucket if empty.
+    `expire_days`: after which they are to be gone, 0 for never; None leaves that alone.
+    """
+
+    kind: Kind
+    bucket: str
+    who: str
+    scope: str = ""
+    permission: Permission = "read"
+    revoke: bool = False
+    expiring: str = ""
+    expire_days: int | None = None
+    partition: str = "aws"
+
+    @property
+    def place(self) -> str:
+        """As people write it."""
+        return f"s3://{self.bucket}/{self.scope}"
+
+
+def beginning(naming: Naming, balancer: Balancer) -> str:
+    """How the names of all its objects begin, whatever their time."""
+    names = (naming.key(balancer, _ONE, "a0a0a0a0"), naming.key(balancer, _OTHER, "z9z9z9z9"))
+    same = next((at for at, (one, other) in enumerate(zip(*names, strict=False)) if one != other), len(names[0]))
+    return names[0][:same]
+
+
+def scope_of(lb: AccessLogging, naming: Naming, balancer: Balancer) -> str:
+    """Which part of a bucket is its own: all of one that is named after it, or else what its names begin with."""
+    if lb.bucket == "eucalyptus" or "{lb" in lb.bucket or "{account" in lb.bucket:
+        return ""
+    begin = beginning(naming, balancer)
+    head, found, _ = begin.partition(f"AWSLogs/{balancer.account}/")
+    return head + found if found else begin

@@ -1,0 +1,209 @@
+"""What is not kept here is asked of the cloud's own endpoint: moto, which knows load balancers, and one that checks signatures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+from urllib.parse import parse_qsl
+
+import pytest
+from botocore.exceptions import ClientError
+
+from cloud import REGION, client_of, cloud
+from loadbalancer.api.keepingshop import ACCOUNTS, ALICE, Shop, asked, sent, shop
+from tailrace.clock import SystemClock
+from tailrace.clouds.signatures import Expected, Request, verify
+
+MOTO = "123456789012"
+ONLY_USERS = ACCOUNTS.partition("[[load_balancers]]")[0].replace(ALICE, MOTO).replace("eucalyptus", REGION)
+ANSWER = b'<X xmlns="http://x/"><ResponseMetadata><RequestId/></ResponseMetadata></X>'.replace(b"X", b"XResponse")
+ON: dict[str, Any] = {"AccessLog": {"Enabled": True, "EmitInterval": 5, "S3BucketPrefix": ""}}
+
+
+@pytest.fixture(scope="module")
+def its_cloud() -> Iterator[str]:
+    with cloud() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def api(tmp_path: Path, store: str, its_cloud: str) -> Iterator[Shop]:
+    with shop(tmp_path, store, accounts=ONLY_USERS, settings={"forward_to": its_cloud}) as made:
+        yield made
+
+
+def old_one(elb: Any, name: str) -> None:
+    listener = {"Protocol": "HTTP", "LoadBalancerPort": 80, "InstancePort": 80}
+    elb.create_load_balancer(LoadBalancerName=name, Listeners=[listener], AvailabilityZones=["eu-west-1a"])
+
+
+def code(call: Any, **arguments: Any) -> str:
+    with pytest.raises(ClientError) as caught:
+        call(**arguments)
+    return str(caught.value.response["Error"]["Code"])
+
+
+def test_a_load_balancer_that_the_cloud_made_is_known(api: Shop, bucket: str) -> None:
+    elb = api.client()
+    old_one(elb, "made")  # forwarded
+    assert api.lines[-1]["forwarded"]
+    on = {"AccessLog": {**ON["AccessLog"], "S3BucketName": bucket}}
+    elb.modify_load_balancer_attributes(LoadBalancerName="made", LoadBalancerAttributes=on)
+    elb.modify_load_balancer_attributes(LoadBalancerName="made", LoadBalancerAttributes={"ConnectionSettings": {"IdleTimeout": 17}})  # fmt: skip
+    told = elb.describe_load_balancer_attributes(LoadBalancerName="made")["LoadBalancerAttributes"]
+    assert told["AccessLog"] == on["AccessLog"]
+    assert told["ConnectionSettings"] == {"IdleTimeout": 17}
+    assert told["CrossZoneLoadBalancing"] == {"Enabled": False}
+    both = {**on, "ConnectionSettings": {"IdleTimeout": 18}}
+    assert code(elb.modify_load_balancer_attributes, LoadBalancerName="made", LoadBalancerAttributes=both) == "InvalidConfigurationRequest"  # fmt: skip
+    (found,) = elb.describe_load_balancers()["LoadBalancerDescriptions"]
+    assert found["ListenerDescriptions"]
+    assert code(elb.describe_load_balancer_attributes, LoadBalancerName="never-made") == "LoadBalancerNotFound"
+    elb.delete_load_balancer(LoadBalancerName="made")
+
+
+def test_a_load_balancer_that_is_made_again_begins_anew(api: Shop, bucket: str) -> None:
+    elb = api.client(retries={"total_max_attempts": 6, "mode": "standard"})  # it asks for the same twice in a second
+    old_one(elb, "twice")
+    on = {"AccessLog": {**ON["AccessLog"], "S3BucketName": bucket}}
+    elb.modify_load_balancer_attributes(LoadBalancerName="twice", LoadBalancerAttributes=on)
+    elb.delete_load_balancer(LoadBalancerName="twice")
+    assert code(elb.describe_load_balancer_attributes, LoadBalancerName="twice") == "LoadBalancerNotFound"
+    old_one(elb, "twice")
+    told = elb.describe_load_balancer_attributes(LoadBalancerName="twice")["LoadBalancerAttributes"]
+    assert not told["AccessLog"]["Enabled"]
+    elb.delete_load_balancer(LoadBalancerName="twice")
+
+
+def test_the_same_for_application_load_balancers(api: Shop, its_cloud: str, bucket: str) -> None:
+    elbv2 = api.client(service="elbv2")
+    ec2 = client_of("ec2", its_cloud, REGION)
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    subnets = [
+        ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{number}.0/24", AvailabilityZone=f"{REGION}{zone}")["Subnet"]["SubnetId"]
+        for number, zone in enumerate("ab")
+    ]  # fmt: skip
+    made = elbv2.create_load_balancer(Name="new", Subnets=subnets)["LoadBalancers"][0]
+    which = {"LoadBalancerArn": made["LoadBalancerArn"]}
+    pairs = [{"Key": "access_logs.s3.enabled", "Value": "true"}, {"Key": "access_logs.s3.bucket", "Value": bucket}]
+    elbv2.modify_load_balancer_attributes(**which, Attributes=pairs)
+    elbv2.modify_load_balancer_attributes(**which, Attributes=[{"Key": "idle_timeout.timeout_seconds", "Value": "17"}])
+    told = {each["Key"]: each["Value"] for each in elbv2.describe_load_balancer_attributes(**which)["Attributes"]}
+    assert told["access_logs.s3.bucket"] == bucket
+    assert told["idle_timeout.timeout_seconds"] == "17"
+    assert elbv2.describe_load_balancers()["LoadBalancers"][0]["LoadBalancerName"] == "new"
+    bob = api.client("bob", "elbv2")
+    assert code(bob.describe_load_balancer_attributes, **which) == "LoadBalancerNotFound"
+    assert code(bob.modify_load_balancer_attributes, **which, Attributes=pairs) == "LoadBalancerNotFound"
+
+
+def test_who_only_reads_forwards_no_change_and_who_is_bound_to_one_forwards_nothing(tmp_path: Path, store: str, its_cloud: str) -> None:  # fmt: skip
+    bound = ONLY_USERS.replace('read_only = true\nload_balancers = ["web"]', "read_only = true")
+    for accounts, expected in ((bound, "AccessDenied"), (ONLY_USERS, "InvalidAction")):
+        with shop(tmp_path, store, accounts=accounts, settings={"forward_to": its_cloud}) as made:
+            watcher = made.client("watcher")
+            assert code(watcher.delete_load_balancer, LoadBalancerName="web") == expected
+
+
+def test_what_is_forwarded_is_done_once_by_each_signature(api: Shop) -> None:
+    request = asked(api.url, Action="DeleteLoadBalancer", LoadBalancerName="x")
+    assert [sent(request).code for _ in range(2)] == ["", "Throttling"]
+
+
+@dataclass
+class Upright:
+    """A cloud that checks signatures as an old one does, and tells of load balancers."""
+
+    secrets: dict[str, str]
+    url: str = ""
+    asked: list[dict[str, str]] = field(default_factory=list)
+    versions: set[str] = field(default_factory=set)
+    answer: bytes = ANSWER
+    status: int = 200
+
+
+@contextmanager
+def upright(**secrets: str) -> Iterator[Upright]:
+    made = Upright(secrets)
+
+    class Answering(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            path, _, query = self.path.partition("?")
+            request = Request("POST", path, query, tuple(self.headers.items()), body)
+            expected = Expected(services=("elasticloadbalancing",))
+            made.versions.add(verify(request, made.secrets.get, expected, SystemClock().now()).version)
+            made.asked.append(dict(parse_qsl(body.decode())))
+            self.send_response(made.status)
+            self.send_header("Content-Length", str(len(made.answer)))
+            self.end_headers()
+            self.wfile.write(made.answer)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answering) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        made.url = f"http://127.0.0.1:{server.server_port}/services/LoadBalancing"
+        try:
+            yield made
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize("signature", ["v4", "v2"])
+@pytest.mark.parametrize("theirs", ["v4", "v2"])
+def test_what_is_forwarded_is_signed_anew_as_the_cloud_wants_it(tmp_path: Path, store: str, signature: str, theirs: str) -> None:  # fmt: skip
+    with upright(AKIAALICE="alice's secret") as other:
+        settings = {"forward_to": other.url, "forward_signature": signature}
+        with shop(tmp_path, store, settings=settings) as made:
+            told = sent(asked(made.url, version=theirs, Action="DescribeTags", LoadBalancerNames__member__1="a b&ä"))
+            assert told.body == ANSWER
+        assert other.versions == {signature}
+        assert other.asked[0].items() >= {"Action": "DescribeTags", "LoadBalancerNames.member.1": "a b&ä"}.items()
+
+
+def test_a_cloud_that_does_not_answer_or_talks_nonsense(tmp_path: Path, store: str) -> None:
+    with (
+        upright(AKIAALICE="alice's secret") as other,
+        shop(tmp_path, store, settings={"forward_to": other.url}) as made,
+    ):
+        elb = made.client()
+        assert elb.describe_load_balancer_attributes(LoadBalancerName="web")["LoadBalancerAttributes"] == {"AccessLog": {"Enabled": False}}  # fmt: skip
+        for other.answer in (b"<not", b'<!DOCTYPE x [<!ENTITY a "b">]><x>&a;</x>', b"", b"\xff" * 100):
+            assert elb.describe_load_balancer_attributes(LoadBalancerName="web")["LoadBalancerAttributes"] == {"AccessLog": {"Enabled": False}}  # fmt: skip
+            assert code(elb.describe_load_balancer_attributes, LoadBalancerName="theirs") == "LoadBalancerNotFound"
+        other.status = 500
+        assert code(elb.describe_load_balancer_attributes, LoadBalancerName="theirs") == "LoadBalancerNotFound"
+    with shop(tmp_path, store, settings={"forward_to": other.url}) as made:
+        elb = made.client()
+        assert elb.describe_load_balancer_attributes(LoadBalancerName="web")["LoadBalancerAttributes"] == {"AccessLog": {"Enabled": False}}  # fmt: skip
+        assert code(elb.describe_load_balancer_attributes, LoadBalancerName="theirs") == "ServiceUnavailable"
+        assert code(elb.describe_tags, LoadBalancerNames=["theirs"]) == "ServiceUnavailable"
+
+
+def test_what_the_cloud_told_of_a_tenant_is_known_to_the_operator(tmp_path: Path, store: str) -> None:
+    told = "<R><LoadBalancerDescriptions><member><LoadBalancerName>theirs</LoadBalancerName><CreatedTime>1</CreatedTime></member></LoadBalancerDescriptions></R>"
+    secrets = {"AKIAALICE": "alice's secret", "AKIAOPERATOR": "operator's secret"}
+    with upright(**secrets) as other, shop(tmp_path, store, settings={"forward_to": other.url}) as made:
+        other.answer = told.encode()
+        off = {"AccessLog": {"Enabled": False, "S3BucketPrefix": "mine"}}
+        made.client().modify_load_balancer_attributes(LoadBalancerName="theirs", LoadBalancerAttributes=off)
+        operator = made.client("operator")
+        for name in ("theirs", f"{ALICE}/theirs"):
+            log = operator.describe_load_balancer_attributes(LoadBalancerName=name)["LoadBalancerAttributes"][
+                "AccessLog"
+            ]
+            assert log["S3BucketPrefix"] == "mine"
+        other.answer = told.replace("<CreatedTime>1", "<CreatedTime>2").encode()
+        log = made.client().describe_load_balancer_attributes(LoadBalancerName="theirs")["LoadBalancerAttributes"][
+            "AccessLog"
+        ]
+        assert log == {"Enabled": False}

@@ -1,0 +1,61 @@
+"""The other way: HAProxy logs through rsyslog into a file, logrotate rotates it, and the agent follows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from circling import stage
+from delivering import Place, agent, await_lines, parse, read
+from services.balancing import logrotate, rsyslog
+from services.comparing import differences, requests
+from services.traffic import KINDS
+
+_RSYSLOG = """
+global(maxMessageSize="64k")
+module(load="imuxsock" SysSock.Use="off")
+template(name="whole" type="string" string="%timestamp:::date-rfc3339% %hostname% %programname%[%procid%]: %msg:::drop-last-lf%\\n")
+input(type="imuxsock" Socket="{device}" ruleset="balancer")
+ruleset(name="balancer") {{ action(type="omfile" file="{log}" template="whole") }}
+"""
+_RENAMED = """
+{log} {{
+  size 1
+  rotate 20
+  missingok
+  create
+  {packed}
+  postrotate
+    kill -HUP $(cat {pid})
+  endscript
+}}
+"""
+_COPIED = "{log} {{\n size 1\n rotate 20\n copytruncate\n}}\n"
+
+
+@pytest.mark.parametrize("packed", ["nocompress", "compress\n  delaycompress"])
+def test_each_request_is_there_once_over_rotations(packed: str, on_ceph: Place, bucket: str, tmp_path: Path) -> None:
+    device, log, rotating = tmp_path / "log.sock", tmp_path / "haproxy.log", tmp_path / "rotate.conf"
+    (tmp_path / "rsyslog.conf").write_text(_RSYSLOG.format(device=device, log=log), encoding="utf-8")
+    with (
+        rsyslog(tmp_path / "rsyslog.conf", device) as logger,
+        agent(tmp_path / "agent", on_ceph, bucket, follow=[str(log)]) as running,
+        stage(tmp_path, str(device)) as scene,
+    ):
+        rotating.write_text(_RENAMED.format(log=log, pid=logger.pid_file, packed=packed), encoding="utf-8")
+        rotating.chmod(0o600)
+        sent = []
+        for turn in range(4):
+            sent += scene.clients.run(2 * len(KINDS))
+            logrotate(rotating)
+            if turn == 1:
+                running.kill()
+                running.start()
+        expected = requests(sent)
+        scene.logged(len(sent))
+        assert scene.handled() == len(expected)
+        assert scene.dropped() == 0
+        await_lines(on_ceph, bucket, len(expected), lambda: running.output)
+        records = parse(*read(on_ceph, bucket, tmp_path / "read", own=True))
+    assert differences(expected, records) == []
