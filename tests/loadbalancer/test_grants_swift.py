@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -145,6 +146,16 @@ def test_into_the_tenants_account(server: Server, container: str) -> None:
     owner = as_(server, OWNER)
     assert owner.read(container, f"{SCOPE}b") == b"line"
     assert "x-delete-at" in (owner.describe(container, f"{SCOPE}b") or {})
+
+
+def test_an_object_is_really_gone(server: Server, container: str) -> None:
+    owner = as_(server, OWNER)
+    owner.put(container, "k", io.BytesIO(b""), {"X-Delete-After": "1"})
+    for _ in range(40):
+        if owner.describe(container, "k") is None:
+            break
+        time.sleep(0.1)
+    assert owner.describe(container, "k") is None
 
 
 def test_the_agent_puts_there_too(server: Server, container: str, tmp_path: Path) -> None:
