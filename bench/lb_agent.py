@@ -54,7 +54,7 @@ class Store(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     lines = objects = 0
 
-    def do_PUT(self) -> None:  # noqa: N802 - as the library calls it
+    def do_PUT(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         Store.lines += (decompress(body) if self.path.endswith(".gz") else body).count(b"\n")
         Store.objects += 1
