@@ -80,6 +80,7 @@ def test_planned_granted_proved_and_taken_back(grant: Verb, bucket: str) -> None
     assert grant(*check).code == 1
 
 
+@pytest.mark.long
 def test_by_lists_the_agent_is_told_what_it_needs(grant: Verb, bucket: str) -> None:
     words = ("--region", "lab", "--to", TENANT, "--set", "lb.access=acl")
     ran = grant(*words, "--yes")

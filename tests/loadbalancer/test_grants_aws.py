@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from cloud import client_of, cloud
 from granting import brought
@@ -127,3 +128,14 @@ def test_a_lifecycle_is_brought_there(s3: Any) -> None:
     brought(s3, wanted(expiring=SCOPE, expire_days=9), "policy")
     (rule,) = s3.get_bucket_lifecycle_configuration(Bucket=BUCKET)["Rules"]
     assert (rule["Filter"], rule["Expiration"], rule["Status"]) == ({"Prefix": SCOPE}, {"Days": 9}, "Enabled")
+
+
+def test_a_store_that_refuses_lists_is_told_of(s3: Any) -> None:
+    """As AWS does where the bucket owns all objects; moto does not."""
+
+    def refuse(**_: Any) -> Any:
+        raise ClientError({"Error": {"Code": "AccessControlListNotSupported"}}, "PutObject")
+
+    s3.meta.events.register("before-call.s3.PutObject", refuse)
+    with pytest.raises(UsageError, match=r"set lb\.access to policy"):
+        Bucket(s3, wanted(who=CANONICAL), "acl").resolve()

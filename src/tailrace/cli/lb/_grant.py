@@ -160,9 +160,15 @@ class Matter:
 
     @cached_property
     def swift(self) -> Swift:
-        """The same by Swift's own API."""
+        """The same by Swift's own API, in the account of the owner where it is not ours."""
+        theirs = is_theirs(self.lb, self.balancer) and not self.asked.write
+        return Swift(self.login, account=reader_of(self.lb, self.balancer).partition(":")[0] if theirs else "")
+
+    @property
+    def login(self) -> Login:
+        """Who we are to OpenStack."""
         table = self.resolved.settings.clouds.get(self.cloud.name, {})
-        return Swift(_login(str(table.get("openrc") or "")))
+        return _login(str(table.get("openrc") or ""))
 
     def setup(self) -> Granting:
         """What brings the bucket into the state that is wanted."""

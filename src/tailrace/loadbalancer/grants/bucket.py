@@ -29,6 +29,10 @@ _UNKNOWN: Final = {
     "put_object": ("InvalidArgument", *NOBODY),
 }
 """The codes that mean, for each call, that there is nobody of that name."""
+_NO_LISTS: Final = "AccessControlListNotSupported"
+_LISTLESS: Final = (
+    f"{{bucket}} has no access control lists (its object ownership is {_ENFORCED}); set lb.access to policy"
+)
 _VERSIONED: Final = (
     "objects of {bucket} cannot expire: it keeps old versions, and this store has lifecycle rules for no such bucket; use one without"
     " versions, or set lb.expire_days to 0"
@@ -183,8 +187,7 @@ class Bucket:
 
     def _of_lists(self, found: Found) -> list[Change]:
         if found.enforced:
-            message = f"{self._wanted.bucket} has no access control lists (its object ownership is {_ENFORCED}); set lb.access to policy"
-            raise UsageError(message)
+            raise UsageError(_LISTLESS.format(bucket=self._wanted.bucket))
         wanted, permission = self._wanted, _PERMISSIONS[self._wanted.permission]
         changes = []
         if new := acl.merged(found.access, found.who, permission, revoke=wanted.revoke):
@@ -233,4 +236,6 @@ class Bucket:
                     f" ({failures.code_of(error)}); check lb.reader or --to"
                 )
                 raise UnknownGranteeError(message) from error
+            if failures.code_of(error) == _NO_LISTS:
+                raise UsageError(_LISTLESS.format(bucket=self._wanted.bucket)) from error
             raise self._store.told(error, name) from error

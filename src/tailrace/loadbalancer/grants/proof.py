@@ -34,7 +34,10 @@ class Seen:
 
 
 class Side(Protocol):
-    """An object store, as somebody. Methods raise what `refused` is raised with."""
+    """An object store, as somebody. Methods raise TailraceError, and what `failing` tells."""
+
+    def failing(self) -> tuple[type[Exception], ...]:
+        """The errors of its library."""
 
     def put(self, key: str, content: bytes, headers: Mapping[str, str]) -> None:
         """Make an object."""
@@ -91,7 +94,7 @@ def _read(reader: Side, key: str, who: str, which: str, content: bytes | None = 
 
 
 def _tried(side: Side, what: str, call: Callable[[], object], good: str) -> Seen:
-    failing: tuple[type[Exception], ...] = (TailraceError, *failures.raised())
+    failing: tuple[type[Exception], ...] = (TailraceError, *side.failing())
     try:
         call()
     except failing as error:
@@ -105,6 +108,10 @@ class S3Side:
 
     client: Any
     bucket: str
+
+    def failing(self) -> tuple[type[Exception], ...]:
+        """Those of boto3."""
+        return failures.raised()
 
     def put(self, key: str, content: bytes, headers: Mapping[str, str]) -> None:
         """Make an object."""
@@ -140,6 +147,10 @@ class SwiftSide:
 
     swift: Swift
     container: str
+
+    def failing(self) -> tuple[type[Exception], ...]:
+        """None besides."""
+        return ()
 
     def put(self, key: str, content: bytes, headers: Mapping[str, str]) -> None:
         """Make an object."""
