@@ -54,7 +54,7 @@ class Store(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     lines = objects = 0
 
-    def do_PUT(self) -> None:  # noqa: N802 - as the library calls it
+    def do_PUT(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         Store.lines += (decompress(body) if self.path.endswith(".gz") else body).count(b"\n")
         Store.objects += 1
@@ -177,7 +177,9 @@ frontend shop
     http-request return status 200 content-type text/plain string hello
 """
     (folder / "haproxy.cfg").write_text(text, encoding="utf-8")
-    with subprocess.Popen([shutil.which("haproxy") or "haproxy", "-f", f"{folder}/haproxy.cfg", "-db"], stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        [shutil.which("haproxy") or "haproxy", "-f", f"{folder}/haproxy.cfg", "-db"], stderr=subprocess.DEVNULL
+    ) as process:
         until((folder / "control").exists)
         time.sleep(0.3)
         yield folder / "control"
@@ -288,9 +290,17 @@ def measure(row: str, given: Namespace) -> list[str]:
         keeping.shutdown()
         told = json.loads((folder / "status").read_bytes().splitlines()[-1])
         if told["kernel_dropped"] or told["dropped"] or lost_by_haproxy:
-            print(f"{row}: dropped by HAProxy {lost_by_haproxy}, the kernel {told['kernel_dropped']}, the spool {told['dropped']}")
+            print(
+                f"{row}: dropped by HAProxy {lost_by_haproxy}, the kernel {told['kernel_dropped']}, the spool {told['dropped']}"
+            )
     parts = " + ".join(f"{size / 1024:.1f}" for size in watch.parts.values())
-    return [f"{rate:,.0f}", f"{sent:,}", f"{sent - Store.lines:,}", f"{watch.peak / 1024:.1f} ({parts})", f"{watch.cpu:.0%}"]
+    return [
+        f"{rate:,.0f}",
+        f"{sent:,}",
+        f"{sent - Store.lines:,}",
+        f"{watch.peak / 1024:.1f} ({parts})",
+        f"{watch.cpu:.0%}",
+    ]
 
 
 def main() -> None:

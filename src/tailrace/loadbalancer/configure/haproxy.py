@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +20,7 @@ from tailrace.loadbalancer.configure.lines import Version, Wish, planned
 from tailrace.loadbalancer.configure.marks import cleared
 from tailrace.loadbalancer.configure.memory import Kept, Memory
 from tailrace.loadbalancer.configure.processes import Running
-from tailrace.loadbalancer.configure.reloading import LONGEST, Reload, proven, reloads
+from tailrace.loadbalancer.configure.reloading import Patience, Reload, proven, reloads
 from tailrace.loadbalancer.configure.syntax import sections
 
 USUAL: Final = Path("/etc/haproxy/haproxy.cfg")
@@ -36,14 +36,14 @@ _HEAD: Final = 30
 class Doing:
     """How it is done. `reload`: whether HAProxy takes it at once; `command`: by which words, if not by those that are found.
 
-    `generated`: files that a program writes are changed too. `patience`: so many seconds a reload may take.
+    `generated`: files that a program writes are changed too. `patience`: how long a reload may take.
     """
 
     haproxy: str = ""
     reload: bool = True
     command: tuple[str, ...] = ()
     generated: bool = False
-    patience: float = LONGEST
+    patience: Patience = field(default_factory=Patience)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +101,8 @@ class HaproxySetup:
         """The files that become others, and how HAProxy is told; nothing if all is as it should be. Raises UsageError."""
         replacement = _undoing(found) if self.wish is None else self._adding(found, self.wish)
         if not replacement.edits:
+            if late := processes.before(found.running, list(found.contents), self.proc):
+                self.say(f"warning: HAProxy ({late}) began before its configuration was changed last; reload it")
             return []
         how = reloads(found.running, self.doing.command) if self.doing.reload else []
         why = "access log" if self.wish else "as it was before"
@@ -202,9 +204,11 @@ class HaproxySetup:
             for each in how:
                 each.run()
             told = proven(before, lambda: processes.running(order, self.proc), self.clock, self.doing.patience)
-        except (TailraceError, OSError) as error:
+        except BaseException as error:
             self._bring_back(new.edits, new)
             self._again(how)
+            if not isinstance(error, TailraceError | OSError):
+                raise
             message = f"{error}; the configuration is again as it was"
             raise Fatal(message) from error
         self.say(f"{' and '.join(each.told for each in how)}: {told}")

@@ -48,6 +48,19 @@ _LOGS: Final = (
 )  # fmt: skip
 """Below /var/log: these are emptied, since programs want them there; what rotation has put beside them is removed."""
 _DHCP: Final = "/etc/sysconfig/network-scripts/ifcfg-eth*"
+_SPOOL: Final = (
+    "segments/*",
+    "out/*",
+    "dead/*",
+    "inbox",
+    "names",
+    "reached.json*",
+    "attributes.json*",
+    "boot",
+    "control",
+    "lock",
+)
+"""What the agent has in its spool."""
 _INSTANCE: Final = PurePosixPath("/var/lib/cloud/instance")
 """Cloud-init's own link to what it knows of this machine."""
 _OF_CARD: Final = re.compile(r"\s*(?:HWADDR|UUID|PERSISTENT_DHCLIENT)\s*=", re.IGNORECASE)
@@ -100,10 +113,7 @@ class ImageSetup:
             yield from _cleaned(tree, name)
         # An empty one is filled at the next start; a missing one may be taken for a first start, or not be written at all.
         yield from _emptied(tree, PurePosixPath("/etc/machine-id"), "each machine needs its own")
-        spool = PurePosixPath("/") / self.spool
-        yield from (
-            (Deed("remove", path), "lines of this machine's load balancer") for path in tree.matching(f"{spool}/*")
-        )
+        yield from _of_spool(tree, PurePosixPath("/") / self.spool)
 
 
 def _is_left_over(tree: Tree, path: PurePosixPath) -> bool:
@@ -139,6 +149,16 @@ def _cleaned(tree: Tree, name: str) -> Iterator[tuple[Deed, str]]:
             (Deed("remove", each), "logs of this machine")
             for each in tree.matching(pattern)
             if tree.kind(each) == "file"
+        )
+
+
+def _of_spool(tree: Tree, spool: PurePosixPath) -> Iterator[tuple[Deed, str]]:
+    """What the agent keeps, if that folder is the agent's at all."""
+    if spool.parent == spool or tree.kind(spool / "segments") != "folder":
+        return
+    for name in _SPOOL:
+        yield from (
+            (Deed("remove", path), "lines of this machine's load balancer") for path in tree.matching(f"{spool}/{name}")
         )
 
 

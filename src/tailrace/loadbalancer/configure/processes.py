@@ -13,6 +13,8 @@ from typing import Final
 PROC: Final = Path("/proc")
 _UNIT: Final = re.compile(r"/([^/]+\.service)(?:/|$)")
 _VALUED: Final = frozenset(("-f", "-n", "-N", "-m", "-C", "-L", "-p", "-x", "-S", "-sf", "-st"))
+_TABLES: Final = (("tcp", 3, "0A", 9), ("tcp6", 3, "0A", 9), ("unix", 3, "00010000", 6))
+"""Where the kernel tells of sockets: the columns of their state, as it is while they wait for connections, and of their inode."""
 _INNER: Final = frozenset((
     "HAPROXY_MWORKER", "HAPROXY_MWORKER_REEXEC", "HAPROXY_MWORKER_WAIT_ONLY", "HAPROXY_PROCESSES", "HAPROXY_CLI", "HAPROXY_MASTER_CLI",
     "HAPROXY_CFGFILES", "HAPROXY_STARTUP_VERSION", "HAPROXY_LOAD_SUCCESS", "NOTIFY_SOCKET", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES",
@@ -63,6 +65,39 @@ class Running:
 
     head: Process
     workers: tuple[Process, ...]
+
+
+def before(found: Sequence[Running], files: Sequence[Path], proc: Path = PROC) -> str:
+    """The numbers of processes that began before one of the files was written: they cannot have read it."""
+    lines = (proc / "stat").read_text(encoding="ascii", errors="replace").splitlines()
+    boot = next((float(line.split()[1]) for line in lines if line.startswith("btime ")), 0.0)
+    written = max((file.stat().st_mtime for file in files), default=0.0)
+    ticks = os.sysconf("SC_CLK_TCK")
+    working = [process for each in found for process in each.workers or (each.head,)]
+    # The kernel tells when it was started in whole seconds.
+    return ", ".join(str(each.pid) for each in working if boot + 1 + each.start / ticks < written)
+
+
+def listening(process: Process, proc: Path = PROC) -> frozenset[str]:
+    """The sockets on which a process waits for connections: none when it only finishes what it has, or is gone."""
+    held = set[str]()
+    with suppress(OSError):
+        for each in (proc / str(process.pid) / "fd").iterdir():
+            with suppress(OSError):
+                held.add(str(each.readlink()).removeprefix("socket:[").removesuffix("]"))
+    return frozenset(held & _waiting(proc / str(process.pid) / "net"))
+
+
+def _waiting(net: Path) -> set[str]:
+    """The inodes of all sockets that wait for connections."""
+    found = set[str]()
+    for name, column, state, inode in _TABLES:
+        with suppress(OSError):
+            for line in (net / name).read_text(errors="replace").splitlines()[1:]:
+                words = line.split()
+                if len(words) > inode and words[column] == state:
+                    found.add(words[inode])
+    return found
 
 
 def running(files: Sequence[Path], proc: Path = PROC) -> list[Running]:

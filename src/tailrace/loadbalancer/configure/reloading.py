@@ -17,7 +17,7 @@ from typing import Final
 
 from tailrace.clock import Clock
 from tailrace.errors import Fatal, UsageError
-from tailrace.loadbalancer.configure.processes import Process, Running
+from tailrace.loadbalancer.configure.processes import Process, Running, listening
 
 LONGEST: Final = 30.0
 """So many seconds a reload may take."""
@@ -136,26 +136,41 @@ def _signalled(head: Process) -> None:
         raise Fatal(message) from error
 
 
-def proven(
-    before: Sequence[Running], look: Callable[[], list[Running]], clock: Clock, patience: float = LONGEST
-) -> str:
-    """Wait until new processes do the work of those before, and go on doing it; what was seen. Raises Fatal."""
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Within how many seconds a new process has to be there, and for how many it has to stay."""
+
+    longest: float = LONGEST
+    steady: float = STEADY
+
+
+def proven(before: Sequence[Running], look: Callable[[], list[Running]], clock: Clock, patience: Patience) -> str:
+    """Wait until new processes do the work of those before, and go on doing it; what was seen. Raises Fatal.
+
+    Those before have to be gone, or to wait for connections no more: a new one that cannot begin never comes so far.
+    """
     old = {process.key for each in before for process in (each.head, *each.workers)}
     heads = {each.head.key for each in before if each.workers}
-    ends, since, seen = clock.monotonic() + patience, clock.monotonic(), frozenset[int]()
+    ends, since, seen = clock.monotonic() + patience.longest, clock.monotonic(), frozenset[int]()
     while clock.monotonic() < ends:
         now = look()
-        new = frozenset(process.pid for process in _working(now) if process.key not in old)
-        complete = len(new) >= len(before) and heads <= {each.head.key for each in now}
-        if not complete or new != seen:
+        work = _working(now)
+        new = frozenset(process.pid for process in work if process.key not in old)
+        left = [process for process in work if process.key in old]
+        complete = len(new) >= max(1, len(before)) and heads <= {each.head.key for each in now}
+        if not complete or new != seen or any(map(listening, left)):
             since, seen = clock.monotonic(), new
-        elif clock.monotonic() - since >= STEADY:
-            left = [process.pid for process in _working(now) if process.key in old]
-            finishing = f"; {_numbers(left)} finishes its connections" if left else ""
-            return f"new worker {_numbers(sorted(seen))} has taken over from {_numbers(_pids(before))}{finishing}"
+        elif clock.monotonic() - since >= patience.steady:
+            return _seen(sorted(new), before, [each.pid for each in left])
         clock.sleep(_LOOKS)
     message = "HAProxy has no new worker that stays, so it did not take the new configuration"
     raise Fatal(message)
+
+
+def _seen(new: Sequence[int], before: Sequence[Running], left: Sequence[int]) -> str:
+    over = f"has taken over from {_numbers(_pids(before))}" if before else "has begun"
+    finishing = f"; {_numbers(left)} finishes what it has" if left else ""
+    return f"new worker {_numbers(new)} {over}{finishing}"
 
 
 def _working(found: Sequence[Running]) -> list[Process]:
