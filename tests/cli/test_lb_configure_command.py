@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Run
+from cli.conftest import Run
 from services.balancing import program
 
 CONFIG = """\

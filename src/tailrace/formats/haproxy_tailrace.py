@@ -22,19 +22,24 @@ END = "tailrace-end"
 """Stands behind the fields where HAProxy has to write the line of its other log targets into the same message."""
 
 
+def beside(text: str) -> str:
+    """The format of lines with another line behind `END`. Their first word is another one, or what stands there could be taken for fields."""
+    word, _, rest = text.partition(" ")
+    return f"{word}-beside {rest} {END}"
+
+
 def _beside(text: str) -> Template:
-    """The layout of lines with another line behind `END`."""
     return named(
-        compile_log_format(f"{text} {END} %[beside]"), beside=("beside", "the line of HAProxy's other log targets")
+        compile_log_format(f"{beside(text)} %[beside]"), beside=("beside", "the line of HAProxy's other log targets")
     )
 
 
 FORMAT = Format(
     name="haproxy_tailrace",
     title="HAProxy of a load balancer that Tailrace configured",
-    about="Lines that begin with `tailrace-http` or `tailrace-tcp`, as `tailrace lb configure` has them written. `time` is "
-    "that of the request in whole seconds; its milliseconds are `ms` + `Th` + `Ti`, modulo 1000. "
-    "Behind `tailrace-end` stands the line that HAProxy's other log targets are sent.",
+    about="Lines that begin with `tailrace-http` or `tailrace-tcp`, as `tailrace lb configure` has them written; in those that begin "
+    "with `tailrace-http-beside` or `tailrace-tcp-beside`, the line that HAProxy's other log targets are sent stands behind "
+    "`tailrace-end`. `time` is that of the request in whole seconds; its milliseconds are `ms` + `Th` + `Ti`, modulo 1000.",
     source="https://docs.haproxy.org/3.2/configuration.html#8.2.6",
     layouts=(compile_log_format(HTTP), compile_log_format(TCP), _beside(HTTP), _beside(TCP)),
     framing="syslog",

@@ -41,7 +41,7 @@ that HAProxy makes pass no `http-response` rules.
 
 def beside(text: str) -> str:
     """What `log-format-sd` is told, so that only a target of the format rfc5424 has these fields, before the line of all targets."""
-    return f"- {text} {haproxy_tailrace.END}"
+    return f"- {haproxy_tailrace.beside(text)}"
 
 
 LENGTH: Final = 65535

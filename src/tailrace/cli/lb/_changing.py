@@ -23,7 +23,7 @@ def show(edits: Iterable[Edit]) -> None:
     for edit in edits:
         for line in diff(edit):
             colour = _COLOURS.get(line[:1]) if not line.startswith(("+++", "---")) else None
-            click.echo(click.style(visible(line), fg=colour, bold=line.startswith(("+++", "---"))))
+            click.echo(click.style(visible(line.expandtabs(4)), fg=colour, bold=line.startswith(("+++", "---"))))
 
 
 def diff(edit: Edit) -> list[str]:

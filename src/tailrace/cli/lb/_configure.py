@@ -36,6 +36,8 @@ def configure(own: AccessLogging, config: str, **how: Any) -> int:
     if replacement is None:
         say("nothing to do: " + ("no line of Tailrace's is there" if how["undo"] else "everything is as it should be"))
         return EXIT_OK
+    if to.startswith("unix:") and not how["undo"] and not Path(to[5:].partition(",")[0]).is_socket():
+        warn(f"nobody receives at {to} yet: have the agent run first, or its lines until then are lost")
     _tell(replacement, how, reloads=[each.why for each in changes if each.call == "reload"])
     if how["dry_run"]:
         say("nothing was changed: this is a dry run")

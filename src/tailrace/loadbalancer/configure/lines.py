@@ -180,7 +180,7 @@ def _address(to: str, everything: Sequence[Section]) -> str:
     for jail in jails:
         if jail and not rest.startswith(f"{jail}/"):
             message = (
-                f"--to {to}: HAProxy sees no files outside of {jail} (its chroot) once it runs; give --to unix:{jail}{rest} and have the"
+                f"--to {to}: HAProxy sees no files outside of {jail} (its chroot) once it runs; give --to unix:{jail}/{rest.rpartition('/')[2]} and have the"
                 " agent receive there"
             )
             raise UsageError(message)
