@@ -20,11 +20,14 @@ from tailrace.loadbalancer.agent.attributes import LARGEST, Asking
 from tailrace.loadbalancer.agent.ship import Parts
 from tailrace.loadbalancer.model import Attributes, Balancer, Form, Naming, Store
 from tailrace.privatecloud import Kind
+from tailrace.quantities import Duration
 from tailrace.settings import Resolved
 
 if TYPE_CHECKING:
     from tailrace.clouds.putting import KeySource, Target
 
+SHORTEST, LONGEST = Duration(1), Duration(86_400)
+"""Between these an interval must be."""
 _UNKNOWN: Final = "it is found out later"
 _FORM: Final = "application/x-www-form-urlencoded; charset=utf-8"
 _REFUSED: Final = 400
@@ -59,6 +62,9 @@ class Making:
 
     def check(self) -> None:
         """Look whether objects could be named and put, as far as it is known without asking anybody. Raises UsageError."""
+        if not SHORTEST <= self.lb.interval <= LONGEST:
+            message = f"lb.interval = {self.lb.interval}: write 5m or 60m as AWS has it, or any other from {SHORTEST} to {LONGEST}"
+            raise UsageError(message)
         apart(self._checked)
 
     def _checked(self) -> None:
