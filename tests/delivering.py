@@ -19,15 +19,18 @@ import boto3
 from botocore.config import Config
 
 from circling import wait_for
-from services.balancing import aws, s3cmd
+from services.balancing import aws, s3cmd, swift
 
 ACCOUNT = "000000000001"
-Client = Callable[..., subprocess.CompletedProcess[str]]
+PREFIX = f"AWSLogs/{ACCOUNT}/"
 
 
 @dataclass(frozen=True)
 class Place:
-    """A store: where it is for the agent and for the tenant, and the keys of both."""
+    """A store: where it is for the agent and for the tenant, and the keys of both.
+
+    `reader`: the tenant, as access is granted to him. Swift's own API has a URL for the agent's account, and other logins.
+    """
 
     kind: str
     endpoint: str
@@ -35,16 +38,22 @@ class Place:
     tenant: tuple[str, str]
     reader: str = ""
     region: str = "us-east-1"
+    storage: str = ""
+    login: Mapping[str, str] = field(default_factory=dict)
+    tenant_login: Mapping[str, str] = field(default_factory=dict)
 
 
-def read(place: Place, bucket: str, into: Path, client: Client = s3cmd, *, own: bool = False) -> list[Path]:
-    """All objects of a bucket, as the tenant gets them with s3cmd or the AWS CLI; `own`: as the agent's user does."""
+def read(place: Place, bucket: str, into: Path, client: str = "s3cmd") -> list[Path]:
+    """All objects of the load balancer, as its tenant gets them with s3cmd, the AWS CLI, or Swift's client."""
     into.mkdir(exist_ok=True)
-    keys = place.keys if own else place.tenant
-    if client is aws:
-        told = aws(place.endpoint, *keys, "s3", "sync", "--only-show-errors", f"s3://{bucket}", str(into))
+    if client == "swift":
+        told = swift(place.storage, place.tenant_login, "download", "--quiet", "--output-dir", str(into), bucket)
+    elif client == "aws":
+        told = aws(
+            place.endpoint, *place.tenant, "s3", "sync", "--only-show-errors", f"s3://{bucket}/{PREFIX}", str(into)
+        )
     else:
-        told = s3cmd(place.endpoint, *keys, "sync", "--quiet", f"s3://{bucket}/", f"{into}/")
+        told = s3cmd(place.endpoint, *place.tenant, "sync", "--quiet", f"s3://{bucket}/{PREFIX}", f"{into}/")
     assert not told.returncode, told.stderr
     return sorted(path for path in into.rglob("*") if path.is_file())
 
@@ -85,13 +94,15 @@ class Agent:
             "name": "web", "account": ACCOUNT, "address": "198.51.100.7", "instance": "i-0a1b2c3d", "metadata": "",
             "spool": str(self.spool), "bucket": self.bucket, "interval": "2s", **self.own,
         }  # fmt: skip
-        cloud = {
-            "kind": place.kind, "endpoint_url": place.endpoint, "region": place.region,
-            "access_key": place.keys[0], "secret_key": place.keys[1],
-        }  # fmt: skip
+        cloud = {"kind": place.kind, "endpoint_url": place.endpoint, "region": place.region}
+        own_cloud = cloud | {"access_key": place.keys[0], "secret_key": place.keys[1]}
+        if place.login:
+            own_cloud["openrc"] = str(_openrc(self.folder / "openrc", place.login))
+            _openrc(self.folder / "tenant.openrc", place.tenant_login)
+        tenant = cloud | {"access_key": place.tenant[0], "secret_key": place.tenant[1]}
         text = "".join(
             f"[{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in table.items())
-            for name, table in (("lb", lb), ("clouds.here", cloud))
+            for name, table in (("lb", lb), ("clouds.here", own_cloud), ("clouds.tenant", tenant))
         )
         path = self.folder / "tailrace.toml"
         path.write_text(text, encoding="utf-8")
@@ -109,7 +120,11 @@ class Agent:
 
     def arguments(self, *more: str) -> list[str]:
         """How it is called."""
-        return ["lb", "agent", "--config", str(self.settings), "--region", "here", *more]
+        return ["lb", "agent", *self.settled(*more)]
+
+    def settled(self, *more: str) -> list[str]:
+        """The same settings for another command."""
+        return ["--config", str(self.settings), "--region", "here", *more]
 
     def start(self) -> None:
         """Run until it listens."""
@@ -130,6 +145,8 @@ class Agent:
         assert self.process
         (os.killpg if whole else os.kill)(self.process.pid, signal.SIGKILL)
         self.process.wait()
+        if whole:
+            wait_for(lambda: not any(map(_receives, self.own.get("receive", ()))), lambda: "its processes stay")
 
     def children(self) -> list[int]:
         """The processes that it has started."""
@@ -142,6 +159,11 @@ class Agent:
         if self.process and self.process.poll() is None:
             self.process.terminate()
             assert self.process.wait(20) == 0, self.output
+
+
+def _openrc(path: Path, login: Mapping[str, str]) -> Path:
+    path.write_text("".join(f'export {name}="{value}"\n' for name, value in login.items()), encoding="utf-8")
+    return path
 
 
 def _receives(place: str) -> bool:

@@ -227,6 +227,14 @@ class Running:
         self.process.kill()
         self.process.wait()
 
+    def kill_all(self) -> None:
+        """Kill all its processes, the youngest first, so that none can start another."""
+        assert self.process
+        os.kill(self.pid, signal.SIGSTOP)
+        for pid in self.children().values():
+            os.kill(pid, signal.SIGKILL)
+        self.kill()
+
     def stop(self) -> int:
         assert self.process
         (self.folder / "ready").unlink(missing_ok=True)

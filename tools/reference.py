@@ -125,7 +125,7 @@ def _sql() -> Iterator[str]:
 
 def _commands() -> Iterator[str]:
     yield f"{WRITTEN}\n# Commands\n"
-    context = click.Context(group, info_name="tailrace", terminal_width=100)
+    context = click.Context(group, info_name="tailrace", terminal_width=100, **group.context_settings)
     yield from _help(group, context)
     yield from _below(group, context)
 

@@ -111,6 +111,7 @@ def test_the_same_on_a_private_cloud(on_private: Said, api: Shop, bucket: str) -
     assert on_private("show", "mail")[1] == "the classic load balancer mail writes no access log\n"
     on_private("enable", "mail", "--bucket", bucket, "--yes")
     assert log_of(api.client(), "mail") == {"Enabled": True, "S3BucketName": bucket, "S3BucketPrefix": "", "EmitInterval": 60}  # fmt: skip
+    assert f"s3://{bucket}/AWSLogs/{ALICE}/," in on_private("show", "mail")[1]
     on_private("enable", "mail", "--prefix", "a/b", "--interval", "5", "--yes")
     assert log_of(api.client(), "mail") == {"Enabled": True, "S3BucketName": bucket, "S3BucketPrefix": "a/b", "EmitInterval": 5}  # fmt: skip
     _, out, _ = on_private("enable", FRONT, "--bucket", bucket, "--yes")
@@ -140,6 +141,25 @@ def test_the_same_on_a_private_cloud(on_private: Said, api: Shop, bucket: str) -
 def test_what_cannot_be_is_told(on_private: Said, words: list[str], error: str) -> None:
     with pytest.raises(UsageError, match=error):
         on_private(*words)
+
+
+def test_a_private_cloud_is_known_by_its_name(api: Shop, aws: str, bucket: str, tmp_path: Path) -> None:
+    key, secret = KEYS["alice"]
+    config = tmp_path / "tailrace.toml"
+    config.write_text(
+        f'[clouds.eucalyptus]\naccess_key = "{key}"\nsecret_key = "{secret}"\nkind = "eucalyptus"\n'
+        f'[clouds.eucalyptus.endpoints]\nelasticloadbalancing = "{api.url}"\ns3 = "{aws}"\n'
+        '[clouds.eucalyptus.signatures]\nelasticloadbalancing = "v2"\n',
+        encoding="utf-8",
+    )
+    config.chmod(0o600)
+    run = program()
+    there = ("--config", str(config), "--region", "eucalyptus")
+    run("enable", "web", "--bucket", bucket, "--interval", "5", "--yes", *there)
+    assert {line["signature"] for line in api.lines} == {"v2"}
+    _, out, _ = run("show", "web", *there)
+    assert f"goes to s3://{bucket}/AWSLogs/{ALICE}/, every 5 minutes" in out
+    assert [line.split()[0] for line in run("list", *there)[1].splitlines()[1:]] == ["front", "mail", "web"]
 
 
 class Old(BaseHTTPRequestHandler):

@@ -65,6 +65,7 @@ def test_regions_and_interfaces_of_the_catalog(server: Server) -> None:
             _ = Swift(v3(server, "sw-one", **more)).session
 
 
+@pytest.mark.long
 def test_projects_and_ids(server: Server) -> None:
     project = project_of(server.keystone, "sw-one")
     ids = {"OS_USERNAME": "", "OS_USER_ID": project.user, "OS_PROJECT_NAME": "", "OS_PROJECT_ID": project.id}
@@ -165,8 +166,12 @@ def test_refusals_tell_who_and_what_and_no_secret(server: Server, container: str
 
 def test_a_token_is_sent_to_one_store_only(server: Server) -> None:
     other = Swift(v1(server), "http://127.0.0.1:1/v1/AUTH_test2")
-    with pytest.raises(UsageError, match="is not at the object store of test:tester"):
+    with pytest.raises(Fatal, match="is not at the object store of test:tester"):
         other.container("x")
+    assert Swift(v1(server), account="test2").storage == f"{server.endpoint}/v1/AUTH_test2"
+    told = {**v1(server).told, "OS_STORAGE_URL": f"{server.endpoint}/v1/mine"}
+    with pytest.raises(Fatal, match="does not end with the project test"):
+        _ = Swift(login_of(told), account="test2").storage
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -173,7 +174,7 @@ def test_a_bucket_of_somebody_else_and_none_at_all(store: Ceph, bucket: str) -> 
         Bucket(tenant, wanted(f"{bucket}-x"), "policy").look()
     operator = as_(store, OPERATOR)
     operator.put_bucket_acl(Bucket=bucket, GrantFullControl=f'id="{OPERATOR}",id="{TENANT}"')
-    with pytest.raises(Fatal, match=f"belongs to {OPERATOR}, and these are the credentials of {TENANT}"):
+    with pytest.raises(Fatal, match=f"belongs to {OPERATOR}, whose credentials these are not"):
         Bucket(tenant, wanted(bucket), "policy").look()
 
 
@@ -200,6 +201,18 @@ def test_the_last_rule_goes_with_the_lifecycle(store: Ceph, bucket: str) -> None
     brought(operator, wanted(bucket, expiring=SCOPE, expire_days=3), "policy")
     assert brought(operator, wanted(bucket, expiring=SCOPE, expire_days=0), "policy") == ["delete_bucket_lifecycle"]
     assert code(lambda: operator.get_bucket_lifecycle_configuration(Bucket=bucket)) == "NoSuchLifecycleConfiguration"
+
+
+@pytest.mark.long
+def test_objects_are_really_gone(store: Ceph, bucket: str) -> None:
+    """A day of this gateway has ten seconds."""
+    operator = as_(store, OPERATOR)
+    brought(operator, wanted(bucket, expiring=SCOPE, expire_days=1), "policy")
+    for _ in range(90):
+        if not listed(operator, bucket):
+            break
+        time.sleep(1)
+    assert listed(operator, bucket, "") == ["AWSLogs/999999999999/b"]
 
 
 def test_nothing_expires_that_is_not_known_to_be_ours(store: Ceph, bucket: str) -> None:

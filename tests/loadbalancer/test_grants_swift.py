@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -12,10 +14,16 @@ import pytest
 from logins import GUEST, OTHER, OWNER, cataloged, project_of, v1, v3
 from services.openstack import Swift as Server
 from services.openstack import swift
+from tailrace.accesslogging import AccessLogging
+from tailrace.clock import SystemClock
 from tailrace.clouds.swift import RefusedError, Swift
 from tailrace.errors import Fatal, UsageError
+from tailrace.loadbalancer.agent.parts import Making
+from tailrace.loadbalancer.grants import put_headers
 from tailrace.loadbalancer.grants.container import Container
 from tailrace.loadbalancer.grants.wanted import Wanted
+from tailrace.loadbalancer.model import Balancer
+from tailrace.settings import Document, resolve
 
 SCOPE = "AWSLogs/000865102303/"
 
@@ -123,3 +131,40 @@ def test_who_would_be_more_than_one(server: Server, container: str, who: str) ->
     setup = Container(as_(server, OWNER), wanted(container, who=who))
     with pytest.raises(UsageError, match="cannot stand in Swift's access lists"):
         setup.plan(setup.look())
+
+
+def test_into_the_tenants_account(server: Server, container: str) -> None:
+    """What the agent does where lb.bucket_owner is another project."""
+    brought(as_(server, OWNER), wanted(container, who="test2", permission="write"))
+    writer = Swift(v1(server, OTHER), account="test")
+    headers = put_headers(
+        "swift",
+        AccessLogging(expire_days=1, bucket_owner="test"),
+        Balancer(name="w", account="test", region="", address=""),
+    )
+    writer.put(container, f"{SCOPE}b", io.BytesIO(b"line"), headers)
+    owner = as_(server, OWNER)
+    assert owner.read(container, f"{SCOPE}b") == b"line"
+    assert "x-delete-at" in (owner.describe(container, f"{SCOPE}b") or {})
+
+
+def test_an_object_is_really_gone(server: Server, container: str) -> None:
+    owner = as_(server, OWNER)
+    owner.put(container, "k", io.BytesIO(b""), {"X-Delete-After": "1"})
+    for _ in range(40):
+        if owner.describe(container, "k") is None:
+            break
+        time.sleep(0.1)
+    assert owner.describe(container, "k") is None
+
+
+def test_the_agent_puts_there_too(server: Server, container: str, tmp_path: Path) -> None:
+    """There is no S3 API that leads to another project's container."""
+    brought(as_(server, OWNER), wanted(container, who="test2", permission="write"))
+    rc = tmp_path / "openrc"
+    rc.write_text(f"ST_AUTH={server.endpoint}/auth/v1.0\nST_USER={OTHER[0]}\nST_KEY={OTHER[1]}\n")
+    table = f'[clouds.sw]\nkind = "swift"\nendpoint_url = "{server.endpoint}"\nopenrc = "{rc}"\n[lb]\nbucket_owner = "test"\n'
+    settings = resolve({"region": "sw"}, (), {}, Document("test", table))
+    parts = Making(settings, {"HOME": str(tmp_path)}, SystemClock(), print).parts()
+    parts.store.put(container, "k", io.BytesIO(b"line"), {})
+    assert as_(server, OWNER).read(container, "k") == b"line"

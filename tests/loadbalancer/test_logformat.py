@@ -67,6 +67,7 @@ backend db
     mode tcp
     server s1 127.0.0.1:$server
 """
+ACCEPTED = b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
 AGENT = b'a "b" \\c\\ ] #22 \xc3\xa9 {|} \t d\\'
 
 
@@ -115,7 +116,9 @@ def _answer(connection: socket.socket) -> None:
         if b" /slow" in head:
             time.sleep(0.7)
         if b" /ws" in head:
-            connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+            connection.sendall(
+                b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" + ACCEPTED
+            )
             time.sleep(0.3)
             return
         status = b"404 Not Found" if b" /404" in head else b"200 OK"

@@ -118,6 +118,8 @@ def test_the_load_balancing_api_goes_before_the_settings() -> None:
     assert made.bucket(WEB) == "theirs"
     assert made.key(WEB, SLOT, RANDOM).startswith("their/prefix/AWSLogs/")
     assert naming(given, WEB, LOG, "aws", told=("Theirs_of_old", "")).bucket(WEB) == "Theirs_of_old"  # which exists
+    with pytest.raises(UsageError, match="a legal one is 'my-logs'"):
+        naming(AccessLogging(bucket="My_logs"), WEB, LOG, "aws", told=("My_logs", ""))
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [

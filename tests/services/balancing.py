@@ -120,6 +120,14 @@ def aws(endpoint: str, key: str, secret: str, *arguments: str) -> subprocess.Com
     return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60, env=environment)
 
 
+def swift(storage: str, login: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Swift's own client. `storage`: URL of the account whose containers are meant. `login`: OS_ or ST_ variables."""
+    told = subprocess.run([SCRIPTS / "swift.sh", "path"], check=True, capture_output=True, text=True)
+    command = [told.stdout.strip(), "--os-storage-url", storage, *arguments]
+    environment = {"PATH": os.environ.get("PATH", ""), "PYTHONWARNINGS": "ignore", **login}
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60, env=environment)
+
+
 @contextmanager
 def _ended(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
     """End a process with the block: nicely, or else not."""

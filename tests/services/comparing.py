@@ -26,14 +26,26 @@ def differences(sent: Iterable[Sent], records: Iterable[Record]) -> list[str]:
     left: dict[str, list[Record]] = {}
     for record in records:
         left.setdefault(_key(record), []).append(record)
-    found = []
+    alike: dict[str, list[Sent]] = {}  # without a mark only the client's port tells, which may come again
     for each in sent:
-        of = left.pop(each.mark or each.client, [])
-        if len(of) != 1:
-            found.append(f"{len(of)} records of {each}: {of}")
-        else:
-            found += [f"{wrong}: {each}: {of[0]}" for wrong in _wrong(each, of[0])]
+        alike.setdefault(each.mark or each.client, []).append(each)
+    found = []
+    for key, several in alike.items():
+        of = left.pop(key, [])
+        if len(of) != len(several):
+            found.append(f"{len(of)} records of {several}: {of}")
+        found += _mismatches(several, of)
     return found + [f"nobody sent this: {each}" for several in left.values() for each in several]
+
+
+def _mismatches(sent: list[Sent], records: list[Record]) -> Iterator[str]:
+    left = list(records)
+    for each in sent:
+        wrong = [list(_wrong(each, record)) for record in left]
+        if [] in wrong:
+            del left[wrong.index([])]
+        elif left:
+            yield f"{', '.join(wrong[0])}: {each}: {left.pop(0)}"
 
 
 def _client(record: Record) -> str:
@@ -53,16 +65,11 @@ def _wrong(sent: Sent, record: Record) -> Iterator[str]:
         yield "status"
     if sent.served != record.get("backend_status_code", record.get("target_status_code")):
         yield "status of the server"
-    tls = (record["ssl_protocol"], _cipher(record["ssl_cipher"])) if record.get("ssl_protocol") else None
-    if tls != (sent.tls and (sent.tls[0], _cipher(sent.tls[1]))):
+    tls = (record["ssl_protocol"], _hyphens(record["ssl_cipher"])) if record.get("ssl_protocol") else None
+    if tls != (sent.tls and (sent.tls[0], _hyphens(sent.tls[1]))):
         yield "TLS"
     if sent.mark:
         yield from _wrong_request(sent, record)
-
-
-def _cipher(name: str) -> str:
-    """The same for both spellings: classic load balancers write hyphens only."""
-    return name.replace("_", "-")
 
 
 def _wrong_request(sent: Sent, record: Record) -> Iterator[str]:
@@ -86,3 +93,8 @@ def _plain(text: str) -> str:
 def _text(text: str) -> str:
     """What is left of bytes that are no UTF-8, of which a log keeps only that they were there."""
     return text if "\ufffd" in text else text.encode("latin-1").decode("utf-8", "replace")
+
+
+def _hyphens(cipher: str) -> str:
+    """A Classic Load Balancer writes hyphens in the names of all ciphers."""
+    return cipher.replace("_", "-")

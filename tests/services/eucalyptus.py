@@ -7,13 +7,14 @@ hashes of bodies that are none, and requests without Content-MD5 where S3 asked 
 from __future__ import annotations
 
 import http.client
+import re
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Final, Literal
+from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 from cloud import address_of, cloud
@@ -50,6 +51,7 @@ class Eucalyptus:
     backend: tuple[str, int]
     old: set[str] = field(default_factory=set)
     secrets: dict[str, str] = field(default_factory=lambda: {ACCESS: SECRET})
+    tokens: dict[str, str] = field(default_factory=dict)
     asked: list[tuple[str, Request, Verified]] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
 
@@ -82,10 +84,23 @@ class Eucalyptus:
             verified = verify(request, self.secrets.get, expected, time.time())
         except Refused as error:
             return f"{error.fault}: {error}"
-        version: Literal["v4", "old"] = "v4" if verified.version == "v4" else "old"
-        if (version == "old") != (service in self.old):
+        return self._against(service, verified) or (service, verified)
+
+    def _against(self, service: str, verified: Verified) -> str:
+        if verified.token != self.tokens.get(verified.access_key, ""):
+            return f"the session token does not belong to {verified.access_key}"
+        if (verified.version != "v4") != (service in self.old):
             return f"{service} does not take the signature {verified.version}"
-        return service, verified
+        return ""
+
+    def _learn(self, answer: str) -> None:
+        """The keys that its STS has given."""
+        told = [
+            re.search(f"<{name}>(.*?)</{name}>", answer) for name in ("AccessKeyId", "SecretAccessKey", "SessionToken")
+        ]
+        if all(told):
+            access, secret, token = (match[1] for match in told if match)
+            self.secrets[access], self.tokens[access] = secret, token
 
     def forwarded(self, service: str, request: Request) -> tuple[int, Mapping[str, str], bytes]:
         """What the server behind answers, which finds a service by the scope of a signature."""
@@ -100,6 +115,8 @@ class Eucalyptus:
         answer = connection.getresponse()
         body = answer.read()
         connection.close()
+        if service == "sts":
+            self._learn(body.decode())
         return answer.status, dict(answer.getheaders()), body
 
 
@@ -159,7 +176,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
+        if self.command == "HEAD" and not isinstance(found, str):
+            self.send_header("Content-Length", given.get("Content-Length", "0"))
+        else:
+            self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
@@ -171,12 +191,14 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def eucalyptus(old: set[str] | None = None) -> Iterator[Eucalyptus]:
-    """The cloud, new and empty."""
+def eucalyptus(old: set[str] | None = None, federation: Eucalyptus | None = None) -> Iterator[Eucalyptus]:
+    """The cloud, new and empty. `federation`: another region, whose keys are known here and the other way round."""
     with cloud() as backend:
         handler = type("Handler", (_Handler,), {})
         server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         made = Eucalyptus(f"http://127.0.0.1:{server.server_port}", address_of(backend), old or set())
+        if federation:
+            made.secrets, made.tokens = federation.secrets, federation.tokens
         handler.euca = made  # type: ignore[attr-defined]
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()

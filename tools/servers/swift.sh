@@ -9,6 +9,7 @@
 #       them and memcached use PORT + 2 to PORT + 5. DIR on a file system with extended attributes. Returns in 3 s.
 #       Objects whose time is over are deleted every 2 s with SWIFT_EXPIRER=1.
 #   swift.sh stop DIR
+#   swift.sh path                  where its command line client is
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/cached.sh"
@@ -18,6 +19,8 @@ python=$place/bin/python
 
 there() { cached "$place" && command -v memcached >/dev/null; }
 fetch() { install_cached "$place" "$1" "swift==$version" keystonemiddleware==13.0.1 python-swiftclient; }
+
+path() { echo "$place/bin/swift"; }
 
 launch() { # NAME COMMAND...
     local name=$1
@@ -157,6 +160,6 @@ stop() { # DIR
 }
 
 case ${1:-} in
-fetch | there | start | stop) "$@" ;;
-*) echo "fetch, there, start or stop" >&2; exit 2 ;;
+fetch | there | start | stop | path) "$@" ;;
+*) echo "fetch, there, start, stop or path" >&2; exit 2 ;;
 esac

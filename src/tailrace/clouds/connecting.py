@@ -13,18 +13,18 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from tailrace.clouds import _queries, amazon, clients, repairs, services
+from tailrace.clouds import _queries, amazon, clients, failures, repairs, services
 from tailrace.clouds.cloud import Cloud, Endpoint, Told, User
 from tailrace.clouds.finding import Given, find
 from tailrace.clouds.telling import ENVIRONMENT
 from tailrace.clouds.whole import watch
-from tailrace.errors import MissingExtra, UsageError
+from tailrace.errors import Fatal, MissingExtra, Retryable, TailraceError, UsageError
 from tailrace.settings import resolve
 
 _QUERIES: Final = (_queries.QUERY, "ec2")
 """Protocols that Signature Version 2 is for."""
 _ARGUMENT: Final = "argument"
-_SESSION: Final = "tailrace"
+SESSION: Final = "tailrace"
 """What an assumed role's session is called."""
 
 
@@ -148,11 +148,26 @@ def _assume(session: Any, cloud: Cloud, role_arn: str) -> None:
 
     if cloud.private:
         endpoint_of(cloud, "sts")
-    asking = session.client("sts")  # with the keys of before
-    told = {"RoleArn": role_arn, "RoleSessionName": _SESSION}
-    refresh = create_assume_role_refresher(asking, told)
+    asked = session.client("sts")  # with the keys of before
+    fetch = create_assume_role_refresher(asked, {"RoleArn": role_arn, "RoleSessionName": SESSION})
+
+    def fetched() -> Any:
+        try:
+            return fetch()
+        except failures.raised() as error:
+            raise untold(error, f"the role {role_arn}", asked) from error
+
     core = session._session  # noqa: SLF001 - boto3 keeps it to itself
-    core._credentials = DeferredRefreshableCredentials(refresh, "assume-role")  # noqa: SLF001 - only sets keys that do not end
+    core._credentials = DeferredRefreshableCredentials(fetched, "assume-role")  # noqa: SLF001 - only sets keys that do not end
+
+
+def untold(error: Exception, what: str, client: Any) -> TailraceError:
+    """Why an STS gives no keys: Retryable if it may later."""
+    where, code = failures.endpoint_of(client), failures.code_of(error)
+    if failures.passing(error) or failures.unreachable(error):
+        return Retryable(f"{where} gives no keys for {what} now ({code})")
+    told = failures.fatal(error, what, client)
+    return told or Fatal(f"{where} gives no keys for {what} ({code}); check its name, and who may have them")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from tailrace.clouds import failures
 from tailrace.clouds.cloud import Cloud, Told, User
-from tailrace.clouds.connecting import connect
-from tailrace.errors import Fatal, Retryable, TailraceError
+from tailrace.clouds.connecting import SESSION, connect, untold
 
 _HOUR: Final = 3600
-_SESSION: Final = "tailrace"
 
 
 def federated(source: Cloud, target: Cloud, *, role_arn: str = "", seconds: int = _HOUR) -> Cloud:
@@ -27,11 +25,11 @@ def temporary(cloud: Cloud, *, role_arn: str = "", seconds: int = _HOUR) -> User
     asked = connect(cloud, "sts")
     try:
         if role_arn:
-            told = asked.assume_role(RoleArn=role_arn, RoleSessionName=_SESSION, DurationSeconds=seconds)
+            told = asked.assume_role(RoleArn=role_arn, RoleSessionName=SESSION, DurationSeconds=seconds)
         else:
             told = asked.get_session_token(DurationSeconds=seconds)
     except failures.raised() as error:
-        raise _refusal(error, role_arn, asked) from error
+        raise untold(error, f"the role {role_arn}" if role_arn else "a session token", asked) from error
     finally:
         asked.close()
     keys, origin = told["Credentials"], f"STS of {cloud.name}"
@@ -43,11 +41,3 @@ def temporary(cloud: Cloud, *, role_arn: str = "", seconds: int = _HOUR) -> User
         session_token=Told(keys["SessionToken"], origin),
         account=cloud.user.account if cloud.user and not role_arn else None,
     )
-
-
-def _refusal(error: Exception, role_arn: str, client: Any) -> TailraceError:
-    what = f"the role {role_arn}" if role_arn else "a session token"
-    if failures.passing(error) or failures.unreachable(error):
-        return Retryable(f"{failures.endpoint_of(client)} gives no keys for {what} now ({failures.code_of(error)})")
-    told = failures.fatal(error, what, client)
-    return told or Fatal(f"{failures.endpoint_of(client)} gives no keys for {what} ({failures.code_of(error)})")

@@ -13,6 +13,12 @@ from tailrace.clouds.signatures import content_md5
 from tailrace.errors import Fatal
 
 CONFIG: Final[dict[str, Any]] = {
+    "s3": {
+        "addressing_style": "path",
+        "use_accelerate_endpoint": False,
+        "use_dualstack_endpoint": False,
+        "use_arn_region": False,
+    },
     # Whatever the environment or a profile tells of AWS's hosts, requests go to the endpoint.
     "use_dualstack_endpoint": False,
     "use_fips_endpoint": False,
@@ -26,6 +32,7 @@ def repair(client: Any) -> None:
     events, service = client.meta.events, client.meta.service_model.service_name
     if service == "s3":
         events.register("before-call.s3", _sum, unique_id="tailrace-sum")
+        events.register("before-call.s3", _stay, unique_id="tailrace-stay")
         if client.meta.config.signature_version == "s3":
             events.register("before-sign.s3", _sign_what_is_asked_for, unique_id="tailrace-path")
     endpoint = str(client.meta.endpoint_url)
@@ -53,6 +60,11 @@ def _sum(params: Any, model: Any, **_: Any) -> None:
     wanted = model.http_checksum_required or (model.http_checksum or {}).get("requestChecksumRequired")
     if wanted and isinstance(body, bytes | bytearray) and "Content-MD5" not in params["headers"]:
         params["headers"]["Content-MD5"] = content_md5(bytes(body))
+
+
+def _stay(context: Any, **_: Any) -> None:
+    """Say that the request has been redirected already: botocore would ask where the bucket is, for ever if the answer is a redirect too."""
+    context.get("s3_redirect", {})["redirected"] = True
 
 
 def _sign_what_is_asked_for(request: Any, **_: Any) -> None:

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 
 from tailrace.clouds._http import ask
 from tailrace.clouds.openstack import Identity, Login, Session, server_of
-from tailrace.errors import Fatal, Retryable, UsageError
+from tailrace.errors import Fatal, Retryable
 from tailrace.transport import Answer, passing
 
 _PIECE: Final = 256 << 10
@@ -34,12 +34,12 @@ class RefusedError(Fatal):
 class Swift:
     """An object store, as somebody. One thread at a time uses it. Tokens are had when they are needed, and again when they are over."""
 
-    def __init__(self, login: Login, storage: str = "", patience: float = 60.0) -> None:
-        """`storage`: URL of the account whose containers are meant, if that is not one's own; it must be at one's own store.
+    def __init__(self, login: Login, storage: str = "", account: str = "", patience: float = 60.0) -> None:
+        """`storage`: URL of the account whose containers are meant, or `account`, the project that has it, if that is not one's own.
 
         Raises UsageError for what is not enough to log in.
         """
-        self.login, self._elsewhere, self._patience = login, storage.rstrip("/"), patience
+        self.login, self._elsewhere, self._account, self._patience = login, storage.rstrip("/"), account, patience
         self._identity = Identity(login, patience)
         self._session: Session | None = None
 
@@ -52,15 +52,20 @@ class Swift:
 
     @property
     def storage(self) -> str:
-        """URL of the account whose containers are meant. Raises UsageError if it is at another store, for tokens are sent there."""
-        if not self._elsewhere:
-            return self.session.storage
-        if urlsplit(self._elsewhere)[:2] != urlsplit(self.session.storage)[:2]:
+        """URL of the account whose containers are meant. Raises Fatal if it is at another store, for tokens are sent there."""
+        own = self.session
+        if self._account:
+            begin = own.storage.removesuffix(own.project)
+            if begin == own.storage:
+                message = f"{own.storage} does not end with the project {own.project}, so that of {self._account} is not known"
+                raise Fatal(message)
+            return begin + quote(self._account, safe="")
+        if self._elsewhere and urlsplit(self._elsewhere)[:2] != urlsplit(own.storage)[:2]:
             message = (
                 f"{self._elsewhere} is not at the object store of {self.login.who}; give credentials for that store"
             )
-            raise UsageError(message)
-        return self._elsewhere
+            raise Fatal(message)
+        return self._elsewhere or own.storage
 
     def knows(self, project: str) -> bool | None:
         """Whether there is a project of that id; None if that is not told."""

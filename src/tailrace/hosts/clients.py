@@ -8,8 +8,6 @@ from functools import cache
 from typing import Any
 
 from tailrace.clouds.cloud import Cloud
-from tailrace.clouds.connecting import connect
-from tailrace.clouds.finding import Given, find
 from tailrace.settings import Resolved, Settings
 
 
@@ -18,6 +16,13 @@ def clients(settings: Settings) -> Callable[[str], Any]:
 
     @cache
     def found() -> Cloud:
+        from tailrace.clouds.finding import Given, find  # noqa: PLC0415 - takes time, and most verbs have no use for it
+
         return find("", Given.of(Resolved(settings=settings, origins={}), os.environ))
 
-    return lambda service: connect(found(), service)
+    def made(service: str) -> Any:
+        from tailrace.clouds.connecting import connect  # noqa: PLC0415 - likewise
+
+        return connect(found(), service)
+
+    return made

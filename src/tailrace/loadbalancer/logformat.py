@@ -8,6 +8,9 @@ A frontend in HTTP mode needs `HTTP_RULES` too, before its other rules. They set
 taken, so that `%hr`, `%hs` and the captures' numbers stay as they are. Where a frontend must keep a log-format of its
 own, leave it: each form reads HAProxy's other formats too, and writes a dash for what they do not tell.
 
+HAProxy has to be built with TLS, as all distributions' are. Releases before the end of September 2022 have an error in
+`+E`: of a text they leave out as many bytes at its end as they escape in it, so that a user agent with quotes is cut.
+
 The syslog header may have any format, best `rfc5424`. Give the target `len 65535`, or long lines are cut at 1024 bytes.
 """
 
@@ -18,7 +21,7 @@ from typing import Final
 from tailrace.formats import haproxy_tailrace
 
 HTTP: Final = haproxy_tailrace.HTTP
-"""For frontends in HTTP mode, to be quoted as it is: `log-format '…'`, since it holds double quotes nowhere."""
+"""For frontends in HTTP mode, in quotes of either kind: `log-format '…'`."""
 TCP: Final = haproxy_tailrace.TCP
 """For frontends in TCP mode."""
 HTTP_RULES: Final = (

@@ -121,7 +121,8 @@ def naming(
     Raises UsageError for whatever would be refused by the store, or would let one object overwrite another.
     """
     bucket, prefix = told or (settings.bucket, settings.prefix)
-    store = "eucalyptus" if told else store  # A bucket that is there already is legal.
+    if told and told[0] != settings.bucket:
+        store = "eucalyptus"  # The most lenient: the bucket is there already, so it is legal.
     prefix = prefix.strip("/")
     bucket = _RECIPE_BUCKET if bucket == EUCALYPTUS or (not bucket and settings.layout == EUCALYPTUS) else bucket
     if not bucket:

@@ -60,7 +60,7 @@ class _Log:
             self.open = False
 
     def _shift(self) -> None:
-        for number in range(8, 0, -1):
+        for number in range(40, 0, -1):
             old = self.path.with_name(f"{self.path.name}.{number}")
             if old.exists():
                 old.rename(self.path.with_name(f"{self.path.name}.{number + 1}"))

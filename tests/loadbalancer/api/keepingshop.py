@@ -31,24 +31,24 @@ region = "eucalyptus"
 
 [users.alice]
 access_key = "AKIAALICE"
-secret_key = "alice's secret"
+secret_key = "alices-secret"
 account = "{ALICE}"
 
 [users.bob]
 access_key = "AKIABOB"
-secret_key = "bob's secret"
+secret_key = "bobs-secret"
 account = "{BOB}"
 
 [users.watcher]
 access_key = "AKIAWATCHER"
-secret_key = "watcher's secret"
+secret_key = "watchers-secret"
 account = "{ALICE}"
 read_only = true
 load_balancers = ["web"]
 
 [users.operator]
 access_key = "AKIAOPERATOR"
-secret_key = "operator's secret"
+secret_key = "operators-secret"
 account = "000000000001"
 operator = true
 
@@ -76,7 +76,7 @@ name = "back"
 account = "{BOB}"
 """
 FRONT = f"arn:aws:elasticloadbalancing:eucalyptus:{ALICE}:loadbalancer/app/front/50dc6c495c0c9188"
-KEYS = {name: (f"AKIA{name.upper()}", f"{name}'s secret") for name in ("alice", "bob", "watcher", "operator")}
+KEYS = {name: (f"AKIA{name.upper()}", f"{name}s-secret") for name in ("alice", "bob", "watcher", "operator")}
 
 
 @dataclass

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from threading import Event
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from botocore.exceptions import ClientError
 from cloud import client_of
 from loadbalancer.api.keepingshop import ACCOUNTS, ALICE, BOB, FRONT, Shop, asked, sent, shop
 from tailrace.clock import SystemClock
+from tailrace.loadbalancer.agent.attributes import read
 from tailrace.loadbalancer.api.accounts import Registered
 from tailrace.loadbalancer.api.buckets import Buckets
 from tailrace.loadbalancer.model import Attributes
@@ -261,11 +264,45 @@ def test_a_store_that_hangs_is_not_waited_for() -> None:
             self.over.wait(30)
 
         over = Event()
+        meta = SimpleNamespace(endpoint_url="https://store.example")
 
-    hanging = Hanging()
-    buckets = Buckets(lambda _service: hanging, SystemClock(), patience_s=0.1)
+    hanging, said = Hanging(), list[str]()
+    buckets = Buckets(lambda _service: hanging, SystemClock(), said.append, patience_s=0.1)
     web = Registered(account=ALICE, name="web")
     wanted = Attributes(enabled=True, bucket="logs")
     assert buckets.fault(web, wanted) == "S3Bucket validation transient issue"
+    assert said == ["warning: the bucket logs could not be tried at https://store.example: no answer in 0.1 s"]
     hanging.over.set()
     buckets.close()
+
+
+def test_changes_at_the_same_time_are_laid_over_one_another(api: Shop) -> None:
+    """Each change begins with what the one before has left, so that no part of any is lost."""
+    keys = ("bucket", "prefix", "enabled")
+
+    def change(number: int) -> int:
+        value = {"bucket": f"logs-{number}", "prefix": f"p{number}", "enabled": "false"}[keys[number % 3]]
+        pair = {
+            "Attributes__member__1__Key": f"access_logs.s3.{keys[number % 3]}",
+            "Attributes__member__1__Value": value,
+        }
+        named = {"Action": "ModifyLoadBalancerAttributes", "Version": "2015-12-01", "LoadBalancerArn": FRONT}
+        return sent(asked(api.url, ("alice", "operator")[number % 2], **named, **pair)).status
+
+    with ThreadPoolExecutor(8) as threads:
+        statuses = list(threads.map(change, range(60)))
+    with closing(sqlite3.connect(api.folder / "lb.sqlite")) as database:
+        told = [
+            tuple(map(json.loads, row)) for row in database.execute("SELECT before, after FROM history ORDER BY id")
+        ]
+    assert len(told) == statuses.count(200) > 30  # those that switch it off twice in a second sign the same
+    assert [before for before, _ in told] == [None, *(after for _, after in told[:-1])]
+
+
+def test_the_agent_reads_what_is_told(api: Shop, bucket: str) -> None:
+    describe = {"Action": "DescribeLoadBalancerAttributes", "LoadBalancerName": "web"}
+    assert read(sent(asked(api.url, "watcher", **describe)).body) == Attributes(enabled=False, bucket="")
+    on = {"AccessLog": {"Enabled": True, "S3BucketName": bucket, "EmitInterval": 5, "S3BucketPrefix": "<a> & b"}}
+    api.client().modify_load_balancer_attributes(LoadBalancerName="web", LoadBalancerAttributes=on)
+    expected = Attributes(enabled=True, bucket=bucket, prefix="<a> & b", interval=300.0)
+    assert read(sent(asked(api.url, "watcher", **describe)).body) == expected

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from loadbalancer.api.keepingshop import FRONT, KEYS, Shop, shop, told_of
 
-FUZZ = settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 LONG = settings(FUZZ, max_examples=20_000)
 LOG = "LoadBalancerAttributes.AccessLog."
 ACTIONS = (

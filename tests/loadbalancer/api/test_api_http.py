@@ -180,6 +180,12 @@ def test_what_is_under_way_is_answered_at_the_end(tmp_path: Path, store: str) ->
     assert found == [(403, "MissingAuthenticationToken")]
 
 
+def test_over_ipv6(tmp_path: Path, store: str) -> None:
+    with shop(tmp_path, store, settings={"listen": "[::1]:0"}) as made:
+        assert made.url.startswith("http://[::1]:")
+        assert sent(asked(made.url, **DESCRIBE)).status == 200
+
+
 def test_over_tls(tmp_path: Path, store: str) -> None:
     authority = Authority(tmp_path)
     pair = authority.pair("server")

@@ -9,7 +9,8 @@ from uuid import uuid4
 import pytest
 
 from delivering import Place, owner_of
-from services.openstack import GUEST, OWNER, Swift, swift
+from logins import cataloged
+from services.openstack import OTHER, OWNER, Swift, swift
 from services.real import Ceph, ceph
 
 TENANT = "tailrace-lb-tenant"
@@ -36,15 +37,49 @@ def on_ceph(gateway: Ceph) -> Place:
 
 @pytest.fixture(scope="session")
 def on_swift(openstack: Swift) -> Place:
-    """An account of Swift, and a user of it who may do nothing unless he is allowed to."""
-    return Place("swift", openstack.endpoint, OWNER[:2], GUEST[:2], GUEST.key)
+    """Two accounts of Swift, whose users are in its configuration."""
+    logins = [
+        {"ST_AUTH": f"{openstack.endpoint}/auth/v1.0", "ST_USER": keys.key, "ST_KEY": keys.secret}
+        for keys in (OWNER, OTHER)
+    ]
+    storage = f"{openstack.endpoint}/v1/AUTH_{OWNER.account}"
+    return Place(
+        "swift",
+        openstack.endpoint,
+        OWNER[:2],
+        OTHER[:2],
+        OTHER.account,
+        storage=storage,
+        login=logins[0],
+        tenant_login=logins[1],
+    )
 
 
 @pytest.fixture(scope="session")
 def on_keystone(openstack: Swift) -> Place:
-    """Two projects of Keystone, with EC2 keys."""
+    """Two projects of Keystone."""
+    cataloged(openstack)
     owner, other = openstack.keystone.project("tailrace-lb"), openstack.keystone.project(TENANT)
-    return Place("swift", openstack.by_keystone, owner.keys[:2], other.keys[:2], other.id)
+    logins = [
+        {
+            "OS_AUTH_URL": f"{openstack.keystone.url}/v3", "OS_IDENTITY_API_VERSION": "3", "OS_USERNAME": name,
+            "OS_PASSWORD": "secret", "OS_PROJECT_NAME": name, "OS_USER_DOMAIN_ID": "default",
+            "OS_PROJECT_DOMAIN_ID": "default", "OS_REGION_NAME": "RegionOne",
+        }
+        for name in ("tailrace-lb", TENANT)
+    ]  # fmt: skip
+    storage = f"{openstack.by_keystone}/v1/AUTH_{owner.id}"
+    endpoint = openstack.by_keystone
+    return Place(
+        "swift",
+        endpoint,
+        owner.keys[:2],
+        other.keys[:2],
+        other.id,
+        storage=storage,
+        login=logins[0],
+        tenant_login=logins[1],
+    )
 
 
 @pytest.fixture

@@ -3,45 +3,73 @@
 from __future__ import annotations
 
 import json
+import time
+from contextlib import closing
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
 from circling import Stage, stage
-from delivering import Agent, Place, agent, await_lines, parse, read, run
-from services.balancing import aws, s3cmd
+from delivering import Agent, Place, agent, await_lines, owner_of, parse, read, run
+from services.balancing import swift
 from services.comparing import CONNECTIONS, differences, requests
 from services.real import free_port
 from services.traffic import KINDS
 
-CLIENTS = {"s3cmd": s3cmd, "aws": aws}
+_CASES = [
+    ("on_ceph", "s3cmd", "unix", "classic"),
+    pytest.param("on_ceph", "aws", "udp", "application", marks=pytest.mark.long),
+    ("on_swift", "swift", "unix", "application"),
+    pytest.param("on_keystone", "swift", "udp", "classic", marks=pytest.mark.long),
+]
 
 
-@pytest.fixture(params=["on_ceph", "on_swift", "on_keystone"])
-def place(request: pytest.FixtureRequest) -> Place:
-    found: Place = request.getfixturevalue(request.param)
-    return found
-
-
-@pytest.mark.parametrize(("client", "way", "kind"), [("s3cmd", "unix", "classic"), ("aws", "udp", "application")])
-def test_the_tenant_reads_what_was_sent(place: Place, client: str, way: str, kind: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("where", "client", "way", "kind"), _CASES)
+def test_the_tenant_reads_what_was_sent(
+    where: str, client: str, way: str, kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    place: Place = request.getfixturevalue(where)
     bucket = f"lb-{uuid4().hex[:10]}"
+    with closing(owner_of(place)) as owner:
+        owner.create_bucket(Bucket=bucket)
     target = str(tmp_path / "log.sock") if way == "unix" else f"127.0.0.1:{free_port()}"
-    own = {"type": kind, "receive": [f"{way}:{target}"], "reader": place.reader, "expire_days": 7}
+    own = {"type": kind, "receive": [f"{way}:{target}"], "reader": place.reader, "expire_days": 700}
     without = CONNECTIONS if kind == "application" else frozenset[str]()
     with agent(tmp_path / "agent", place, bucket, **own) as running:
-        run("lb", "grant", "--config", str(running.settings), "--region", "here", "--yes")
+        run("lb", "grant", *running.settled("--yes"))
         with stage(tmp_path, target) as scene:
             sent = scene.clients.run(4 * len(KINDS))
             _all_was_logged(scene, len(sent), len(requests(sent)))
         expected = requests(sent, without)
         await_lines(place, bucket, len(expected), lambda: running.output)
-        records = parse(*read(place, bucket, tmp_path / "read", CLIENTS[client]))
+        records = parse(*read(place, bucket, tmp_path / "read", client))
         assert differences(expected, records) == []
         _rejected(running, len(sent) - len(expected))
-    told = run("lb", "grant", "--check", "--config", str(running.settings), "--region", "here")
-    assert "may" in told.stdout
+        whom = str(running.folder / "tenant.openrc") if place.storage else "tenant"
+        _expires(place, bucket)
+        assert "REFUSED" not in run("lb", "grant", *running.settled("--check", "--as", whom)).stdout
+    _shipped(running, bucket, len(expected), tmp_path)
+
+
+def _expires(place: Place, bucket: str) -> None:
+    """The store has been told when: by a rule, or each object for itself."""
+    with closing(owner_of(place)) as owner:
+        if place.kind == "ceph":
+            (rule,) = owner.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
+            assert rule["Expiration"]["Days"] == 700
+            return
+        key = owner.list_objects_v2(Bucket=bucket)["Contents"][0]["Key"]
+    told = swift(place.storage, place.login, "stat", bucket, key)
+    (until,) = (line.partition(":")[2] for line in told.stdout.splitlines() if "X-Delete-At" in line)
+    assert 0 <= 700 * 86400 - (int(until) - time.time()) < 600
+
+
+def _shipped(running: Agent, bucket: str, count: int, folder: Path) -> None:
+    """The core carries the same objects into the local store."""
+    run("ship", f"s3://{bucket}", *running.settled("--store", str(folder / "store")))
+    told = run("query", "SELECT count(*) AS n FROM requests", "--json", "--store", str(folder / "store"))
+    assert json.loads(told.stdout) == [{"n": count}]
 
 
 def _all_was_logged(scene: Stage, lines: int, handled: int) -> None:
@@ -54,5 +82,5 @@ def _all_was_logged(scene: Stage, lines: int, handled: int) -> None:
 
 def _rejected(running: Agent, count: int) -> None:
     """What was no request is kept where it can be read."""
-    dead = [json.loads(line) for path in (running.spool / "dead").rglob("*") if path.is_file() for line in path.open()]
-    assert len(dead) == count
+    files = [path for path in (running.spool / "dead").rglob("*") if path.is_file()]
+    assert sum(len(path.read_text(encoding="utf-8").splitlines()) for path in files) == count

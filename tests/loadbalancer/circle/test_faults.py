@@ -68,7 +68,9 @@ def _working(folder: Path, place: Place, bucket: str, **how: Any) -> Iterator[tu
         yield running, scene
 
 
-@pytest.mark.parametrize("victim", ["agent", "worker", "shipper"])
+@pytest.mark.parametrize(
+    "victim", ["agent", *(pytest.param(each, marks=pytest.mark.long) for each in ("worker", "shipper"))]
+)
 def test_killed_under_load(victim: str, on_ceph: Place, bucket: str, tmp_path: Path) -> None:
     with _working(tmp_path, on_ceph, bucket) as (running, scene):
         load = Load(scene)
@@ -90,6 +92,7 @@ def test_killed_with_all_its_processes(on_ceph: Place, bucket: str, tmp_path: Pa
         for _ in range(3):
             count += len(scene.clients.run(10 * len(LOAD), kinds=LOAD))
             scene.logged(count)
+            time.sleep(0.5)  # what it has not yet read from its socket dies with it, if nobody else has the socket
             running.kill(whole=True)
             running.start()
         _each_once(running, scene, on_ceph, bucket, count)
@@ -110,6 +113,7 @@ def test_the_store_is_down_for_two_intervals(on_ceph: Place, bucket: str, tmp_pa
         _each_once(running, scene, on_ceph, bucket, load.end())
 
 
+@pytest.mark.long
 def test_the_store_dies_in_the_middle_of_puts(on_ceph: Place, bucket: str, tmp_path: Path) -> None:
     with gate(on_ceph.endpoint) as door, _working(tmp_path, replace(on_ceph, endpoint=door.url), bucket) as at:
         running, scene = at
@@ -122,7 +126,13 @@ def test_the_store_dies_in_the_middle_of_puts(on_ceph: Place, bucket: str, tmp_p
         _each_once(running, scene, on_ceph, bucket, load.end())
 
 
-@pytest.mark.parametrize("steps", [("+600", "+0"), ("-600", "+0"), ("-30", "+45", "-90")])
+@pytest.mark.parametrize(
+    "steps",
+    [
+        ("-30", "+600", "-90"),
+        *(pytest.param(each, marks=pytest.mark.long) for each in (("+600", "+0"), ("-600", "+0"))),
+    ],
+)
 def test_the_clock_is_set(steps: tuple[str, ...], on_ceph: Place, bucket: str, tmp_path: Path) -> None:
     """Of the agent's processes; the store's and HAProxy's clocks go on."""
     program("faketime")

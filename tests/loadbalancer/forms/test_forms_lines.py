@@ -26,6 +26,7 @@ from tailrace.kernel.zones import zone
 from tailrace.loadbalancer.forms import aws
 from tailrace.loadbalancer.forms.opening import form
 from tailrace.loadbalancer.forms.reading import CHUNK, plan
+from tailrace.loadbalancer.logformat import beside
 from tailrace.loadbalancer.model import Balancer
 from tailrace.registry import formats
 
@@ -151,7 +152,7 @@ TYPES = {
     "http": OK.but(request=b"GET / HTTP/2.0"),
     "https": TLS,
     "h2": TLS.but(request=b"GET https://www.example.com/ HTTP/2.0"),
-    "ws": OK.but(st=101, status="-", timers=(0, 0, 0, 0, 0, 1, 60_000)),
+    "ws": OK.but(st=101, status="101", timers=(0, 0, 0, 0, 0, 1, 60_000)),
     "wss": TLS.but(st=101, status="101"),
 }
 
@@ -403,3 +404,11 @@ def test_lines_without_a_syslog_header_are_read_too() -> None:
 def test_all_formats_of_haproxy_are_tried_in_the_registrys_order() -> None:
     known = [known for known in formats().values() if known.vendor == "haproxy"]
     assert list(plan().formats) == known
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("line", [OK.line, TLS.line, BAD.line, TCP_LINE, OK.but(agent=b'" tailrace-end "x" - \\').line])
+def test_the_line_of_other_log_targets_behind_ours_changes_nothing(line: bytes, kernel: str) -> None:
+    for other_line in (OTHERS["httplog"][0].partition(b"]: ")[2], b"x", b'tailrace-http "', b""):
+        both = beside(line[:-1].decode("latin-1")).removeprefix("- ").encode("latin-1") + b" " + other_line + b"\n"
+        assert classic(both, kernel=kernel)[0] == classic(line, kernel=kernel)[0]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forming import ADMIN, BAD, FAILED, NOBODY, TCP_LINE, Http, application, classic
+from forming import ADMIN, BAD, FAILED, NOBODY, TCP_LINE, Http, application, classic, hashed
 from parsing import KERNELS, kernel_named, only, read
 from tailrace.registry import format_named
 
@@ -116,6 +116,35 @@ def milliseconds(time: str) -> int:
     from datetime import datetime  # noqa: PLC0415 - beside its only use
 
     return round(datetime.fromisoformat(time).timestamp() * 1000)
+
+
+COOKIES = st.lists(
+    st.sampled_from([b'"', b" ", b"q v", b"=", b"\xff", b"{a|b}", b"----", b"- -", b"1/1/0/0/0"]) | SENT, max_size=5
+).map(b"".join)
+
+
+@settings(max_examples=150, deadline=None)
+@given(cookie=COOKIES, agent=TEXTS, path=PATHS)
+def test_cookies_and_captures_that_haproxy_does_not_escape_change_nothing_else(
+    cookie: bytes, agent: bytes, path: bytes
+) -> None:
+    request = b"GET " + path + b" HTTP/1.1"
+    line = (
+        b"<134>Nov 22 08:15:26 lb1 haproxy[8482]: 192.0.2.7:52170 [22/Nov/2026:08:15:26.882] web app/s1 1/2/3/4/10 201 79 "
+        b"SID=" + cookie + b" - ---- 1/1/0/0/0 0/0 {" + captured(agent) + b'} "' + hashed(request) + b'"\n'
+    )
+    content, told = classic(line, kernel=NATIVE)
+    assert told.records == 1
+    record = found(content.decode(), "clb")
+    assert (record["elb_status_code"], record["sent_bytes"], record["client_port"]) == (201, 79, 52170)
+    assert record["request_processing_time"] == 0.006
+    assert "user_agent" not in record
+    assert record["request_url"].startswith("http://203.0.113.9:80/")
+
+
+def captured(header: bytes) -> bytes:
+    """As HAProxy encodes a captured header."""
+    return b"".join(b"#%02X" % byte if byte in b"{|}" else hashed(bytes([byte])) for byte in header)
 
 
 LINES = st.sampled_from([

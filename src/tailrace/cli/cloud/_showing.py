@@ -120,6 +120,8 @@ def _rows(cloud: Cloud) -> Iterator[Row]:
     told = [("kind", cloud.kind), ("region", cloud.region), ("verify", cloud.verify)]
     if cloud.user:
         told += _keys(cloud.user)
+    if cloud.role:
+        told.append(("role", cloud.role))
     for setting, value in told:
         yield Row(cloud.name, "", setting, *value)
     for service, endpoint in _endpoints(cloud).items():

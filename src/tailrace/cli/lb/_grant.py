@@ -32,7 +32,7 @@ from tailrace.loadbalancer.grants.container import Container
 from tailrace.loadbalancer.grants.headers import Way, is_theirs, reader_of, way_of
 from tailrace.loadbalancer.grants.instructions import instructions
 from tailrace.loadbalancer.grants.proof import S3Side, Side, SwiftSide, proof
-from tailrace.loadbalancer.grants.wanted import Wanted, beginning, scope_of
+from tailrace.loadbalancer.grants.wanted import Wanted, beginning, is_shared, scope_of
 from tailrace.loadbalancer.model import Balancer, Naming
 from tailrace.loadbalancer.naming import naming
 from tailrace.loadbalancer.owner import balancer
@@ -160,9 +160,15 @@ class Matter:
 
     @cached_property
     def swift(self) -> Swift:
-        """The same by Swift's own API."""
+        """The same by Swift's own API, in the account of the owner where it is not ours."""
+        theirs = is_theirs(self.lb, self.balancer) and not self.asked.write
+        return Swift(self.login, account=reader_of(self.lb, self.balancer).partition(":")[0] if theirs else "")
+
+    @property
+    def login(self) -> Login:
+        """Who we are to OpenStack."""
         table = self.resolved.settings.clouds.get(self.cloud.name, {})
-        return Swift(_login(str(table.get("openrc") or "")))
+        return _login(str(table.get("openrc") or ""))
 
     def setup(self) -> Granting:
         """What brings the bucket into the state that is wanted."""
@@ -193,6 +199,10 @@ def grant(resolved: Resolved, asked: Asked) -> int:
         found = setup.look()
         changes = setup.plan(found)
         _show(changes)
+        if not asked.revoke and not asked.write and is_shared(matter.wanted, matter.balancer):
+            click.echo(
+                f"all in {visible(matter.wanted.place)} can be read then, whoever's load balancer wrote it", err=True
+            )
         if others := getattr(found, "others", 0):
             click.echo(f"{others} objects belong to somebody else, who alone can grant anything on them", err=True)
         if changes and not asked.dry_run:
@@ -215,16 +225,14 @@ def _show(changes: Sequence[Change]) -> None:
 
 
 def _remind(matter: Matter, owner: str) -> None:
-    """Tell what the agent has to be told, so that it puts objects that can be read."""
-    if (
-        matter.way == "acl"
-        and owner
-        and matter.lb.bucket_owner != owner
-        and not (matter.asked.write or matter.asked.revoke)
-    ):
-        click.echo(
-            f'the agent needs this to put objects that both can read: [lb] bucket_owner = "{visible(owner)}"', err=True
-        )
+    """Tell where others find a container, and what the agent needs to put objects that can be read."""
+    if matter.asked.revoke or matter.asked.write:
+        return
+    if matter.kind == "swift":
+        click.echo(f"others find it at {visible(matter.swift.storage)}/{visible(matter.wanted.bucket)}", err=True)
+    if matter.way == "acl" and owner and matter.lb.bucket_owner != owner:
+        needed = f'[lb] bucket_owner = "{visible(owner)}"'
+        click.echo(f"the agent needs this to put objects that both can read: {needed}", err=True)
 
 
 def _instruct(matter: Matter) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -33,4 +34,5 @@ def serve(settings: Settings) -> int:
 
 def _tell(line: dict[str, Any]) -> None:
     """A line of JSON, whole: threads write at the same time."""
-    sys.stderr.write(f"{msgspec.json.encode(line).decode()}\n")
+    with suppress(OSError, ValueError):  # nobody reads any more: requests are answered all the same
+        sys.stderr.write(f"{msgspec.json.encode(line).decode()}\n")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tailrace.accesslogging import AccessLogging
@@ -17,7 +18,7 @@ from tailrace.errors import Fatal, Retryable, UsageError
 from tailrace.loadbalancer.agent.apart import apart
 from tailrace.loadbalancer.agent.attributes import LARGEST, Asking
 from tailrace.loadbalancer.agent.ship import Parts
-from tailrace.loadbalancer.model import Attributes, Balancer, Form, Naming
+from tailrace.loadbalancer.model import Attributes, Balancer, Form, Naming, Store
 from tailrace.privatecloud import Kind
 from tailrace.settings import Resolved
 
@@ -47,7 +48,7 @@ class Making:
         """What makes objects and puts them. Raises UsageError."""
         from tailrace.clouds.putting import Putting  # noqa: PLC0415 - it is the shipper's alone
 
-        store = Putting(self._target(), self._keys(), self.clock)
+        store = self._swift() if self._is_elsewhere else Putting(self._target(), self._keys(), self.clock)
         return Parts(self._balancer, self._form, self._naming, store, self._headers)
 
     def asking(self) -> Asking | None:
@@ -100,6 +101,19 @@ class Making:
         if not region:
             raise UsageError("it is not known which cloud takes the objects: set region, or endpoint_url")
         return Target(f"https://s3.{region}.amazonaws.com{'.cn' if region.startswith('cn-') else ''}", region)
+
+    @property
+    def _is_elsewhere(self) -> bool:
+        """Whether objects go into another project's container, to which no S3 API leads."""
+        return self._kind == "swift" and bool(self.lb.bucket_owner)
+
+    def _swift(self) -> Store:
+        from tailrace.clouds.openstack import login_in, login_of  # noqa: PLC0415 - as above
+        from tailrace.clouds.swift import Swift  # noqa: PLC0415
+
+        path = self.resolved.settings.clouds.get(self.cloud.name, {}).get("openrc")
+        login = login_in(Path(str(path))) if path else login_of(self.environ)
+        return Swift(login, account=self.lb.bucket_owner)
 
     def _keys(self) -> KeySource:
         """Keys of the user of the cloud, else of the environment, else of the instance's role."""

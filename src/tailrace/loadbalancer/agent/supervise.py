@@ -27,6 +27,8 @@ from tailrace.loadbalancer.agent.working import Worker, work
 ORPHAN_S: Final = 60.0
 """For so long a worker whose agent was killed waits for the next agent."""
 _WATCHED: Final = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+_PRIORITY: Final = -10
+"""The worker's, where that is permitted: HAProxy waits for nobody, and what does not fit into a socket it drops."""
 _QUICK_S: Final = 5.0
 _LONGEST_PAUSE_S: Final = 30.0
 _HEIR_S: Final = 3.0
@@ -118,6 +120,8 @@ class Supervisor:
 
     def _work(self) -> int:
         agent, parent = self.agent, os.getppid()
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, 0, _PRIORITY)
         worker = agent.worker(self._listening, self.counters)
         if work(worker, self._alive[0], parent=parent):
             Alone(worker, self._listening, self._lock, agent).remain()

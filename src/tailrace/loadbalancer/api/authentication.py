@@ -21,7 +21,7 @@ from tailrace.loadbalancer.api.refusals import Refusal
 SERVICE: Final = "elasticloadbalancing"
 _KEPT_S: Final = 2 * signatures.TOLERANCE_S + 60
 """A signature may be made so much ahead of our clock, and is valid for as long after."""
-_SAME_TIME_S: Final = 2.0
+_SAME_TIME_S: Final = 5.0
 """Whoever asks for the same twice in a second signs the same: a client that is told to slow down signs anew."""
 _CODES: Final[Mapping[Fault, tuple[str, int]]] = {
     Fault.ABSENT: ("MissingAuthenticationToken", HTTPStatus.FORBIDDEN),
@@ -83,7 +83,7 @@ def use(by: Signed, database: Database, now: float) -> None:
 
 
 def _expected(request: Request) -> Expected:
-    """Boto 2 takes the service's name from that of the host. Host is signed too, so this makes no request of another service fit."""
+    """The service's name, or what boto 2 takes for it: that of the host. The host is signed too, so no other service's request fits."""
     host = request.headers.get("host", "")
     return Expected(services={SERVICE, host.partition(":")[0].partition(".")[0]})
 

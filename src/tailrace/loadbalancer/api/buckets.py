@@ -8,12 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from functools import cached_property
 from typing import Any, Final
 
 from tailrace.clock import Clock
 from tailrace.clouds import failures
-from tailrace.errors import TailraceError
 from tailrace.loadbalancer.api.accounts import Registered
 from tailrace.loadbalancer.model import Attributes
 
@@ -27,10 +25,17 @@ _ABSENT: Final = frozenset({"NoSuchBucket", "InvalidBucketName", "404"})
 
 
 class Buckets:
-    """Tries buckets. Threads may share it. `client`: makes the client of a service with the keys of this service."""
+    """Tries buckets. Threads may share it. `client`: makes the client of a service with this service's own keys. `say`: tells its operator."""
 
-    def __init__(self, client: Callable[[str], Any], clock: Clock, patience_s: float = _PATIENCE_S) -> None:
-        self._made, self._clock, self._patience_s = client, clock, patience_s
+    def __init__(
+        self,
+        client: Callable[[str], Any],
+        clock: Clock,
+        say: Callable[[str], None],
+        patience_s: float = _PATIENCE_S,
+    ) -> None:
+        """Raises UsageError if there is no store to be asked."""
+        self._client, self._clock, self._say, self._patience_s = client("s3"), clock, say, patience_s
         self._threads = ThreadPoolExecutor(_AT_A_TIME, thread_name_prefix="buckets")
 
     def fault(self, balancer: Registered, wanted: Attributes) -> str:
@@ -38,7 +43,7 @@ class Buckets:
         try:
             return self._threads.submit(self._tried, balancer, wanted).result(self._patience_s)
         except TimeoutError:
-            return "S3Bucket validation transient issue"
+            return self._unknown(wanted.bucket, f"no answer in {self._patience_s:g} s")
 
     def close(self) -> None:
         """Try no more. May be called twice."""
@@ -48,10 +53,12 @@ class Buckets:
         try:
             self._write(balancer, wanted)
         except failures.raised() as error:
-            return _fault(error, wanted.bucket)
-        except TailraceError:
-            return "S3Bucket validation transient issue"
+            return _fault(error, wanted.bucket) or self._unknown(wanted.bucket, failures.code_of(error))
         return ""
+
+    def _unknown(self, bucket: str, why: str) -> str:
+        self._say(f"warning: the bucket {bucket} could not be tried at {failures.endpoint_of(self._client)}: {why}")
+        return "S3Bucket validation transient issue"
 
     def _write(self, balancer: Registered, wanted: Attributes) -> None:
         at = datetime.fromtimestamp(self._clock.now(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -68,10 +75,6 @@ class Buckets:
                 raise
             self._client.put_object(**told)
 
-    @cached_property
-    def _client(self) -> Any:
-        return self._made("s3")
-
 
 def test_file(balancer: Registered, wanted: Attributes) -> str:
     """The key of the file that is written for a try."""
@@ -79,9 +82,10 @@ def test_file(balancer: Registered, wanted: Attributes) -> str:
 
 
 def _fault(error: Exception, bucket: str) -> str:
+    """What the store says of the bucket; empty if nothing."""
     code = failures.code_of(error)
     if code in _ABSENT:
         return f"S3Bucket: {bucket} does not exist"
     if failures.denied(error):
         return f"Access Denied for bucket: {bucket}. Please check S3bucket permission"
-    return "S3Bucket validation transient issue"
+    return ""

@@ -114,7 +114,11 @@ def _told(log: Attributes, of: Registered) -> Element:
 
 
 def _description(balancer: Registered) -> Sequence[Element]:
-    return [("LoadBalancerName", balancer.name), ("DNSName", balancer.dns_name)]
+    return [
+        ("LoadBalancerName", balancer.name),
+        ("DNSName", balancer.dns_name),
+        ("SourceSecurityGroup", [("OwnerAlias", balancer.account)]),  # nothing else tells an operator whose it is
+    ]
 
 
 def not_ours(name: str, ours: str, status: int, *, forwarded: bool) -> Refusal:

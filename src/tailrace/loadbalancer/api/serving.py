@@ -62,7 +62,7 @@ def opened(settings: Serving, given: Given, limits: Limits | None = None) -> Ite
     current = Current(path, lambda: accounts(path, region, Vault(given.client, given.environ).read), given.say)
     with ExitStack() as stack:
         database = stack.enter_context(closing(Database.open(Path(settings.database))))
-        buckets = stack.enter_context(closing(Buckets(given.client, given.clock)))
+        buckets = stack.enter_context(closing(Buckets(given.client, given.clock, given.say)))
         cloud = None
         if settings.forward_to:
             cloud = Forwarding(

@@ -192,5 +192,6 @@ def _new(told: Mapping[str, Any]) -> Balancer:
 
 def _old(told: Mapping[str, Any], place: Place) -> Balancer:
     name = told["LoadBalancerName"]
-    arn = f"arn:{place.partition}:elasticloadbalancing:{place.region}:{place.account}:loadbalancer/{name}"
+    account = place.account or told.get("SourceSecurityGroup", {}).get("OwnerAlias", "")
+    arn = f"arn:{place.partition}:elasticloadbalancing:{place.region}:{account}:loadbalancer/{name}"
     return Balancer(arn, "classic", name)

@@ -131,9 +131,7 @@ class Logged(msgspec.Struct, gc=False):
         if self.server_status_code is not None and not self._applet:
             return status(self.server_status_code)
         replaced = self.termination_state is not None and self.termination_state[:2] in ("PH", "LH", "RH", "IH")
-        # Switching protocols passes no rules that could tell our own format, and is nothing that HAProxy answers.
-        told = self.format == "haproxy_tailrace" and self.status_code != SWITCHING
-        if told or not self.answered or replaced:
+        if self.format == "haproxy_tailrace" or not self.answered or replaced:
             return "-"
         return status(self.status_code)
 

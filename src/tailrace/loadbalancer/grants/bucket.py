@@ -29,6 +29,10 @@ _UNKNOWN: Final = {
     "put_object": ("InvalidArgument", *NOBODY),
 }
 """The codes that mean, for each call, that there is nobody of that name."""
+_NO_LISTS: Final = "AccessControlListNotSupported"
+_LISTLESS: Final = (
+    f"{{bucket}} has no access control lists (its object ownership is {_ENFORCED}); set lb.access to policy"
+)
 _VERSIONED: Final = (
     "objects of {bucket} cannot expire: it keeps old versions, and this store has lifecycle rules for no such bucket; use one without"
     " versions, or set lb.expire_days to 0"
@@ -129,13 +133,13 @@ class Bucket:
     def _owned(self) -> acl.Acl:
         """The bucket's access control list, which its owner may read. Raises Fatal if that is somebody else."""
         there = self._store.call("get_bucket_acl")
-        mine = ""
-        with suppress(*failures.raised()):  # who may not list buckets is told who he is by nobody
-            mine = self._store.client.list_buckets().get("Owner", {}).get("ID", "")
-        if mine and mine != there["Owner"]["ID"]:
+        mine = [self._wanted.bucket]
+        with suppress(*failures.raised()):  # who may not list his buckets is believed
+            mine = [each["Name"] for each in self._store.client.list_buckets().get("Buckets", ())]
+        if self._wanted.bucket not in mine:
             message = (
-                f"the bucket {self._wanted.bucket} belongs to {there['Owner']['ID']}, and these are the credentials of {mine}; use its"
-                " owner's, or, if it is to belong to the one who reads, set lb.bucket_owner to him"
+                f"the bucket {self._wanted.bucket} belongs to {there['Owner']['ID']}, whose credentials these are not; use its owner's, or, if"
+                " it is to belong to the one who reads, set lb.bucket_owner to him"
             )
             raise Fatal(message)
         return {"Owner": there["Owner"], "Grants": there["Grants"]}
@@ -183,8 +187,7 @@ class Bucket:
 
     def _of_lists(self, found: Found) -> list[Change]:
         if found.enforced:
-            message = f"{self._wanted.bucket} has no access control lists (its object ownership is {_ENFORCED}); set lb.access to policy"
-            raise UsageError(message)
+            raise UsageError(_LISTLESS.format(bucket=self._wanted.bucket))
         wanted, permission = self._wanted, _PERMISSIONS[self._wanted.permission]
         changes = []
         if new := acl.merged(found.access, found.who, permission, revoke=wanted.revoke):
@@ -233,4 +236,6 @@ class Bucket:
                     f" ({failures.code_of(error)}); check lb.reader or --to"
                 )
                 raise UnknownGranteeError(message) from error
+            if failures.code_of(error) == _NO_LISTS:
+                raise UsageError(_LISTLESS.format(bucket=self._wanted.bucket)) from error
             raise self._store.told(error, name) from error

@@ -34,7 +34,10 @@ class Seen:
 
 
 class Side(Protocol):
-    """An object store, as somebody. Methods raise what `refused` is raised with."""
+    """An object store, as somebody. Methods raise TailraceError, and what `failing` tells."""
+
+    def failing(self) -> tuple[type[Exception], ...]:
+        """The errors of its library."""
 
     def put(self, key: str, content: bytes, headers: Mapping[str, str]) -> None:
         """Make an object."""
@@ -67,8 +70,15 @@ def proof(writer: Side, reader: Side, wanted: Wanted, headers: Mapping[str, str]
         if others := [name for name in names if name != probe and not name.endswith("/")]:
             yield _read(reader, others[-1], wanted.who, "that was there before")
     finally:
-        if put.good and not (gone := _tried(writer, f"delete {probe}", lambda: writer.delete(probe), "")).good:
-            yield gone
+        if put.good:
+            yield from _cleared(writer, reader, probe)
+
+
+def _cleared(writer: Side, reader: Side, probe: str) -> Iterator[Seen]:
+    """Take away what was put: who may put need not be allowed to, but then the other one owns the bucket."""
+    gone = _tried(writer, f"delete {probe}", lambda: writer.delete(probe), "")
+    if not gone.good and not _tried(reader, "", lambda: reader.delete(probe), "").good:
+        yield Seen(gone.what, good=True, text=f"it is left there: {gone.text}")
 
 
 def _read(reader: Side, key: str, who: str, which: str, content: bytes | None = None) -> Seen:
@@ -84,7 +94,7 @@ def _read(reader: Side, key: str, who: str, which: str, content: bytes | None = 
 
 
 def _tried(side: Side, what: str, call: Callable[[], object], good: str) -> Seen:
-    failing: tuple[type[Exception], ...] = (TailraceError, *failures.raised())
+    failing: tuple[type[Exception], ...] = (TailraceError, *side.failing())
     try:
         call()
     except failing as error:
@@ -98,6 +108,10 @@ class S3Side:
 
     client: Any
     bucket: str
+
+    def failing(self) -> tuple[type[Exception], ...]:
+        """Those of boto3."""
+        return failures.raised()
 
     def put(self, key: str, content: bytes, headers: Mapping[str, str]) -> None:
         """Make an object."""
@@ -133,6 +147,10 @@ class SwiftSide:
 
     swift: Swift
     container: str
+
+    def failing(self) -> tuple[type[Exception], ...]:
+        """None besides."""
+        return ()
 
     def put(self, key: str, content: bytes, headers: Mapping[str, str]) -> None:
         """Make an object."""

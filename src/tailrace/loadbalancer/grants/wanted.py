@@ -48,9 +48,14 @@ def beginning(naming: Naming, balancer: Balancer) -> str:
 
 
 def scope_of(lb: AccessLogging, naming: Naming, balancer: Balancer) -> str:
-    """Which part of a bucket is its own: all of one that is named after it, or else what its names begin with."""
-    if lb.bucket == "eucalyptus" or "{lb" in lb.bucket or "{account" in lb.bucket:
-        return ""
+    """Which part of a bucket is its owner's: all of one that nobody else can have, or else what the names of objects begin with."""
+    if lb.bucket == "eucalyptus" or "{account" in lb.bucket or "{instance" in lb.bucket:
+        return ""  # another owner may have a load balancer of the same name, but not of the same account or machine
     begin = beginning(naming, balancer)
     head, found, _ = begin.partition(f"AWSLogs/{balancer.account}/")
     return head + found if found else begin
+
+
+def is_shared(wanted: Wanted, balancer: Balancer) -> bool:
+    """Whether names do not tell whose objects they are, so that those of others may be among them."""
+    return balancer.account not in f"{wanted.bucket}/{wanted.scope}" and bool(wanted.scope or not wanted.expiring)
