@@ -223,6 +223,12 @@ def requests(rate: int, seconds: float) -> int:
     return done
 
 
+class Paced:
+    """How fast it was the last time."""
+
+    rate = 0.0
+
+
 def paced(send: Callable[[], int], rate: int, seconds: float) -> int:
     """Send so often that the rate is kept; so many were sent."""
     begin, done = time.monotonic(), 0
@@ -230,6 +236,7 @@ def paced(send: Callable[[], int], rate: int, seconds: float) -> int:
         done += send()
         if (wait := begin + done / rate - time.monotonic()) > 0:
             time.sleep(wait)
+    Paced.rate = done / (time.monotonic() - begin)
     return done
 
 
@@ -278,7 +285,6 @@ def measure(row: str, given: Namespace) -> list[str]:
         with agent(folder, row, keeping.server_address[1]) as process:
             watch = Watch(process.pid)
             watch.start()
-            begin = time.monotonic()
             if row in PLAIN:
                 sent = replayed(folder, row, given.rate, given.seconds)
             else:
@@ -286,7 +292,6 @@ def measure(row: str, given: Namespace) -> list[str]:
                 with haproxy(folder, target) as control:
                     sent = requests(given.rate, given.seconds)
                     lost_by_haproxy = dropped(control)
-            rate = sent / (time.monotonic() - begin)
             end = time.monotonic() + 40
             while Store.lines < sent - lost_by_haproxy and time.monotonic() < end:
                 time.sleep(0.1)
@@ -298,7 +303,7 @@ def measure(row: str, given: Namespace) -> list[str]:
     dropped_here = told["kernel_dropped"] + told["dropped"]
     assert not lost or dropped_here, f"{lost} lines are lost without a word"
     return [
-        f"{rate:,.0f}",
+        f"{Paced.rate:,.0f}",
         f"{lost_by_haproxy:,}",
         f"{lost:,}",
         f"{watch.peak / 1024:.1f} ({parts})",

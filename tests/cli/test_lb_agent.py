@@ -133,6 +133,31 @@ def test_once_puts_what_a_file_has(tmp_path: Path, cloud: _Cloud) -> None:
     assert sum(each.count(b"\n") for each in cloud.objects.values()) == 101
 
 
+def test_dead_letters_can_be_replayed(tmp_path: Path, cloud: _Cloud) -> None:
+    """An application load balancer's log knows no connections in TCP mode; the store does."""
+    log = tmp_path / "haproxy.log"
+    tcp = b"<134>Nov 22 08:15:22 haproxy[8482]: 192.0.2.7:52146 [22/Nov/2026:08:15:22.001] db app/one 1/2/30 200 -- 1/1/0/0/0 0/0\n"
+    log.write_bytes(_LINE % (1, 1) + tcp)
+    config = _config(tmp_path, cloud, follow=[str(log)], type="application")
+    assert _run(config, "--once").returncode == 0
+    assert len(cloud.objects) == 1
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    words = [
+        sys.executable,
+        "-m",
+        "tailrace",
+        "replay",
+        str(tmp_path / "spool" / "dead"),
+        "--store",
+        str(tmp_path / "store"),
+        "--to",
+        "stdout",
+    ]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment, timeout=60)
+    assert '"frontend":"db"' in done.stdout, done.stderr
+    assert list((tmp_path / "spool" / "dead").iterdir()) == []
+
+
 def test_once_keeps_what_cannot_be_put(tmp_path: Path, cloud: _Cloud) -> None:
     log = tmp_path / "haproxy.log"
     log.write_bytes(_LINE % (1, 1))
