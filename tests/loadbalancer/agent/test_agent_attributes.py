@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -59,21 +60,21 @@ def test_what_was_known_holds_while_nobody_answers(tmp_path: Path, clock: StillC
         Fatal("refused"),
         _ANSWER.replace(b"true", b"false"),
     ]
-    asked: list[bytes] = []
+    asked: list[Mapping[str, str]] = []
     said: list[str] = []
 
-    def send(query: bytes) -> bytes:
+    def send(query: Mapping[str, str]) -> bytes:
         asked.append(query)
         answer = answers[len(asked) - 1]
         if isinstance(answer, Exception):
             raise answer
         return answer
 
-    polling = Polling(tmp_path, Asking(lambda: "web & more", send), clock, said.append)
+    polling = Polling(tmp_path, Asking(lambda: "web", send), clock, said.append)
     polling.look()
     polling.look()
     assert len(asked) == 1, "once a minute"
-    assert b"LoadBalancerName=web+%26+more" in asked[0]
+    assert asked[0]["LoadBalancerName"] == "web"
     assert known(tmp_path) == _ON
     for _ in range(2):
         clock.time += 60

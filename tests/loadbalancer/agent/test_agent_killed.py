@@ -68,7 +68,7 @@ def _played(agent: Running, deed: Callable[[], object], chance: random.Random, t
     _check(agent, sent)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(10, 22))])
 def test_its_worker_is_killed(tmp_path: Path, seed: int) -> None:
     with running(tmp_path) as agent:
         _played(agent, agent.kill_worker, random.Random(seed), 25)

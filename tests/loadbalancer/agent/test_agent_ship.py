@@ -89,6 +89,25 @@ class _Picky(Shelf):
             (self.folder / "down").unlink(missing_ok=True)
 
 
+def test_a_form_that_fails_holds_up_no_other_segment(
+    tmp_path: Path, clock: StillClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Verbatim.write
+
+    def failing(form: Verbatim, lines: BinaryIO, out: BinaryIO, slot: Slot) -> Written:
+        if slot.start % 600:
+            raise ZeroDivisionError
+        return whole(form, lines, out, slot)
+
+    monkeypatch.setattr(Verbatim, "write", failing)
+    agent = Ashore(tmp_path, clock)
+    _slots(agent, 4)
+    agent.put()
+    assert len(agent.shelf.objects()) == 2
+    assert len(segments(agent.spool, CLOSED)) == 2
+    assert any("internal error: ZeroDivisionError" in said for said in agent.said)
+
+
 def test_what_is_no_record_is_a_dead_letter_before_the_segment_goes(tmp_path: Path, clock: StillClock) -> None:
     agent = Ashore(tmp_path, clock)
     agent.log(b"good\n", b"reject one\n", b"good too\n", b"reject two\n")

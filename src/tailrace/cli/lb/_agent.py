@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from tailrace.cli._cells import visible
@@ -22,7 +23,8 @@ def run(settings: Resolved, *, once: bool, status: str | None) -> int:
 
 def _say(message: str) -> None:
     """Tell people a sentence, whole: several processes do."""
-    os.write(2, f"{visible(message)}\n".encode("utf-8", "replace"))
+    with suppress(OSError):  # whoever reads it may be gone
+        os.write(2, f"{visible(message)}\n".encode("utf-8", "replace"))
 
 
 def _teller(status: str | None) -> Callable[[bytes], None]:

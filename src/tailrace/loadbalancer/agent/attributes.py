@@ -6,11 +6,10 @@ DIR/attributes.json   the last answer, and the last one that was enabled: lines 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlencode
 
 import msgspec
 
@@ -69,13 +68,13 @@ def _kept(folder: Path) -> _Kept | None:
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """Asks the API. `send`: a query of the classic load balancing API, signed as the cloud wants it, and its answer.
+    """Asks the API. `send`: the parameters of a query of the classic load balancing API; its answer.
 
     `send` raises Retryable if nothing sensible answers, Fatal for a refusal.
     """
 
     balancer: Callable[[], str]
-    send: Callable[[bytes], bytes]
+    send: Callable[[Mapping[str, str]], bytes]
 
     def ask(self) -> Attributes:
         """What holds now. Raises Retryable or Fatal."""
@@ -84,7 +83,7 @@ class Asking:
             "LoadBalancerName": self.balancer(),
             "Version": _VERSION,
         }
-        return read(self.send(urlencode(query).encode()))
+        return read(self.send(query))
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlencode
 
 from tailrace.accesslogging import AccessLogging
 from tailrace.clock import Clock
@@ -167,10 +168,10 @@ class Making:
 
         return put_headers(self._kind, self.lb, balancer)
 
-    def _sender(self) -> Callable[[bytes], bytes]:
+    def _sender(self) -> Callable[[Mapping[str, str]], bytes]:
         """Sends queries to the load balancing API, signed as the cloud's users sign them. Raises UsageError."""
         from tailrace.clouds._http import PORTS, Server, ask  # noqa: PLC0415 - as above
-        from tailrace.clouds.signatures import Request, Scope, sign_v4  # noqa: PLC0415
+        from tailrace.clouds.signatures import Request, Scope, sign_v2, sign_v4  # noqa: PLC0415
         from tailrace.transport import Tls, endpoint_of  # noqa: PLC0415
 
         endpoint = endpoint_of(self.lb.attributes_url, PORTS)
@@ -179,15 +180,21 @@ class Making:
         server = Server(endpoint, tls.context() if endpoint.scheme == "https" else None, 20.0)
         keys, path = self._keys(), endpoint.path or "/"
         scope = Scope(self.cloud.region.value, "elasticloadbalancing")
+        known = self.cloud.endpoints.get("elb") or self.cloud.shared
+        old = known is not None and known.signature.value == "v2"
 
-        def send(query: bytes) -> bytes:
-            told = {"Host": server.host, "Content-Type": _FORM, "Content-Length": str(len(query))}
+        def send(parameters: Mapping[str, str]) -> bytes:
+            query = urlencode(parameters).encode()
+            told = {"Host": server.host, "Content-Type": _FORM}
             request = Request("POST", path, "", list(told.items()), query)
             try:
-                told |= sign_v4(request, keys.read(), scope, self.clock.now())
+                if old:
+                    query = sign_v2(request, parameters, keys.read(), self.clock.now()).encode()
+                else:
+                    told |= sign_v4(request, keys.read(), scope, self.clock.now())
             except UsageError as error:
                 raise Fatal(str(error)) from error
-            answer = ask(server, f"POST {path}", told, [query])
+            answer = ask(server, f"POST {path}", {**told, "Content-Length": str(len(query))}, [query])
             if not answer.ok:
                 kind = Fatal if _REFUSED <= answer.status < _REFUSED + 100 else Retryable
                 why = answer.body[:LARGEST].decode("utf-8", "replace")

@@ -34,6 +34,8 @@ _SO_MEMINFO: Final = 55
 """SO_RCVBUFFORCE and SO_MEMINFO of Linux's socket.h, which Python does not name."""
 _DROPS: Final = 8
 _FIRST_HANDED: Final = 3
+_SENT: Final = Path("/proc/sys/net/core/wmem_default")
+_SENT_WANTED: Final = 4 << 20
 _QUEUE: Final = Path("/proc/sys/net/unix/max_dgram_qlen")
 
 
@@ -233,6 +235,12 @@ def _widen(listening: Listening, say: Callable[[str], None]) -> None:
 
 
 def _warn_of_queue(listening: Listening, say: Callable[[str], None]) -> None:
+    with suppress(OSError, ValueError):
+        if int(_SENT.read_text(encoding="ascii")) < _SENT_WANTED:
+            say(
+                f"note: {listening.name}: the kernel lets about 160 lines of HAProxy wait at a unix socket, and HAProxy drops what comes faster: "
+                f"under load receive udp:127.0.0.1:514, or sysctl net.core.wmem_default={_SENT_WANTED} before HAProxy starts"
+            )
     with suppress(OSError, ValueError):
         length = int(_QUEUE.read_text(encoding="ascii"))
         if length < WAITING and (listening.handed or not os.access(_QUEUE, os.W_OK)):

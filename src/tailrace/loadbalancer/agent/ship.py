@@ -104,6 +104,9 @@ class Shipper:
         except TailraceError as error:
             self._failed(segment, waiting, error)
             return False
+        except Exception as error:  # noqa: BLE001 - one segment must not hold up the others
+            self._failed(segment, waiting, Fatal(f"internal error: {type(error).__name__}: {error}"))
+            return False
         self._waiting.pop(segment.path, None)
         return True
 

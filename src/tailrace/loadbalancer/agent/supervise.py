@@ -26,7 +26,8 @@ from tailrace.loadbalancer.agent.working import Worker, work
 
 ORPHAN_S: Final = 60.0
 """For so long a worker whose agent was killed waits for the next agent."""
-_WATCHED: Final = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+_WATCHED: Final = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+_ENDING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _PRIORITY: Final = -10
 """The worker's, where that is permitted: HAProxy waits for nobody, and what does not fit into a socket it drops."""
 _QUICK_S: Final = 5.0
@@ -90,7 +91,7 @@ class Supervisor:
             self._watch(children)
             _notify(b"STOPPING=1")
             self._stop(children)
-            agent.tell(encoded(status(agent.folder, self.counters, agent.clock.now())))
+            self._tell()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return self._code
@@ -145,6 +146,7 @@ class Supervisor:
         try:
             os.close(self._alive[1])
             signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
             code = child.run()
@@ -164,7 +166,7 @@ class Supervisor:
             due = min([next_status, *(child.due for child in children if not child.pid)])
             came = signal.sigtimedwait(_WATCHED, max(0.0, due - clock.monotonic()))
             number = came.si_signo if came else 0
-            if number in (signal.SIGTERM, signal.SIGINT):
+            if number in _ENDING:
                 return
             if number == signal.SIGUSR1:
                 _signal(children[0], signal.SIGUSR1)
@@ -175,8 +177,11 @@ class Supervisor:
                     self._start(child)
             if clock.monotonic() >= next_status:
                 next_status = clock.monotonic() + self.agent.status_s
-                with suppress(OSError):
-                    self.agent.tell(encoded(status(self.agent.folder, self.counters, clock.now())))
+                self._tell()
+
+    def _tell(self) -> None:
+        with suppress(OSError):  # whoever reads it may be gone
+            self.agent.tell(encoded(status(self.agent.folder, self.counters, self.agent.clock.now())))
 
     def _reap(self, children: Sequence[_Child]) -> None:
         for child in children:
