@@ -73,7 +73,18 @@ def _tenant_bucket(running: Agent, bucket: str) -> None:
     place = running.place
     with closing(owner_of(replace(place, keys=place.tenant))) as owner:
         owner.create_bucket(Bucket=bucket)
-    words = ["--write", "--to", "tailrace", "--bucket", bucket, "--set", f"lb.reader={place.reader}", "--set", "lb.prefix=theirs", "--yes"]
+    words = [
+        "--write",
+        "--to",
+        "tailrace",
+        "--bucket",
+        bucket,
+        "--set",
+        f"lb.reader={place.reader}",
+        "--set",
+        "lb.prefix=theirs",
+        "--yes",
+    ]
     run("lb", "grant", "--config", str(running.settings), "--region", "tenant", *words)
 
 
