@@ -22,6 +22,7 @@ from typing import Any, BinaryIO
 from making import StillClock
 from tailrace.clock import SystemClock
 from tailrace.errors import Fatal, Retryable
+from tailrace.loadbalancer.agent.background import Background
 from tailrace.loadbalancer.agent.counters import Counters
 from tailrace.loadbalancer.agent.receive import Listening, handed_over
 from tailrace.loadbalancer.agent.ship import Parts, Shipper, ship
@@ -275,7 +276,7 @@ def main() -> None:
             folder=spool, limit=told.get("limit", 1 << 30), follow=told.get("follow", ()), fixed=fixed,
             interval=fixed.interval,
         )  # fmt: skip
-        made = Worker(wanted, listening, counters, clock, say)
+        made = Worker(wanted, listening, counters, clock, say, later=Background())
         (folder / "ready").touch()
         return made
 

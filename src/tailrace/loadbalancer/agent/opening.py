@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from tailrace.accesslogging import AccessLogging
 from tailrace.errors import UsageError
+from tailrace.loadbalancer.agent.background import AtOnce, Background, Later
 from tailrace.loadbalancer.agent.counters import Counters
 from tailrace.loadbalancer.agent.parts import Making
 from tailrace.loadbalancer.agent.receive import Listening, handed_over
@@ -46,7 +47,7 @@ class Opening:
             folder=self._folder,
             receive=self._lb.receive,
             handed=handed,
-            worker=self._worker,
+            worker=self._staying,
             shipper=self._ship,
             clock=self.making.clock,
             say=self.making.say,
@@ -84,7 +85,12 @@ class Opening:
             return None
         return Attributes(enabled=True, bucket=lb.bucket, prefix=lb.prefix, interval=lb.interval)
 
-    def _worker(self, listening: Sequence[Listening], counters: Counters, slot_of: SlotOf = slot_at) -> Worker:
+    def _staying(self, listening: Sequence[Listening], counters: Counters) -> Worker:
+        return self._worker(listening, counters, later=Background())
+
+    def _worker(
+        self, listening: Sequence[Listening], counters: Counters, slot_of: SlotOf = slot_at, later: Later | None = None
+    ) -> Worker:
         wanted = Wanted(
             folder=self._folder,
             limit=self._lb.spool_limit,
@@ -92,7 +98,7 @@ class Opening:
             fixed=self._fixed,
             interval=self._lb.interval,
         )
-        return Worker(wanted, listening, counters, self.making.clock, self.making.say, slot_of)
+        return Worker(wanted, listening, counters, self.making.clock, self.making.say, slot_of, later or AtOnce())
 
     def _shipper(self, counters: Counters) -> Shipper:
         from tailrace.loadbalancer.agent.ship import Shipper  # noqa: PLC0415 - it is not the worker's

@@ -3,7 +3,7 @@
 DIR/lock             held by the agent
 DIR/inbox            see `inbox.py`
 DIR/reached.json     how far sources were read when the last segment was closed
-DIR/segments/        START-END-RANDOM.open takes lines; .closed waits to be put. Times in ms
+DIR/segments/        START-END-RANDOM-NUMBER.open takes lines; .closed waits to be put. Times in ms
 DIR/dead/            lines that are no requests, as dead letters
 """
 
@@ -15,14 +15,17 @@ import random
 import re
 import string
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
 from tailrace.disk import make_directory, publish, sync_directory, writing
 from tailrace.errors import Fatal, UsageError
+from tailrace.loadbalancer.agent.background import AtOnce, Later
 from tailrace.loadbalancer.agent.blocks import Piece, Position, Reached, block, blocks
 from tailrace.loadbalancer.agent.slots import is_open, shortened
 from tailrace.loadbalancer.model import Slot
@@ -32,22 +35,23 @@ CLOSED: Final = ".closed"
 _SHARE: Final = 0.45
 """Of what the disk has left for the spool so much may be lines: the objects that are made of them need as much."""
 _NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_NAME: Final = re.compile(r"(?P<start>-?\d+)-(?P<end>-?\d+)-(?P<random>[a-z0-9]{8})\.[a-z]+")
+_NAME: Final = re.compile(r"(?P<start>-?\d+)-(?P<end>-?\d+)-(?P<random>[a-z0-9]{8})-(?P<sequence>\d+)\.[a-z]+")
 _ALPHABET: Final = string.ascii_lowercase + string.digits
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A segment by its name: its slot, and the random part of its object's name."""
+    """A segment by its name: its slot, the random part of its object's name, and which one it is since the spool was made."""
 
     path: Path
     slot: Slot
     random: str
+    sequence: int
 
     def named(self, slot: Slot, suffix: str) -> Segment:
         """The segment under another name."""
-        name = f"{slot.start * 1000:.0f}-{slot.end * 1000:.0f}-{self.random}{suffix}"
-        return Segment(self.path.with_name(name), slot, self.random)
+        name = f"{slot.start * 1000:.0f}-{slot.end * 1000:.0f}-{self.random}-{self.sequence}{suffix}"
+        return Segment(self.path.with_name(name), slot, self.random, self.sequence)
 
 
 def segments(folder: Path, suffix: str) -> list[Segment]:
@@ -65,28 +69,41 @@ def _segment(folder: Path, name: str) -> Segment | None:
     if not match:
         return None
     slot = Slot(int(match["start"]) / 1000, int(match["end"]) / 1000)
-    return Segment(folder / "segments" / name, slot, match["random"])
+    return Segment(folder / "segments" / name, slot, match["random"], int(match["sequence"]))
 
 
 class _Kept(msgspec.Struct, frozen=True):
-    """What `reached.json` tells."""
+    """What `reached.json` tells: what held at the end of the segment with a sequence number."""
 
     burst: int = 0
     files: list[Position] = []
+    sequence: int = 0
+
+
+class _Closing(NamedTuple):
+    """A segment that takes no more lines."""
+
+    segment: Segment
+    descriptor: int
+    size: int
+    kept: _Kept
 
 
 class Spool:
     """Takes blocks of lines. One process has it at a time."""
 
-    def __init__(self, folder: Path, limit: int, *, thorough: bool) -> None:
-        """Find what is there; `thorough`: the machine was started anew since. Raises Fatal."""
+    def __init__(self, folder: Path, limit: int, *, thorough: bool, later: Later | None = None) -> None:
+        """Find what is there; `thorough`: the machine was started anew since. `later`: does what waits for the disk. Raises Fatal."""
         self.folder, self._limit = folder, limit
         self.reached = Reached()
         self.is_full = False
         self._open: Segment | None = None
         self._descriptor = -1
         self._size = 0
-        self._unsynced = False
+        self._unsynced = self._syncing = False
+        self._later = later or AtOnce()
+        self._undone: list[_Closing] = []
+        self._trouble: OSError | None = None
         with writing(folder):
             make_directory(folder / "segments")
             self._recover(thorough=thorough)
@@ -102,17 +119,19 @@ class Spool:
             message = f"{self.folder}/reached.json cannot be read ({error}): remove it, and followed files are read from their start"
             raise Fatal(message) from error
         self.reached.take(kept.burst, kept.files)
-        for segment in segments(self.folder, OPEN):
-            if self._open:  # there is one at most, but for a person's hand
-                self.close_segment()
-            self._reopen(segment, thorough=thorough)
+        self._kept = self._sequence = kept.sequence
+        for segment in sorted(segments(self.folder, OPEN), key=lambda each: each.sequence):
+            self.close_segment()  # one that was being closed
+            self._sequence = max(self._sequence, segment.sequence)
+            self._reopen(segment, news=segment.sequence > kept.sequence, thorough=thorough)
 
-    def _reopen(self, segment: Segment, *, thorough: bool) -> None:
-        """Go on with a segment behind its last whole block."""
+    def _reopen(self, segment: Segment, *, news: bool, thorough: bool) -> None:
+        """Go on with a segment behind its last whole block. `news`: what it tells of sources is not yet kept elsewhere."""
         self._descriptor = os.open(segment.path, os.O_RDWR | os.O_CLOEXEC)
         self._open, self._size = segment, 0
         for each in blocks(self._descriptor, thorough=thorough):
-            self.reached.take(each.burst, each.positions)
+            if news:
+                self.reached.take(each.burst, each.positions)
             self._size = each.end
         os.ftruncate(self._descriptor, self._size)
         os.lseek(self._descriptor, self._size, os.SEEK_SET)
@@ -124,15 +143,18 @@ class Spool:
         return self._open.slot if self._open else None
 
     def look(self) -> None:
-        """Find out how much room there is: of what the disk has left for it, half is kept free to make objects."""
-        waiting = 0
-        for segment in segments(self.folder, CLOSED):
-            try:
-                waiting += segment.path.stat().st_size
-            except FileNotFoundError:
-                continue
+        """Find out how much room there is: of what the disk has left for it, half is kept free to make objects.
+
+        Raises Fatal for what went wrong meanwhile.
+        """
+        self._check()
+        for _ in range(len(self._undone)):
+            self._later(partial(self._close, self._undone.pop(0)))
+        used = 0
+        for segment in (*segments(self.folder, CLOSED), *segments(self.folder, OPEN)):
+            with suppress(FileNotFoundError):
+                used += segment.path.stat().st_size
         disk = os.statvfs(self.folder)
-        used = waiting + self._size
         limit = min(self._limit, int((disk.f_bavail * disk.f_frsize + used) * _SHARE))
         self._room = limit - used
         self.is_full = self.is_full and self._room <= 0
@@ -177,17 +199,31 @@ class Spool:
     def _begin(self, slot: Slot) -> None:
         chance = random.SystemRandom()
         token = "".join(chance.choice(_ALPHABET) for _ in range(8))
-        segment = Segment(self.folder / "segments" / "_", slot, token).named(slot, OPEN)
+        self._sequence += 1
+        segment = Segment(self.folder / "segments" / "_", slot, token, self._sequence).named(slot, OPEN)
         self._descriptor = os.open(segment.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         self._open, self._size = segment, 0
-        sync_directory(segment.path.parent)
+        self._later(lambda: self._named(segment.path.parent))
+
+    def _named(self, folder: Path) -> None:
+        try:
+            sync_directory(folder)
+        except OSError as error:
+            self._trouble = error
 
     def sync(self) -> None:
-        """Let what was taken survive a power cut. Raises Fatal."""
-        if self._unsynced:
-            with writing(self.folder):
-                os.fdatasync(self._descriptor)
-            self._unsynced = False
+        """Let what was taken survive a power cut, soon."""
+        if self._unsynced and not self._syncing:
+            self._unsynced, self._syncing = False, True
+            descriptor = self._descriptor
+            self._later(lambda: self._sync(descriptor))
+
+    def _sync(self, descriptor: int) -> None:
+        try:
+            os.fdatasync(descriptor)
+        except OSError as error:
+            self._trouble = error
+        self._syncing = False
 
     def turn(self, now: float) -> bool:
         """Close the segment if its slot is over; whether it was."""
@@ -200,50 +236,65 @@ class Spool:
         if self._open:
             closing = shortened(self._open.slot, now, interval)
             if closing != self._open.slot:
-                self._open = self._rename(self._open.named(closing, OPEN))
+                with writing(self.folder):
+                    self._open = self._rename(self._open, self._open.named(closing, OPEN))
 
     def close_segment(self) -> bool:
-        """Close the segment, if one is open, so that it is put; whether it was. Raises Fatal; a full disk leaves it open."""
+        """Close the segment, if one is open, so that it is put soon; whether it was."""
         if self._open is None:
             return False
-        with writing(self.folder):
-            os.fdatasync(self._descriptor)
-            try:
-                self._keep_reached()
-            except OSError as error:
-                if error.errno in _NO_ROOM:
-                    self.is_full = True
-                    return False
-                raise
-            os.close(self._descriptor)
-            if self._size:
-                self._rename(self._open.named(self._open.slot, CLOSED))
-            else:
-                self._open.path.unlink()
+        kept = _Kept(self.reached.burst, list(self.reached.files.values()), self._open.sequence)
+        closing = _Closing(self._open, self._descriptor, self._size, kept)
         self._open, self._descriptor, self._size, self._unsynced = None, -1, 0, False
+        self._later(lambda: self._close(closing))
         return True
 
-    def _rename(self, segment: Segment) -> Segment:
-        assert self._open
-        publish([(self._open.path, segment.path)])
-        return segment
+    def _close(self, closing: _Closing) -> None:
+        """Make a segment durable, then how far sources were read, which it will not tell much longer; then give it to whoever puts it."""
+        try:
+            os.fdatasync(closing.descriptor)
+            if closing.kept.sequence > self._kept:
+                _keep(self.folder, closing.kept)
+                self._kept = closing.kept.sequence
+            if closing.size:
+                self._rename(closing.segment, closing.segment.named(closing.segment.slot, CLOSED))
+            else:
+                closing.segment.path.unlink()
+            os.close(closing.descriptor)
+        except OSError as error:
+            if error.errno in _NO_ROOM:
+                self._undone.append(closing)
+            else:
+                self._trouble = error
 
-    def _keep_reached(self) -> None:
-        """Write down how far sources were read, which the segment will not tell much longer."""
-        temporary = self.folder / "reached.json.new"
-        kept = _Kept(self.reached.burst, list(self.reached.files.values()))
-        with temporary.open("wb") as file:
-            file.write(msgspec.json.encode(kept))
-            file.flush()
-            os.fsync(file.fileno())
-        publish([(temporary, self.folder / "reached.json")])
+    def _rename(self, segment: Segment, to: Segment) -> Segment:
+        publish([(segment.path, to.path)])
+        return to
 
     def close(self) -> None:
-        """Keep everything as it is, durably."""
+        """Keep everything as it is, durably. Raises Fatal."""
         self.sync()
+        self._later.drain()
         if self._open:
             os.close(self._descriptor)
             self._open = None
+        self._check()
+
+    def _check(self) -> None:
+        """Raise what went wrong meanwhile."""
+        if self._trouble:
+            error, self._trouble = self._trouble, None
+            with writing(self.folder):
+                raise error
+
+
+def _keep(folder: Path, kept: _Kept) -> None:
+    temporary = folder / "reached.json.new"
+    with temporary.open("wb") as file:
+        file.write(msgspec.json.encode(kept))
+        file.flush()
+        os.fsync(file.fileno())
+    publish([(temporary, folder / "reached.json")])
 
 
 def lock(folder: Path) -> int:

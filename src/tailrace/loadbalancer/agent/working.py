@@ -13,6 +13,7 @@ from typing import Final
 
 from tailrace.clock import Clock
 from tailrace.loadbalancer.agent.attributes import known
+from tailrace.loadbalancer.agent.background import AtOnce, Later
 from tailrace.loadbalancer.agent.counters import Counters
 from tailrace.loadbalancer.agent.follow import Follower
 from tailrace.loadbalancer.agent.inbox import Inbox, boot_id
@@ -87,6 +88,7 @@ class Worker:
     clock: Clock
     say: Callable[[str], None]
     slot_of: SlotOf = slot_at
+    later: Later = field(default_factory=AtOnce)
     told: Signals = field(default_factory=Signals)
     _spool: Spool = field(init=False)
     _inbox: Inbox = field(init=False)
@@ -103,7 +105,7 @@ class Worker:
         mark = self.wanted.folder / "boot"
         boot = boot_id()
         anew = not mark.exists() or mark.read_bytes() != boot
-        self._spool = Spool(self.wanted.folder, self.wanted.limit, thorough=anew)
+        self._spool = Spool(self.wanted.folder, self.wanted.limit, thorough=anew, later=self.later)
         mark.write_bytes(boot)
         self._inbox = Inbox(self.wanted.folder / "inbox", boot, self._spool.reached.burst)
         self._spool.look()  # the inbox has taken its part of the disk
