@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -29,15 +30,18 @@ INTERVAL_S = 2
 class Load:
     """Requests in a thread of their own, until it is told that it is enough."""
 
-    def __init__(self, scene: Stage) -> None:
+    def __init__(
+        self, scene: Stage, kinds: Sequence[str] = LOAD, visits: int = 5 * len(LOAD), at_once: int = 16
+    ) -> None:
         self.sent: list[Sent] = []
+        self._how = {"kinds": kinds, "visits": visits, "at_once": at_once}
         self._enough = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(scene,))
         self._thread.start()
 
     def _run(self, scene: Stage) -> None:
         while not self._enough.is_set():
-            self.sent += scene.clients.run(5 * len(LOAD), kinds=LOAD)
+            self.sent += scene.clients.run(**self._how)
 
     def more(self, count: int) -> None:
         """Wait until so many more were sent."""
@@ -150,4 +154,20 @@ def test_the_clock_is_set(steps: tuple[str, ...], on_ceph: Place, bucket: str, t
             load.more(100)
             time.sleep(INTERVAL_S)
         load.more(100)
+        _each_once(running, scene, on_ceph, bucket, load.end())
+
+
+@pytest.mark.long
+def test_many_requests_while_processes_are_killed(on_ceph: Place, bucket: str, tmp_path: Path) -> None:
+    with _working(tmp_path, on_ceph, bucket) as (running, scene):
+        victims = itertools.cycle(("worker", "agent", "shipper"))
+        load = Load(scene, kinds=("plain",), visits=1000, at_once=64)
+        while len(load.sent) < 20_000:
+            load.more(1000)
+            victim = next(victims)
+            if victim == "agent":
+                running.kill()
+                running.start()
+            elif len(children := running.children()) == 2:
+                os.kill(children[("worker", "shipper").index(victim)], signal.SIGKILL)
         _each_once(running, scene, on_ceph, bucket, load.end())
