@@ -17,7 +17,7 @@ from services.traffic import Clients, Doors
 from services.witness import Witness, witness
 from tailrace.loadbalancer.logformat import HTTP, HTTP_RULES, LENGTH, TCP
 
-PATIENCE_S = 60.0
+PATIENCE_S = 15.0
 _CONFIGURATION = """
 global
     log 127.0.0.1:{witness} len {length} format rfc5424 local0

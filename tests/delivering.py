@@ -70,7 +70,7 @@ def run(
     """`tailrace`, which is to end with `code`."""
     command = [sys.executable, "-m", "tailrace", *arguments]
     given = {**os.environ, **(environment or {})}
-    told = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120, env=given)
+    told = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60, env=given)
     assert told.returncode == code, told.stderr
     return told
 
@@ -115,8 +115,9 @@ class Agent:
 
     @property
     def output(self) -> str:
-        """What it has said."""
-        return (self.folder / "agent.err").read_text(encoding="utf-8", errors="replace")
+        """What it has said, but for the lines of its status."""
+        told = (self.folder / "agent.err").read_text(encoding="utf-8", errors="replace")
+        return "\n".join(line for line in told.splitlines() if not line.startswith("{"))
 
     def arguments(self, *more: str) -> list[str]:
         """How it is called."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 from urllib.request import Request, urlopen
 
@@ -50,15 +53,23 @@ def token_of(keystone: Keystone, name: str, password: str = "secret") -> str:
 @cache
 def cataloged(server: Swift) -> None:
     """See to it that Keystone tells where the object store is, in two regions of which the other is nowhere."""
-    admin = token_of(server.keystone, "admin")
-    services = call(server.keystone, "GET", "/services?type=object-store", token=admin)[0]["services"]
-    if services:
-        return
-    service = call(server.keystone, "POST", "/services", {"service": {"type": "object-store", "name": "swift"}}, admin)
-    identity = service[0]["service"]["id"]
-    urls = {"RegionOne": f"{server.by_keystone}/v1/AUTH_%(project_id)s", "Elsewhere": "http://127.0.0.1:1/v1/AUTH_x"}
-    for region, url in urls.items():
-        if region == "Elsewhere":
-            call(server.keystone, "POST", "/regions", {"region": {"id": region}}, admin)
-        told = {"service_id": identity, "interface": "public", "region_id": region, "url": url}
-        call(server.keystone, "POST", "/endpoints", {"endpoint": told}, admin)
+    port = server.keystone.url.rpartition(":")[2]
+    with (Path(gettempdir()) / f"tailrace-catalog-{port}").open("w") as lock:  # tests run in several processes
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        admin = token_of(server.keystone, "admin")
+        services = call(server.keystone, "GET", "/services?type=object-store", token=admin)[0]["services"]
+        if services:
+            return
+        service = call(
+            server.keystone, "POST", "/services", {"service": {"type": "object-store", "name": "swift"}}, admin
+        )
+        identity = service[0]["service"]["id"]
+        urls = {
+            "RegionOne": f"{server.by_keystone}/v1/AUTH_%(project_id)s",
+            "Elsewhere": "http://127.0.0.1:1/v1/AUTH_x",
+        }
+        for region, url in urls.items():
+            if region == "Elsewhere":
+                call(server.keystone, "POST", "/regions", {"region": {"id": region}}, admin)
+            told = {"service_id": identity, "interface": "public", "region_id": region, "url": url}
+            call(server.keystone, "POST", "/endpoints", {"endpoint": told}, admin)

@@ -15,7 +15,7 @@ from services.real import Ceph, ceph
 
 ACCOUNT = "000865102303"
 SCOPE = f"AWSLogs/{ACCOUNT}/"
-OPERATOR, TENANT = "gr-operator", "gr-tenant"
+OPERATOR, TENANT = "cli-operator", "cli-tenant"
 Verb = Callable[..., Any]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import socket
 import threading
 from collections.abc import Iterator, Mapping
@@ -185,8 +186,10 @@ def saying(answer: bytes) -> Iterator[str]:
                 client, _ = listening.accept()
             except OSError:
                 return
-            with client:
-                client.recv(65536)
+            with client, client.makefile("rb") as request:
+                head = b"".join(iter(request.readline, b"\r\n"))
+                length = re.search(rb"Content-Length: (\d+)", head)
+                request.read(int(length[1]) if length else 0)
                 client.sendall(answer)
 
     thread = threading.Thread(target=serve, daemon=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import re
+import ssl
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -191,12 +192,18 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def eucalyptus(old: set[str] | None = None, federation: Eucalyptus | None = None) -> Iterator[Eucalyptus]:
+def eucalyptus(
+    old: set[str] | None = None, federation: Eucalyptus | None = None, tls: ssl.SSLContext | None = None
+) -> Iterator[Eucalyptus]:
     """The cloud, new and empty. `federation`: another region, whose keys are known here and the other way round."""
     with cloud() as backend:
         handler = type("Handler", (_Handler,), {})
         server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        made = Eucalyptus(f"http://127.0.0.1:{server.server_port}", address_of(backend), old or set())
+        if tls:
+            server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        made = Eucalyptus(
+            f"http{'s' if tls else ''}://127.0.0.1:{server.server_port}", address_of(backend), old or set()
+        )
         if federation:
             made.secrets, made.tokens = federation.secrets, federation.tokens
         handler.euca = made  # type: ignore[attr-defined]

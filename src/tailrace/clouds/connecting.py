@@ -8,12 +8,13 @@ Nothing that is meant for a private cloud is ever sent anywhere else.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from tailrace.clouds import _queries, amazon, clients, failures, repairs, services
+from tailrace.clouds import _queries, amazon, clients, failures, repairs, services, telling
 from tailrace.clouds.cloud import Cloud, Endpoint, Told, User
 from tailrace.clouds.finding import Given, find
 from tailrace.clouds.telling import ENVIRONMENT
@@ -36,7 +37,7 @@ def connect(cloud: Cloud, service: str, *, role_arn: str = "", **over: Any) -> A
     `over`: what boto3's `Session.client` takes besides, such as `config` and `aws_access_key_id`; it counts before what is known of the cloud.
     Raises MissingExtra without boto3, and UsageError for a service that a private cloud has no endpoint of.
     """
-    name, cloud = services.checked(service, "connect")[0], _as_user(cloud, over)
+    name, cloud = services.named(service)[0], _as_user(cloud, over)
     if url := over.pop("endpoint_url", None):
         cloud = _with_endpoint(cloud, name, str(url))
     if cloud.private:
@@ -47,9 +48,11 @@ def connect(cloud: Cloud, service: str, *, role_arn: str = "", **over: Any) -> A
             _assume(session, cloud, role)
         if cloud.private:
             return session.client(name, **over)
+        over.setdefault("verify", _verify(cloud))
         told = cloud.endpoints.get(name) or cloud.shared
         return clients.made(session, name, told.url.value if told else None, **over)
     except clients.refused() as error:
+        services.checked(service, "connect")
         raise clients.told(error, name, cloud.region.value or None) from error
 
 
@@ -190,7 +193,7 @@ class _Private:
             "region_name": told.get("region_name") or _region(self.cloud),
             "endpoint_url": told.get("endpoint_url") or endpoint.url.value,
             "config": config.merge(told["config"]) if told.get("config") else config,
-            "verify": self._verify() if told.get("verify") is None else told["verify"],
+            "verify": _verify(self.cloud) if told.get("verify") is None else told["verify"],
         }
         made = self.create(service_name, *args, **own)
         repairs.repair(made)
@@ -206,9 +209,15 @@ class _Private:
         model = self.core.get_component("data_loader").load_service_model(service, "service-2")
         return "v2" if model["metadata"]["protocol"] in _QUERIES else None
 
-    def _verify(self) -> bool | str | None:
-        told = self.cloud.verify.value
-        return {"true": None, "false": False}.get(told, told)
+
+def _verify(cloud: Cloud) -> bool | str | None:
+    """How boto3 is told to check certificates; None for its own way."""
+    told = cloud.verify.value
+    if told == "false":
+        from urllib3.exceptions import InsecureRequestWarning  # noqa: PLC0415 - comes with boto3
+
+        warnings.simplefilter("ignore", InsecureRequestWarning)  # who wrote verify = false knows
+    return {"true": None, "false": False}.get(told, told)
 
 
 def _known(region: str, given: Given) -> Cloud:
@@ -223,9 +232,9 @@ def _known(region: str, given: Given) -> Cloud:
 
 
 def _with_endpoint(cloud: Cloud, service: str, url: str) -> Cloud:
-    """The cloud, whose service is there; if that is none of AWS, neither is the cloud."""
+    """The cloud, whose service is there; if that is none of AWS, neither is the cloud. Raises UsageError."""
     before = cloud.endpoints.get(service) or cloud.shared
-    endpoint = Endpoint(Told(url, _ARGUMENT), before.signature if before else Told("v4", "default"))
+    endpoint = Endpoint(telling.url(Told(url, _ARGUMENT)), before.signature if before else Told("v4", "default"))
     return replace(
         cloud, endpoints={**cloud.endpoints, service: endpoint}, private=cloud.private or not amazon.is_host(url)
     )

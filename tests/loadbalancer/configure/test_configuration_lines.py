@@ -3,6 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tailrace.errors import UsageError
 from tailrace.loadbalancer import logformat
@@ -46,6 +48,46 @@ def test_beside_other_targets_only_their_structured_data_is_used() -> None:
 def test_without_our_lines_all_is_as_it_was() -> None:
     lines = new(SERVO).splitlines(keepends=True)
     assert "".join(cleared(FILE, lines).lines) == SERVO
+
+
+STATEMENTS = st.sampled_from(
+    [
+        "bind :1",
+        "http-request deny",
+        "use_backend x",
+        "  ",
+        "# a comment",
+        "tcp-request content accept",
+        "option httplog",
+        "log-format %ci",
+        "\tacl x path '/a b'",
+    ]
+)
+WITHIN = st.lists(
+    st.one_of(STATEMENTS, STATEMENTS.map(lambda line: f".if defined(X)\n {line}\n.else\n.endif")), max_size=5
+)
+SECTIONS = st.tuples(st.sampled_from(["frontend", "listen"]), st.sampled_from(["http", "tcp"]), st.booleans(), WITHIN)
+
+
+@given(st.lists(SECTIONS, min_size=1, max_size=4), st.sampled_from([(2, 6), (3, 1)]), st.sampled_from(["\n", "\r\n"]))
+def test_any_configuration_can_be_had_back(
+    parts: list[tuple[str, str, bool, list[str]]], version: tuple[int, int], end: str
+) -> None:
+    text = ""
+    for number, (kind, mode, others, within) in enumerate(parts):
+        log = f" log /dev/log local0\n option {mode}log\n" if others else ""
+        text += f"{kind} f{number}\n mode {mode}\n{log}" + "".join(f" {line}\n" for line in within) + "\n"
+    text = text.replace("\n", end)
+    made = new(text, version=version).splitlines(keepends=True)
+    once = cleared(FILE, made)
+    assert "".join(once.lines) == text
+    assert new("".join(once.lines), version=version) == "".join(made)
+    depth = 0
+    for line in made:
+        word = line.split()[0] if line.split() else ""
+        depth += (word == ".if") - (word == ".endif")
+        assert not (depth and BEGIN in line)
+    assert sum("format rfc5424" in line for line in made) == len(parts)
 
 
 def test_from_3_1_on_a_profile_is_used() -> None:

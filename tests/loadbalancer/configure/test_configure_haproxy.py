@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -23,7 +24,7 @@ from tailrace.errors import Fatal, UsageError
 from tailrace.loadbalancer.configure.haproxy import Doing, HaproxySetup
 from tailrace.loadbalancer.configure.lines import Wish
 from tailrace.loadbalancer.configure.memory import Memory
-from tailrace.loadbalancer.configure.processes import Process, Running, running
+from tailrace.loadbalancer.configure.processes import Process, Running, processes, running
 from tailrace.loadbalancer.configure.reloading import Patience, reloads
 
 HOSTILE = b'Mozilla "x" \\ ] \x1b[0m \xc3\xa9 tailrace-end {a|b}'
@@ -365,3 +366,22 @@ def test_who_began_before_the_file_is_told_of(machine: Machine) -> None:
     os.utime(machine.config, (time.time() + 100, time.time() + 100))
     assert machine.do(machine.setup()) == []
     assert "began before its configuration was changed last; reload it" in machine.said[-1]
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("unshare"), reason="only root may make a namespace")
+def test_a_haproxy_of_a_container_is_another(machine: Machine) -> None:
+    """Its configuration has the same name, but is another file."""
+    other = machine.folder / "other"
+    other.mkdir()
+    shutil.copy(machine.config, other)
+    place = machine.folder / "mine"
+    place.mkdir()
+    config = place / "haproxy.cfg"
+    shutil.copy(machine.config, config)
+    script = f"mount --bind {other} {place} && exec {program('haproxy')} -W -db -f {config}"
+    own = machine.stack.enter_context(
+        subprocess.Popen(["unshare", "--mount", "sh", "-c", script], stderr=subprocess.DEVNULL)
+    )
+    machine.stack.callback(own.terminate)
+    await_that(lambda: any(str(config) in each.argv and each.parent == own.pid for each in processes()))
+    assert running([config]) == []

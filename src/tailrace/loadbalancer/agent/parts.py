@@ -21,12 +21,14 @@ from tailrace.loadbalancer.agent.attributes import LARGEST, Asking
 from tailrace.loadbalancer.agent.ship import Parts
 from tailrace.loadbalancer.model import Attributes, Balancer, Form, Naming, Store
 from tailrace.privatecloud import Kind
+from tailrace.quantities import Duration
 from tailrace.settings import Resolved
 
 if TYPE_CHECKING:
     from tailrace.clouds.putting import KeySource, Target
 
-SHORTEST_S: Final = 1
+SHORTEST, LONGEST = Duration(1), Duration(86_400)
+"""Between these an interval must be."""
 _UNKNOWN: Final = "it is found out later"
 _FORM: Final = "application/x-www-form-urlencoded; charset=utf-8"
 _REFUSED: Final = 400
@@ -61,14 +63,13 @@ class Making:
 
     def check(self) -> None:
         """Look whether objects could be named and put, as far as it is known without asking anybody. Raises UsageError."""
+        if not SHORTEST <= self.lb.interval <= LONGEST:
+            message = f"lb.interval = {self.lb.interval}: write 5m or 60m as AWS has it, or any other from {SHORTEST} to {LONGEST}"
+            raise UsageError(message)
         apart(self._checked)
 
     def _checked(self) -> None:
         from tailrace.loadbalancer.owner import balancer  # noqa: PLC0415 - in a process of its own
-
-        if self.lb.interval < SHORTEST_S:
-            message = f"lb.interval: {self.lb.interval} is too short; AWS has 5m and 60m, and less than {SHORTEST_S} s cannot be"
-            raise UsageError(message)
 
         def nobody(_path: str) -> str | None:
             raise Retryable(_UNKNOWN)

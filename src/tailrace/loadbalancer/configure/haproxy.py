@@ -131,7 +131,7 @@ class HaproxySetup:
         """The files that are given, or the usual one, or those of the only HAProxy that runs."""
         if self.given or USUAL.exists():
             return [Path.cwd() / each for each in self.given or (USUAL,)]
-        heads = {tuple(each.files()) for each in processes.processes(self.proc)}
+        heads = {tuple(each.files()) for each in processes.processes(self.proc)} - {()}
         if len(heads) == 1:
             return list(*heads)
         message = f"there is no {USUAL}; name the files of HAProxy's configuration with -f, in its order"

@@ -103,7 +103,7 @@ def _waiting(net: Path) -> set[str]:
 def running(files: Sequence[Path], proc: Path = PROC) -> list[Running]:
     """All HAProxys that were started with one of these files."""
     wanted = {each.resolve() for each in files}
-    found = {each.pid: each for each in processes(proc) if _reads(each, wanted)}
+    found = {each.pid: each for each in processes(proc) if _reads(each, wanted) and not _elsewhere(each, proc)}
     heads = [each for each in found.values() if each.parent not in found]
     return [Running(head, tuple(each for each in found.values() if each.parent == head.pid)) for head in heads]
 
@@ -123,6 +123,15 @@ def processes(proc: Path = PROC) -> list[Process]:
 def _reads(process: Process, wanted: set[Path]) -> bool:
     named = {each.resolve() for each in process.files()}
     return bool(named & wanted) or any(file.parent in named for file in wanted)
+
+
+def _elsewhere(process: Process, proc: Path) -> bool:
+    """Whether its files are others under the same names, as those of a container are. In its chroot it has none."""
+    for file in process.files():
+        with suppress(OSError):
+            inside = proc / str(process.pid) / "root" / str(file).lstrip("/")
+            return not inside.samefile(file)
+    return False
 
 
 def _process(entry: Path) -> Process:
