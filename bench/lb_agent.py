@@ -56,6 +56,7 @@ class Store(http.server.BaseHTTPRequestHandler):
     lines = objects = 0
 
     def do_PUT(self) -> None:
+        """Take one."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
         Store.lines += (decompress(body) if self.path.endswith(".gz") else body).count(b"\n")
         Store.objects += 1

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -206,14 +206,13 @@ class Running:
         return self.process.pid
 
     def children(self) -> dict[str, int]:
-        """Process ids of the worker and the shipper: they are started in this order."""
+        """Process ids of the worker and the shipper: the worker has the sockets."""
         found = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text(encoding="ascii").split()
         named = {}
         for pid in map(int, found):
-            sockets = any(
-                "socket:" in str(each.readlink()) for each in Path(f"/proc/{pid}/fd").iterdir() if each.is_symlink()
-            )
-            named["worker" if sockets else "shipper"] = pid
+            with suppress(OSError):
+                held = [str(each.readlink()) for each in Path(f"/proc/{pid}/fd").iterdir()]
+                named["worker" if any("socket:" in each for each in held) else "shipper"] = pid
         return named
 
     def kill_worker(self) -> None:

@@ -77,7 +77,6 @@ class Supervisor:
 
     def run(self) -> int:
         """The exit code. Raises UsageError or Fatal before anything is received."""
-        agent = self.agent
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
         try:
             self._take_spool()
