@@ -18,8 +18,8 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from circling import wait_for
 from services.balancing import aws, s3cmd, swift
+from staging import wait_for
 
 ACCOUNT = "000000000001"
 

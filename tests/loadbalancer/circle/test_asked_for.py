@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from circling import stage, wait_for
 from delivering import ACCOUNT, Agent, Place, agent, await_lines, owner_of, parse, read, run
 from services.balancing import aws
 from services.comparing import differences, requests
 from services.real import free_port
 from services.traffic import KINDS
+from staging import stage, wait_for
 
 _ACCOUNTS = """
 region = "default"

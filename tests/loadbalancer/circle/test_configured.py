@@ -6,12 +6,12 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from circling import stage
 from delivering import Place, agent, await_lines, parse, read, run
 from services.balancing import logrotate, rsyslog
 from services.comparing import differences, requests
 from services.real import free_port
 from services.traffic import KINDS
+from staging import stage
 
 _ITS_OWN = re.compile(rb"\S+:\d+ \[\d+/\w+/[\d:.]+\] (?!.*tailrace)")
 
