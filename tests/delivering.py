@@ -18,11 +18,10 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from circling import wait_for
 from services.balancing import aws, s3cmd, swift
+from staging import wait_for
 
 ACCOUNT = "000000000001"
-PREFIX = f"AWSLogs/{ACCOUNT}/"
 
 
 @dataclass(frozen=True)
@@ -38,6 +37,7 @@ class Place:
     tenant: tuple[str, str]
     reader: str = ""
     region: str = "us-east-1"
+    prefix: str = f"AWSLogs/{ACCOUNT}/"
     storage: str = ""
     login: Mapping[str, str] = field(default_factory=dict)
     tenant_login: Mapping[str, str] = field(default_factory=dict)
@@ -50,10 +50,16 @@ def read(place: Place, bucket: str, into: Path, client: str = "s3cmd") -> list[P
         told = swift(place.storage, place.tenant_login, "download", "--quiet", "--output-dir", str(into), bucket)
     elif client == "aws":
         told = aws(
-            place.endpoint, *place.tenant, "s3", "sync", "--only-show-errors", f"s3://{bucket}/{PREFIX}", str(into)
+            place.endpoint,
+            *place.tenant,
+            "s3",
+            "sync",
+            "--only-show-errors",
+            f"s3://{bucket}/{place.prefix}",
+            str(into),
         )
     else:
-        told = s3cmd(place.endpoint, *place.tenant, "sync", "--quiet", f"s3://{bucket}/{PREFIX}", f"{into}/")
+        told = s3cmd(place.endpoint, *place.tenant, "sync", "--quiet", f"s3://{bucket}/{place.prefix}", f"{into}/")
     assert not told.returncode, told.stderr
     return sorted(path for path in into.rglob("*") if path.is_file())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 _SO_RCVBUFFORCE = 33
 _BUFFER = 32 << 20
 _LONGEST = 1 << 16
+_HEADER = re.compile(rb"<\d+>(?:1 \S+ \S+ \S+ \S+ - - |.{15} \S+: )")
 
 
 @dataclass
@@ -23,7 +25,7 @@ class Witness:
     @property
     def lines(self) -> list[bytes]:
         """What came, without the header and HAProxy's notices about itself."""
-        told = [datagram.rstrip(b"\n").partition(b" - - ")[2] for datagram in self.heard]
+        told = [_HEADER.sub(b"", datagram.rstrip(b"\n"), count=1) for datagram in self.heard]
         return [
             each
             for each in told

@@ -14,9 +14,9 @@ from uuid import uuid4
 
 import pytest
 
-from circling import wait_for
 from delivering import Agent, Place, agent, await_lines, lines_in, owner_of, run
 from services.real import Ceph
+from staging import wait_for
 
 _GOOD = (
     b"<134>1 2026-11-22T08:37:21.142413+00:00 - haproxy 633 - - tailrace-http [22/Nov/2026:08:35:48 +0000] 134 "

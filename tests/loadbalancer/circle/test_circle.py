@@ -10,12 +10,12 @@ from uuid import uuid4
 
 import pytest
 
-from circling import Stage, stage
 from delivering import Agent, Place, agent, await_lines, owner_of, parse, read, run
 from services.balancing import swift
 from services.comparing import CONNECTIONS, differences, requests
 from services.real import free_port
 from services.traffic import KINDS
+from staging import Stage, stage
 
 _CASES = [
     ("on_ceph", "s3cmd", "unix", "classic"),

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from circling import stage
 from delivering import Place, agent, await_lines, parse, read
 from services.balancing import logrotate, rsyslog
 from services.comparing import differences, requests
 from services.real import free_port
 from services.traffic import KINDS
+from staging import stage
 
 _RSYSLOG = """
 global(maxMessageSize="65535" parser.escapeControlCharactersOnReceive="off")

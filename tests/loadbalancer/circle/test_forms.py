@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from circling import stage
 from services.comparing import CONNECTIONS, NO_REQUESTS, differences, requests
 from services.traffic import KINDS
+from staging import stage
 from tailrace.accesslogging import AccessLogging
 from tailrace.kernel.load import parser_class
 from tailrace.loadbalancer.forms.opening import form

@@ -410,5 +410,6 @@ def test_all_formats_of_haproxy_are_tried_in_the_registrys_order() -> None:
 @pytest.mark.parametrize("line", [OK.line, TLS.line, BAD.line, TCP_LINE, OK.but(agent=b'" tailrace-end "x" - \\').line])
 def test_the_line_of_other_log_targets_behind_ours_changes_nothing(line: bytes, kernel: str) -> None:
     for other_line in (OTHERS["httplog"][0].partition(b"]: ")[2], b"x", b'tailrace-http "', b""):
-        both = beside(line[:-1].decode("latin-1")).removeprefix("- ").encode("latin-1") + b" " + other_line + b"\n"
+        fields = beside(line.removeprefix(HEADER)[:-1].decode("latin-1")).removeprefix("- ").encode("latin-1")
+        both = HEADER + fields + b" " + other_line + b"\n"
         assert classic(both, kernel=kernel)[0] == classic(line, kernel=kernel)[0]

@@ -17,8 +17,8 @@ from tailrace.loadbalancer.configure.haproxy import Doing, HaproxySetup, Replace
 from tailrace.loadbalancer.configure.lines import Wish
 from tailrace.loadbalancer.configure.memory import Memory
 
-RECEIVED: Final = "unix:/run/tailrace/haproxy.sock"
-"""Where HAProxy's log goes if nobody tells."""
+RECEIVED: Final = "udp:127.0.0.1:5514"
+"""Where HAProxy's log goes if nobody tells. Not a unix socket: the kernel lets no more lines wait there than the sender's buffer has, some 170."""
 
 
 def configure(own: AccessLogging, config: str, **how: Any) -> int:

@@ -12,7 +12,7 @@ from tailrace.cli._options import resolved, settings_options
 @click.command("configure", short_help="Have HAProxy on this machine log to the agent too.")
 @click.option("-f", "--file", "files", metavar="FILE", multiple=True, help="HAProxy's configuration, /etc/haproxy/haproxy.cfg if not given. May be repeated, as for HAProxy.")  # fmt: skip
 @click.option("--frontend", "frontends", metavar="NAME", multiple=True, help="Only this frontend or listen. May be repeated; all if not given.")  # fmt: skip
-@click.option("--to", metavar="WHERE", help="Where the agent receives: unix:PATH or udp:127.0.0.1:514. The first of lb.receive in tailrace.toml, or else unix:/run/tailrace/haproxy.sock, if not given.")  # fmt: skip
+@click.option("--to", metavar="WHERE", help="Where the agent receives: unix:PATH or udp:127.0.0.1:PORT. The first of lb.receive in tailrace.toml, or else udp:127.0.0.1:5514, if not given.")  # fmt: skip
 @click.option("--own-format", is_flag=True, help="Let the frontend's log-format be Tailrace's, also for its other log targets.")  # fmt: skip
 @click.option("--their-format", is_flag=True, help="Take the lines that its other log targets are sent; some of AWS's fields are then missing.")  # fmt: skip
 @click.option("--undo", is_flag=True, help="Bring back what was there before.")

@@ -40,7 +40,7 @@ class Opening:
         handed = handed_over(self.making.environ)
         if not (self._lb.receive or self._lb.follow or handed):
             raise UsageError(
-                "there is nothing to take: set lb.receive, such as unix:/run/tailrace/haproxy.sock, or lb.follow, a file that rsyslog writes"
+                "there is nothing to take: set lb.receive, such as udp:127.0.0.1:5514, or lb.follow, a file that rsyslog writes"
             )
         self.making.check()
         agent = Agent(

@@ -17,11 +17,10 @@ from services.traffic import Clients, Doors
 from services.witness import Witness, witness
 from tailrace.loadbalancer.logformat import HTTP, HTTP_RULES, LENGTH, TCP
 
-PATIENCE_S = 15.0
+PATIENCE_S = 60.0
 _CONFIGURATION = """
 global
-    log 127.0.0.1:{witness} len {length} format rfc5424 local0
-    log {target} len {length} format rfc5424 local0
+    {targets}
     stats socket {folder}/stats.sock mode 600 level admin
     maxconn 500
     nbthread 1
@@ -38,8 +37,7 @@ frontend plain
     bind 127.0.0.1:{doors.plain}
     bind [::1]:{doors.plain}
     option accept-invalid-http-request
-    log-format '{http}'
-    {rules}
+    {http}
     http-request deny if {{ path_beg /denied }}
     http-request redirect location / if {{ path_beg /elsewhere }}
     use_backend nobody if {{ path_beg /nobody }}
@@ -48,18 +46,17 @@ frontend plain
 frontend tls
     mode http
     bind 127.0.0.1:{doors.tls} ssl crt {certificate} alpn h2,http/1.1
-    log-format '{http}'
-    {rules}
+    {http}
     default_backend app
 frontend tcp
     mode tcp
     bind 127.0.0.1:{doors.tcp}
-    log-format '{tcp}'
+    {tcp}
     default_backend echo
 frontend dead
     mode tcp
     bind 127.0.0.1:{doors.dead}
-    log-format '{tcp}'
+    {tcp}
     default_backend tcp_deadend
 backend app
     mode http
@@ -106,8 +103,11 @@ class Stage:
 
 
 @contextmanager
-def stage(folder: Path, target: str, *, seed: int = 1) -> Iterator[Stage]:
-    """A load balancer that logs to `target` too: a path of a socket, or an address of UDP."""
+def stage(folder: Path, target: str, *, seed: int = 1, configured: bool = True) -> Iterator[Stage]:
+    """A load balancer that logs to `target` too: a path of a socket, or an address of UDP.
+
+    If it is not `configured`, it logs to the other receiver only, as the appliance did before.
+    """
     authority = Authority(folder)
     pair = authority.pair("balancer")
     certificate = folder / "both.pem"
@@ -117,15 +117,25 @@ def stage(folder: Path, target: str, *, seed: int = 1) -> Iterator[Stage]:
     with ExitStack() as stack:
         behind, heard = stack.enter_context(origin()), stack.enter_context(witness())
         config = folder / "haproxy.cfg"
-        text = _CONFIGURATION.format(
-            witness=heard.port, target=target, length=LENGTH, folder=folder, doors=doors, origin=behind,
-            certificate=certificate, http=HTTP, tcp=TCP, rules="\n    ".join(HTTP_RULES),
-        )  # fmt: skip
+        logging = _ours(heard.port, target) if configured else _theirs(heard.port)
+        text = _CONFIGURATION.format(folder=folder, doors=doors, origin=behind, certificate=certificate, **logging)
         config.write_text(text, encoding="utf-8")
         running = stack.enter_context(haproxy(config, doors.plain, doors.tls, doors.tcp, doors.dead))
         trusted = ssl.create_default_context(cafile=str(authority.path))
-        clients = Clients(doors, trusted, seed)
-        yield Stage(folder, clients, heard, running)
+        yield Stage(folder, Clients(doors, trusted, seed), heard, running)
+
+
+def _ours(port: int, target: str) -> dict[str, str]:
+    to = (f"log {each} len {LENGTH} format rfc5424 local0" for each in (f"127.0.0.1:{port}", target))
+    return {
+        "targets": "\n    ".join(to),
+        "http": "\n    ".join([f"log-format '{HTTP}'", *HTTP_RULES]),
+        "tcp": f"log-format '{TCP}'",
+    }
+
+
+def _theirs(port: int) -> dict[str, str]:
+    return {"targets": f"log 127.0.0.1:{port} len 8192 local0", "http": "option httplog", "tcp": "option tcplog"}
 
 
 def wait_for(come: Callable[[], bool], told: Callable[[], str], step: float = 0.05) -> None:
