@@ -210,8 +210,6 @@ def test_it_stays_and_takes_datagrams(tmp_path: Path, cloud: _Cloud) -> None:
     ("lb", "why"),
     [
         ({}, "there is nothing to take: set lb.receive"),
-        ({"receive": ["tcp:1"]}, "lb.receive tcp:1: write unix:/PATH"),
-        ({"receive": ["udp:0.0.0.0:22180"]}, "other machines can reach"),
         ({"receive": ["udp:127.0.0.1:22180"], "interval": "0.1s"}, "lb.interval = 0.1s: write 5m or 60m"),
         ({"receive": ["udp:127.0.0.1:22180"], "bucket": ""}, "lb.bucket is not set"),
         ({"receive": ["udp:127.0.0.1:22180"], "spool": "/proc/spool"}, "cannot write to /proc"),
