@@ -17,12 +17,12 @@ from typing import Any
 
 import pytest
 
-from staging import Stage, stage, wait_for
 from delivering import Agent, Place, agent, await_lines, lines_in, owner_of
 from services.balancing import program
 from services.gate import gate
 from services.real import free_port
 from services.traffic import Sent
+from staging import Stage, stage, wait_for
 
 LIBRARY = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 LOAD = ("plain", "tls", "v6", "post", "aborting", "nobody", "denied", "garbage", "tcp")
