@@ -7,6 +7,7 @@ import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from email.utils import formatdate
 from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -189,3 +190,11 @@ def test_a_clock_that_is_wrong_and_an_endpoint_that_is_away_are_told_with_their_
     assert found["s3"].remedy.endswith("; it is told by the test")
     assert not found["s3"].reachable
     assert not any(each.good for each in found.values())
+
+
+def test_an_endpoint_of_every_service_is_checked_for_what_its_kind_of_cloud_has() -> None:
+    with cloud() as endpoint:
+        shared = Endpoint(Told(endpoint, "the test"), Told("v4", "default"))
+        there = replace(_cloud(elb=endpoint), shared=shared, kind=Told("ceph", "the test"))
+        found = _check(there, partial(client_of, endpoint=endpoint))
+    assert list(found) == ["elb", "s3", "sts"]

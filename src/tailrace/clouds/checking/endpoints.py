@@ -27,6 +27,8 @@ _UNKNOWN: Final = (
 
 
 _USUAL: Final = ("autoscaling", "cloudformation", "cloudwatch", "ec2", "elb", "iam", "s3", "sts", "swf")
+_STORES: Final = {"ceph": ("s3", "sts"), "swift": ("s3",)}
+"""What object stores have at an endpoint that is said to be that of every service."""
 
 
 class _Call(NamedTuple):
@@ -69,11 +71,14 @@ class Checked:
 
 
 def check(cloud: Cloud, client: Callable[[str], Any], clock: Clock) -> Iterator[Checked]:
-    """Look at every endpoint of a cloud, many at a time; in the order of the services' names. Where none is told by name, the usual ones are.
+    """Look at every endpoint of a cloud, many at a time; in the order of the services' names.
+
+    At an endpoint of every service, and at AWS, the usual ones are looked at.
 
     `client`: makes the client of a service. Raises nothing for whatever is wrong there.
     """
-    services = sorted(cloud.endpoints) or _USUAL
+    everywhere = _STORES.get(cloud.kind.value, _USUAL) if cloud.shared or not cloud.private else ()
+    services = sorted({*cloud.endpoints, *everywhere})
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         yield from pool.map(lambda service: _checked(service, cloud, client, clock), services)
 
