@@ -12,7 +12,7 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 from services.openstack import Keystone, Project, Swift
-from tailrace.clouds.openstack import Login, login_of
+from tailrace.clouds.direct.openstack import Login, login_of
 
 OWNER, OTHER, GUEST = ("test:tester", "testing"), ("test2:tester2", "testing2"), ("test:tester3", "testing3")
 

@@ -21,9 +21,9 @@ from botocore.exceptions import ClientError
 from cloud import client_of, cloud
 from services.certificates import Authority, Pair
 from tailrace.clock import SystemClock
-from tailrace.clouds.checking import Checked, check
+from tailrace.clouds.checking.endpoints import Checked, check
+from tailrace.clouds.checking.probing import Probe, probe
 from tailrace.clouds.cloud import Cloud, Endpoint, Told
-from tailrace.clouds.probing import Probe, probe
 from tailrace.errors import UsageError
 
 

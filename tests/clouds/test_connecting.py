@@ -20,8 +20,8 @@ from tailrace.clock import SystemClock
 from tailrace.clouds import connect_to_region
 from tailrace.clouds.cloud import Cloud, Endpoint, Told
 from tailrace.clouds.connecting import connect
+from tailrace.clouds.direct.putting import Putting, UserKeys, target_of
 from tailrace.clouds.finding import Given
-from tailrace.clouds.putting import Putting, UserKeys, target_of
 from tailrace.clouds.secrets import Vault
 from tailrace.errors import Fatal, UsageError
 
@@ -318,7 +318,7 @@ def test_certificates_are_checked_as_told(verify: str, *, expected: bool | str |
         assert told["verify"] == expected
         raise Stopped
 
-    from tailrace.clouds.connecting import _Private  # noqa: PLC0415 - for this test only
+    from tailrace.clouds.connecting.connection import _Private  # noqa: PLC0415 - for this test only
 
     with pytest.raises(Stopped):
         _Private(_cloud(verify=Told(verify, "test")), None, stop).client("s3")

@@ -19,8 +19,8 @@ from services.real import Ceph, ceph
 from tailrace.clock import SystemClock
 from tailrace.clouds.cloud import Cloud, Endpoint, Told, User
 from tailrace.clouds.connecting import connect
-from tailrace.clouds.federation import federated
-from tailrace.clouds.putting import Putting, UserKeys, target_of
+from tailrace.clouds.connecting.federation import federated
+from tailrace.clouds.direct.putting import Putting, UserKeys, target_of
 from tailrace.clouds.secrets import Vault
 from tailrace.errors import Fatal
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from homing import ACCESS, SECRET, Home, euca, user
 from tailrace.clouds.cloud import Told
-from tailrace.clouds.euca2ools import Sections
 from tailrace.clouds.finding import find, names
+from tailrace.clouds.finding.euca2ools import Sections
 from tailrace.errors import UsageError
 
 AWS = """

@@ -16,7 +16,7 @@ from services.eucalyptus import ACCESS, PATHS, REGION, SECRET, Eucalyptus, eucal
 from tailrace.clouds import connect_to_region
 from tailrace.clouds.cloud import Told
 from tailrace.clouds.connecting import connect
-from tailrace.clouds.federation import federated, temporary
+from tailrace.clouds.connecting.federation import federated, temporary
 from tailrace.clouds.finding import Given
 from tailrace.errors import Fatal, Retryable, UsageError
 

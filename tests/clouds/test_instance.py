@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import pytest
 
 from making import StillClock
-from tailrace.clouds.instance import InstanceKeys
-from tailrace.clouds.signatures import Keys
+from tailrace.clouds.direct.instance import InstanceKeys
+from tailrace.clouds.direct.signatures import Keys
 from tailrace.errors import Fatal, Retryable
 
 ROLES = "latest/meta-data/iam/security-credentials/"

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from tailrace.clouds import failures
 from tailrace.clouds.cloud import Cloud, Endpoint, Told, User
 from tailrace.clouds.connecting import connect
-from tailrace.clouds.repairs import within
+from tailrace.clouds.connecting.repairs import within
 from tailrace.errors import Fatal, UsageError
 
 USER = User(name=Told("me", "test"), access_key=Told("AKIDEXAMPLE", "test"), secret_key=Told("secret", "test"))

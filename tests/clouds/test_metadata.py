@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 import pytest
 
 from services.instance_metadata import instance_metadata
-from tailrace.clouds.metadata import Metadata
+from tailrace.clouds.direct.metadata import Metadata
 from tailrace.errors import Retryable, UsageError
 
 ID = "latest/meta-data/instance-id"

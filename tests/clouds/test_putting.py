@@ -21,9 +21,9 @@ from making import python
 from services.real import Ceph, ceph
 from tailrace.clock import SystemClock
 from tailrace.clouds.cloud import Cloud, Endpoint, Told, User
-from tailrace.clouds.putting import Putting, Target, UserKeys, target_of
+from tailrace.clouds.direct.putting import Putting, Target, UserKeys, target_of
+from tailrace.clouds.direct.signatures import Keys
 from tailrace.clouds.secrets import Vault
-from tailrace.clouds.signatures import Keys
 from tailrace.errors import Fatal, Retryable, UsageError
 from tailrace.quantities import Secret
 
@@ -432,7 +432,7 @@ def test_keys_may_be_references() -> None:
 
 def test_little_is_loaded_for_it() -> None:
     heavy = python(
-        "import sys, tailrace.clouds.putting, tailrace.clouds.instance, tailrace.clouds.metadata;"
+        "import sys, tailrace.clouds.direct.putting, tailrace.clouds.direct.instance, tailrace.clouds.direct.metadata;"
         "print(sorted({'boto3', 'botocore', 'urllib3', 'h11', 'pyarrow', 'click', 'rich'} & set(sys.modules)))"
     )
     assert heavy == "[]\n"

@@ -24,7 +24,7 @@ from botocore.credentials import Credentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailrace.clouds.signatures import (
+from tailrace.clouds.direct.signatures import (
     UNSIGNED,
     Expected,
     Fault,

@@ -16,8 +16,8 @@ import pytest
 from logins import GUEST, call, project_of, token_of, v1, v3
 from services.openstack import Swift as Server
 from services.openstack import swift
-from tailrace.clouds.openstack import Identity, login_in, login_of
-from tailrace.clouds.swift import RefusedError, Swift
+from tailrace.clouds.direct.openstack import Identity, login_in, login_of
+from tailrace.clouds.direct.swift import RefusedError, Swift
 from tailrace.errors import Fatal, Retryable, UsageError
 
 
@@ -122,7 +122,7 @@ def test_objects(server: Server, container: str) -> None:
 
 
 def test_more_names_than_a_page_has(server: Server, container: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tailrace.clouds.swift._PAGE", 3)
+    monkeypatch.setattr("tailrace.clouds.direct.swift._PAGE", 3)
     store = Swift(v1(server))
     for number in range(7):
         store.put(container, f"AWSLogs/{number}/x", io.BytesIO(b""), {})

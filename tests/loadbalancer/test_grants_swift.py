@@ -16,7 +16,7 @@ from services.openstack import Swift as Server
 from services.openstack import swift
 from tailrace.accesslogging import AccessLogging
 from tailrace.clock import SystemClock
-from tailrace.clouds.swift import RefusedError, Swift
+from tailrace.clouds.direct.swift import RefusedError, Swift
 from tailrace.errors import Fatal, UsageError
 from tailrace.loadbalancer.agent.parts import Making
 from tailrace.loadbalancer.grants import put_headers

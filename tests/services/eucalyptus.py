@@ -20,7 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from cloud import address_of, cloud
 from tailrace.clouds.cloud import Cloud, Endpoint, Told, User
-from tailrace.clouds.signatures import Expected, Refused, Request, Verified, content_md5, verify
+from tailrace.clouds.direct.signatures import Expected, Refused, Request, Verified, content_md5, verify
 
 REGION: Final = "eucalyptus"
 ACCESS, SECRET = "AKIEUCALYPTUS", "a+secret/of=Eucalyptus"

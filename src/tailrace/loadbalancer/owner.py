@@ -11,7 +11,7 @@ from ipaddress import ip_address
 from typing import Any, Final
 
 from tailrace.accesslogging import AccessLogging
-from tailrace.clouds.metadata import Metadata
+from tailrace.clouds.direct.metadata import Metadata
 from tailrace.errors import Retryable, UsageError
 from tailrace.loadbalancer.model import Balancer
 

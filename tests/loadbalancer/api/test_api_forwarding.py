@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from cloud import REGION, client_of, cloud
 from loadbalancer.api.keepingshop import ACCOUNTS, ALICE, Shop, asked, sent, shop
 from tailrace.clock import SystemClock
-from tailrace.clouds.signatures import Expected, Request, verify
+from tailrace.clouds.direct.signatures import Expected, Request, verify
 
 MOTO = "123456789012"
 ONLY_USERS = ACCOUNTS.partition("[[load_balancers]]")[0].replace(ALICE, MOTO).replace("eucalyptus", REGION)

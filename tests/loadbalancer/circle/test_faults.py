@@ -9,14 +9,15 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from delivering import Agent, Place, agent, await_lines, lines_in
+from delivering import Agent, Place, agent, await_lines, lines_in, owner_of
 from services.balancing import program
 from services.gate import gate
 from services.real import free_port
@@ -26,6 +27,7 @@ from staging import Stage, stage, wait_for
 LIBRARY = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 LOAD = ("plain", "tls", "v6", "post", "aborting", "nobody", "denied", "garbage", "tcp")
 INTERVAL_S = 2
+_FAR_S = 400
 
 
 class Load:
@@ -136,7 +138,7 @@ def test_the_store_dies_in_the_middle_of_puts(on_ceph: Place, bucket: str, tmp_p
     "steps",
     [
         ("-30", "+600", "-90"),
-        *(pytest.param(each, marks=pytest.mark.long) for each in (("+600", "+0"), ("-600", "+0"))),
+        *(pytest.param(each, marks=pytest.mark.long) for each in (("+1200", "+0"), ("-600", "+0"))),
     ],
 )
 def test_the_clock_is_set(steps: tuple[str, ...], on_ceph: Place, bucket: str, tmp_path: Path) -> None:
@@ -157,6 +159,17 @@ def test_the_clock_is_set(steps: tuple[str, ...], on_ceph: Place, bucket: str, t
             time.sleep(INTERVAL_S)
         load.more(100)
         _each_once(running, scene, on_ceph, bucket, load.end())
+    assert max(_strayed(on_ceph, bucket)) > _FAR_S
+
+
+def _strayed(place: Place, bucket: str) -> list[float]:
+    """How far the times in the names of objects are from when the store got them."""
+    with closing(owner_of(place)) as owner:
+        told = [(each["Key"], each["LastModified"]) for each in owner.list_objects_v2(Bucket=bucket)["Contents"]]
+    times = (
+        datetime.strptime(key.rpartition("_")[0].split("_")[-2], "%Y%m%dT%H%MZ").replace(tzinfo=UTC) for key, _ in told
+    )
+    return [abs((time - put).total_seconds()) for time, (_, put) in zip(times, told, strict=True)]
 
 
 @pytest.mark.long

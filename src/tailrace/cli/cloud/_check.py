@@ -15,7 +15,7 @@ from tailrace.cli._cells import visible
 from tailrace.cli._console import output, people
 from tailrace.cli.cloud._asked import clouds_of
 from tailrace.clock import SystemClock
-from tailrace.clouds.checking import Checked, check
+from tailrace.clouds.checking.endpoints import Checked, check
 from tailrace.clouds.connecting import connect
 from tailrace.errors import EXIT_FAILED_CHECK, EXIT_OK
 from tailrace.settings import Resolved

@@ -14,7 +14,7 @@ from tailrace.cli._cells import visible
 from tailrace.cli._console import output, say, warn
 from tailrace.clouds.cloud import Cloud, Endpoint, Told, User
 from tailrace.clouds.finding import find, names
-from tailrace.clouds.telling import Given
+from tailrace.clouds.finding.telling import Given
 from tailrace.errors import EXIT_FAILED_CHECK, EXIT_OK, UsageError
 from tailrace.settings import Resolved
 

@@ -20,10 +20,10 @@ from tailrace.cli._cells import visible
 from tailrace.cli._plan import confirmed
 from tailrace.clouds.cloud import Cloud
 from tailrace.clouds.connecting import connect
+from tailrace.clouds.direct.openstack import Login, login_in, login_of
+from tailrace.clouds.direct.swift import Swift
 from tailrace.clouds.finding import Given, find, names
-from tailrace.clouds.openstack import Login, login_in, login_of
 from tailrace.clouds.partitions import partition_of
-from tailrace.clouds.swift import Swift
 from tailrace.errors import EXIT_FAILED_CHECK, EXIT_OK, UsageError
 from tailrace.loadbalancer.grants import put_headers
 from tailrace.loadbalancer.grants.bucket import Bucket

@@ -25,7 +25,7 @@ from tailrace.quantities import Duration
 from tailrace.settings import Resolved
 
 if TYPE_CHECKING:
-    from tailrace.clouds.putting import KeySource, Target
+    from tailrace.clouds.direct.putting import KeySource, Target
 
 SHORTEST, LONGEST = Duration(1), Duration(86_400)
 """Between these an interval must be."""
@@ -50,7 +50,7 @@ class Making:
 
     def parts(self) -> Parts:
         """What makes objects and puts them. Raises UsageError."""
-        from tailrace.clouds.putting import Putting  # noqa: PLC0415 - it is the shipper's alone
+        from tailrace.clouds.direct.putting import Putting  # noqa: PLC0415 - it is the shipper's alone
 
         store = self._swift() if self._is_elsewhere else Putting(self._target(), self._keys(), self.clock)
         return Parts(self._balancer, self._form, self._naming, store, self._headers)
@@ -100,7 +100,7 @@ class Making:
         return told if told in ("aws", "eucalyptus", "ceph", "swift") else "other"  # type: ignore[return-value]
 
     def _target(self) -> Target:
-        from tailrace.clouds.putting import Target, target_of  # noqa: PLC0415 - as above
+        from tailrace.clouds.direct.putting import Target, target_of  # noqa: PLC0415 - as above
 
         cloud, region = self.cloud, self.cloud.region.value
         if cloud.private or cloud.endpoints.get("s3") or cloud.shared:
@@ -115,8 +115,8 @@ class Making:
         return self._kind == "swift" and bool(self.lb.bucket_owner)
 
     def _swift(self) -> Store:
-        from tailrace.clouds.openstack import login_in, login_of  # noqa: PLC0415 - as above
-        from tailrace.clouds.swift import Swift  # noqa: PLC0415
+        from tailrace.clouds.direct.openstack import login_in, login_of  # noqa: PLC0415 - as above
+        from tailrace.clouds.direct.swift import Swift  # noqa: PLC0415
 
         path = self.resolved.settings.clouds.get(self.cloud.name, {}).get("openrc")
         login = login_in(Path(str(path))) if path else login_of(self.environ)
@@ -125,9 +125,9 @@ class Making:
     def _keys(self) -> KeySource:
         """Keys of the user of the cloud, else of the environment, else of the instance's role."""
         from tailrace.clouds.cloud import Told, User  # noqa: PLC0415 - as above
-        from tailrace.clouds.instance import InstanceKeys  # noqa: PLC0415
-        from tailrace.clouds.metadata import Metadata  # noqa: PLC0415
-        from tailrace.clouds.putting import UserKeys  # noqa: PLC0415
+        from tailrace.clouds.direct.instance import InstanceKeys  # noqa: PLC0415
+        from tailrace.clouds.direct.metadata import Metadata  # noqa: PLC0415
+        from tailrace.clouds.direct.putting import UserKeys  # noqa: PLC0415
         from tailrace.clouds.secrets import Vault  # noqa: PLC0415
 
         user = self.cloud.user
@@ -170,8 +170,8 @@ class Making:
 
     def _sender(self) -> Callable[[Mapping[str, str]], bytes]:
         """Sends queries to the load balancing API, signed as the cloud's users sign them. Raises UsageError."""
-        from tailrace.clouds._http import PORTS, Server, ask  # noqa: PLC0415 - as above
-        from tailrace.clouds.signatures import Request, Scope, sign_v2, sign_v4  # noqa: PLC0415
+        from tailrace.clouds.direct.http import PORTS, Server, ask  # noqa: PLC0415 - as above
+        from tailrace.clouds.direct.signatures import Request, Scope, sign_v2, sign_v4  # noqa: PLC0415
         from tailrace.transport import Tls, endpoint_of  # noqa: PLC0415
 
         endpoint = endpoint_of(self.lb.attributes_url, PORTS)

@@ -11,8 +11,8 @@ from hashlib import sha256
 from http import HTTPStatus
 from typing import Final
 
-from tailrace.clouds import signatures
-from tailrace.clouds.signatures import Expected, Fault, Verified, verify
+from tailrace.clouds.direct import signatures
+from tailrace.clouds.direct.signatures import Expected, Fault, Verified, verify
 from tailrace.loadbalancer.api.accounts import User
 from tailrace.loadbalancer.api.database import Database
 from tailrace.loadbalancer.api.http import Request

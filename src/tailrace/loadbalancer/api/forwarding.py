@@ -11,7 +11,7 @@ from typing import Final, Literal
 from urllib.parse import quote, urlsplit
 
 from tailrace.clock import Clock
-from tailrace.clouds.signatures import Keys, Request, Scope, sign_v2, sign_v4
+from tailrace.clouds.direct.signatures import Keys, Request, Scope, sign_v2, sign_v4
 from tailrace.errors import UsageError
 from tailrace.loadbalancer.api.accounts import User
 from tailrace.loadbalancer.api.authentication import SERVICE

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Final
 
 from tailrace.changes import Change
-from tailrace.clouds.swift import RefusedError, Swift
+from tailrace.clouds.direct.swift import RefusedError, Swift
 from tailrace.errors import Fatal, UsageError
 from tailrace.loadbalancer.grants.calls import UnknownGranteeError
 from tailrace.loadbalancer.grants.wanted import Wanted

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any, Final, Protocol
 
 from tailrace.clouds import failures
-from tailrace.clouds.swift import Swift
+from tailrace.clouds.direct.swift import Swift
 from tailrace.errors import TailraceError
 from tailrace.keys import TEST
 from tailrace.loadbalancer.grants.wanted import Wanted

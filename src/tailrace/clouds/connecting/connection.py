@@ -14,10 +14,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from tailrace.clouds import _queries, amazon, clients, failures, repairs, services, telling
+from tailrace.clouds import amazon, clients, failures, services
 from tailrace.clouds.cloud import Cloud, Endpoint, Told, User
-from tailrace.clouds.finding import Given, find
-from tailrace.clouds.telling import ENVIRONMENT
+from tailrace.clouds.connecting import queries as _queries
+from tailrace.clouds.connecting import repairs
+from tailrace.clouds.finding import Given, find, telling
+from tailrace.clouds.finding.telling import ENVIRONMENT
 from tailrace.clouds.whole import watch
 from tailrace.errors import Fatal, MissingExtra, Retryable, TailraceError, UsageError
 from tailrace.settings import resolve

@@ -10,10 +10,11 @@ from typing import Any, Final
 
 import msgspec
 
-from tailrace.clouds import amazon, inifiles, services, telling
+from tailrace.clouds import amazon, services
 from tailrace.clouds.cloud import Told, User
-from tailrace.clouds.inifiles import Dialect, Table
-from tailrace.clouds.telling import Given, Part
+from tailrace.clouds.finding import inifiles, telling
+from tailrace.clouds.finding.inifiles import Dialect, Table
+from tailrace.clouds.finding.telling import Given, Part
 from tailrace.errors import UsageError
 
 _DIALECT: Final = Dialect(inline=(";",), interpolated=True)

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from typing import BinaryIO, Final
 from urllib.parse import quote, urlsplit
 
-from tailrace.clouds._http import ask
-from tailrace.clouds.openstack import Identity, Login, Session, server_of
+from tailrace.clouds.direct.http import ask
+from tailrace.clouds.direct.openstack import Identity, Login, Session, server_of
 from tailrace.errors import Fatal, Retryable
 from tailrace.transport import Answer, passing
 

@@ -9,8 +9,8 @@ from typing import Any, Final, NamedTuple
 
 from tailrace.clock import Clock
 from tailrace.clouds import failures
+from tailrace.clouds.checking.probing import SKEW_S, Probe, probe
 from tailrace.clouds.cloud import Cloud, Endpoint, Told
-from tailrace.clouds.probing import SKEW_S, Probe, probe
 from tailrace.errors import TailraceError
 
 _AT_ONCE: Final = 12

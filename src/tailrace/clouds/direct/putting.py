@@ -13,9 +13,9 @@ from urllib.parse import quote
 
 from tailrace.clock import Clock
 from tailrace.clouds import failures
-from tailrace.clouds._http import PORTS, Server, ask, check
 from tailrace.clouds.cloud import Cloud, User
-from tailrace.clouds.signatures import Keys, Request, Scope, sign_s3, sign_v4
+from tailrace.clouds.direct.http import PORTS, Server, ask, check
+from tailrace.clouds.direct.signatures import Keys, Request, Scope, sign_s3, sign_v4
 from tailrace.errors import Fatal, Retryable, TailraceError, UsageError
 from tailrace.quantities import Secret
 from tailrace.transport import UNAUTHORIZED, Answer, Endpoint, Tls, endpoint_of, passing, retry_after

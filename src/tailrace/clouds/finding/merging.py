@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from tailrace.clouds import amazon, services
 from tailrace.clouds.cloud import Cloud, Endpoint, Told, User
-from tailrace.clouds.telling import ENVIRONMENT, Part
+from tailrace.clouds.finding.telling import ENVIRONMENT, Part
 from tailrace.errors import UsageError
 
 _DEFAULT: Final = "default"

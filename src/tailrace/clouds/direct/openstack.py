@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
-from tailrace.clouds._http import PORTS, Server, ask
+from tailrace.clouds.direct.http import PORTS, Server, ask
 from tailrace.errors import Fatal, Retryable, UsageError
 from tailrace.transport import UNAUTHORIZED, Answer, Tls, endpoint_of, passing
 

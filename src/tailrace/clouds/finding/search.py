@@ -20,14 +20,14 @@ from difflib import get_close_matches
 from typing import Final
 
 from tailrace.clouds import amazon
-from tailrace.clouds.awsconfig import AwsConfig
-from tailrace.clouds.boto2 import Boto2
 from tailrace.clouds.cloud import Cloud, Told, User
-from tailrace.clouds.environment import Environment
-from tailrace.clouds.euca2ools import Euca2ools
-from tailrace.clouds.merging import Keys, Naming, merged
-from tailrace.clouds.own import Own
-from tailrace.clouds.telling import ENVIRONMENT, Given, Part, Place
+from tailrace.clouds.finding.awsconfig import AwsConfig
+from tailrace.clouds.finding.boto2 import Boto2
+from tailrace.clouds.finding.environment import Environment
+from tailrace.clouds.finding.euca2ools import Euca2ools
+from tailrace.clouds.finding.merging import Keys, Naming, merged
+from tailrace.clouds.finding.own import Own
+from tailrace.clouds.finding.telling import ENVIRONMENT, Given, Part, Place
 from tailrace.errors import UsageError
 
 __all__ = ["Given", "find", "names", "split"]

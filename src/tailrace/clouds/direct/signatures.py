@@ -19,7 +19,7 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Final, Literal
 
-from tailrace.clouds._canonical import (
+from tailrace.clouds.direct.canonical import (
     STAMP,
     V4,
     Keys,

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tailrace.clouds import services, telling
+from tailrace.clouds import services
 from tailrace.clouds.cloud import Told, User
+from tailrace.clouds.finding import telling
+from tailrace.clouds.finding.telling import Given, Part
 from tailrace.clouds.secrets import Vault
-from tailrace.clouds.telling import Given, Part
 from tailrace.errors import UsageError
 from tailrace.privatecloud import PrivateCloud
 from tailrace.quantities import Secret

@@ -7,7 +7,7 @@ from typing import Final
 
 from tailrace.clouds import failures
 from tailrace.clouds.cloud import Cloud, Told, User
-from tailrace.clouds.connecting import SESSION, connect, untold
+from tailrace.clouds.connecting.connection import SESSION, connect, untold
 
 _HOUR: Final = 3600
 

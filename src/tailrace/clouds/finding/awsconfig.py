@@ -10,10 +10,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from tailrace.clouds import amazon, inifiles, services, telling
+from tailrace.clouds import amazon, services
 from tailrace.clouds.cloud import Told, User
-from tailrace.clouds.inifiles import Dialect
-from tailrace.clouds.telling import Given, Part
+from tailrace.clouds.finding import inifiles, telling
+from tailrace.clouds.finding.inifiles import Dialect
+from tailrace.clouds.finding.telling import Given, Part
 from tailrace.errors import UsageError
 
 _DIALECT: Final = Dialect()

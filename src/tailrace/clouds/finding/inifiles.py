@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from tailrace.clouds.cloud import Told
-from tailrace.clouds.telling import Given
+from tailrace.clouds.finding.telling import Given
 from tailrace.errors import UsageError
 
 MOST_BYTES: Final = 1 << 20

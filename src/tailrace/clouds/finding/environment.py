@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tailrace.clouds import amazon, services, telling
+from tailrace.clouds import amazon, services
 from tailrace.clouds.cloud import Told, User
-from tailrace.clouds.inifiles import text
-from tailrace.clouds.telling import ENVIRONMENT, Given, Part
+from tailrace.clouds.finding import telling
+from tailrace.clouds.finding.inifiles import text
+from tailrace.clouds.finding.telling import ENVIRONMENT, Given, Part
 from tailrace.errors import UsageError
 
 _PREFIX: Final = "AWS_ENDPOINT_URL"

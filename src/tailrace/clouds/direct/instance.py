@@ -12,7 +12,7 @@ from urllib.parse import quote
 import msgspec
 
 from tailrace.clock import Clock
-from tailrace.clouds.signatures import Keys
+from tailrace.clouds.direct.signatures import Keys
 from tailrace.errors import Fatal, Retryable
 from tailrace.quantities import moment
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from tailrace.clouds.signatures import content_md5
+from tailrace.clouds.direct.signatures import content_md5
 from tailrace.errors import Fatal
 
 CONFIG: Final[dict[str, Any]] = {

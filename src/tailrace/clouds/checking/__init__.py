@@ -1,0 +1,1 @@
+"""Whether a cloud answers, is trusted, agrees about the time, and accepts the keys."""
