@@ -22,6 +22,7 @@ from typing import Any, BinaryIO
 from making import StillClock
 from tailrace.clock import SystemClock
 from tailrace.errors import Fatal, Retryable
+from tailrace.loadbalancer.agent import supervise
 from tailrace.loadbalancer.agent.background import Background
 from tailrace.loadbalancer.agent.counters import Counters
 from tailrace.loadbalancer.agent.receive import Listening, handed_over
@@ -188,12 +189,20 @@ class Running:
         self.told = {"folder": str(folder), "receive": [f"unix:{self.socket}"], "interval": 1.0, **told}
         self.errors = folder / "stderr"
         self.process: subprocess.Popen[bytes] | None = None
+        self.held: socket.socket | None = None
+        """A socket that is handed over as systemd does it."""
 
     def start(self) -> None:
         words = [sys.executable, __file__, json.dumps(self.told)]
         paths = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+        environment = {**os.environ, "PYTHONPATH": paths}
+        how: dict[str, Any] = {}
+        if self.held:
+            number = self.held.fileno()
+            words = ["sh", "-c", 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"', "sh", *words]
+            how = {"close_fds": False, "preexec_fn": lambda: os.dup2(number, 3)}
         with self.errors.open("ab") as errors:
-            self.process = subprocess.Popen(words, stderr=errors, env={**os.environ, "PYTHONPATH": paths})
+            self.process = subprocess.Popen(words, stderr=errors, env=environment, **how)
         until(lambda: (self.folder / "ready").exists() or self.process.poll() is not None, self.said)
         assert self.process.poll() is None, self.said()
 
@@ -286,6 +295,7 @@ def main() -> None:
             parent=parent,
         )
 
+    supervise.ORPHAN_S = told.get("orphan_s", supervise.ORPHAN_S)
     agent = Agent(
         folder=spool, receive=told["receive"], handed=handed_over(os.environ), worker=worker, shipper=shipper, clock=clock,
         say=say, tell=lambda line: (folder / "status").open("ab").write(line), status_s=0.2,

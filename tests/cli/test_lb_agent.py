@@ -199,11 +199,20 @@ def test_it_stays_and_takes_datagrams(tmp_path: Path, cloud: _Cloud) -> None:
         until(lambda: any((tmp_path / "spool" / "segments").glob("*.open")))
         process.send_signal(signal.SIGUSR1)
         until(lambda: cloud.objects, (tmp_path / "stderr").read_text)
+        assert _memory_mib(process.pid) < 40
         process.terminate()
         assert process.wait(20) == 0
     assert b"".join(cloud.objects.values()).count(b"\n") == 50
     assert b'"pending":0' in (tmp_path / "stderr").read_bytes()
     assert not path.exists()
+
+
+def _memory_mib(main: int) -> float:
+    """What all its processes take together, what they share counted once."""
+    children = Path(f"/proc/{main}/task/{main}/children").read_text(encoding="ascii").split()
+    assert len(children) == 2
+    told = [Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii") for pid in (main, *children)]
+    return sum(int(each.partition("\nPss:")[2].split()[0]) for each in told) / 1024
 
 
 @pytest.mark.parametrize(

@@ -126,6 +126,38 @@ def test_all_its_processes_are_killed(tmp_path: Path) -> None:
         assert len(found) > sent - 3 * 400
 
 
+def test_all_its_processes_are_killed_while_systemd_holds_the_socket(tmp_path: Path) -> None:
+    agent = Running(tmp_path)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as held:
+        held.bind(str(agent.socket))
+        agent.held = held
+        agent.start()
+        try:
+
+            def kill() -> None:
+                agent.kill_all()
+                agent.start()
+
+            _played(agent, kill, random.Random(6), 4)
+        finally:
+            agent.stop()
+        assert agent.socket.exists(), "it is systemd's"
+
+
+def test_a_worker_that_is_left_alone_ends_in_time(tmp_path: Path) -> None:
+    with running(tmp_path, interval=3600.0, orphan_s=0.3) as agent:
+        worker = agent.children()["worker"]
+        agent.kill()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
+            for number in range(100):
+                out.sendto(b"<134>haproxy[1]: %d\n" % number, str(agent.socket))
+        until(lambda: not Path(f"/proc/{worker}").exists(), agent.said)
+        assert not agent.socket.exists()
+        agent.start()
+        os.kill(agent.pid, signal.SIGUSR1)
+        _check(agent, 100)
+
+
 def test_a_followed_file_is_read_once_however_often_it_is_killed(tmp_path: Path) -> None:
     path, chance, number = tmp_path / "haproxy.log", random.Random(5), 0
     path.touch()
