@@ -37,11 +37,14 @@ Description=Access logs of this load balancer, by Tailrace
 Wants=network-online.target
 After=network-online.target
 Requires=tailrace-lb.socket
+StartLimitIntervalSec=0
 
 [Service]
 ExecStart={words}
 Restart=always
-RestartSec=5
+RestartSec=100ms
+RestartPreventExitStatus=2
+Nice=-10
 User={user}
 ReadWritePaths={spool}
 ProtectSystem=strict
