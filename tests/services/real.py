@@ -22,12 +22,15 @@ from botocore.config import Config
 from making import absent
 
 SCRIPTS = Path(__file__).parents[2] / "tools" / "servers"
+_WORKERS, _PORTS, _STEP = 8, 600, 10
 INSTALLING = "tools/servers/install.sh installs it as root"
 
 
 def free_port(*others: int) -> int:
-    """A port that nobody listens on, nor on those so much above it."""
-    for port in range(7000 + os.getpid() % 1000, 12_000, 7):
+    """A port that nobody listens on, nor on those so much above it. Test workers beside one another get different ones."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _WORKERS
+    for number in range(_PORTS // _STEP):
+        port = 7000 + worker * _PORTS + (os.getpid() * 11 + number) * _STEP % _PORTS
         if all(_is_free(port + other) for other in (0, *others)):
             return port
     raise AssertionError("no free port")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from services.balancing import aws, haproxy, logrotate, rsyslog, s3cmd
 from services.openstack import Keys, Swift, swift
 from services.real import Ceph, ceph, free_port
 
-_PROBE = "tailrace-servers"
+_PROBE = f"tailrace-servers-{os.getpid()}"
 _RSYSLOG = """
 module(load="imuxsock" SysSock.Use="off")
 input(type="imuxsock" Socket="{device}")
