@@ -10,12 +10,12 @@ from uuid import uuid4
 
 import pytest
 
-from delivering import Agent, Place, agent, await_lines, owner_of, parse, read, run
+from delivering import Agent, Place, agent, await_lines, lines_in, owner_of, parse, read, run
 from services.balancing import swift
 from services.comparing import CONNECTIONS, differences, requests
 from services.real import free_port
 from services.traffic import KINDS
-from staging import Stage, stage
+from staging import Stage, stage, wait_for
 
 _CASES = [
     ("on_ceph", "s3cmd", "unix", "classic"),
@@ -84,3 +84,15 @@ def _rejected(running: Agent, count: int) -> None:
     """What was no request is kept where it can be read."""
     files = [path for path in (running.spool / "dead").rglob("*") if path.is_file()]
     assert sum(len(path.read_text(encoding="utf-8").splitlines()) for path in files) == count
+
+
+@pytest.mark.long
+def test_ceph_lets_objects_expire(on_ceph: Place, bucket: str, tmp_path: Path) -> None:
+    """A day of this Ceph lasts ten seconds."""
+    target = f"127.0.0.1:{free_port()}"
+    own = {"receive": [f"udp:{target}"], "reader": on_ceph.reader, "expire_days": 1, "form": "haproxy"}
+    with agent(tmp_path / "agent", on_ceph, bucket, **own) as running, stage(tmp_path, target) as scene:
+        sent = scene.clients.run(8, kinds=("post",))
+        await_lines(on_ceph, bucket, len(sent), lambda: running.output)
+        run("lb", "grant", *running.settled("--yes"))
+        wait_for(lambda: not lines_in(on_ceph, bucket), lambda: "objects do not expire", step=1)

@@ -14,7 +14,7 @@ from tailrace.cli._options import resolved, settings_options
 @settings_options("endpoint_url", "profile")
 @click.option("--json", "as_json", is_flag=True, help="NDJSON: one value a line.")
 def command(name: str, *, as_json: bool, **flags: Any) -> None:
-    r"""Show for each service of the cloud NAME its endpoint, its signature and its user, and where each of these values comes from.
+    """Show for each service of the cloud NAME its endpoint, its signature and its user, and where each of these values comes from.
 
     NAME is written as after --region: REGION, USER@ or USER@REGION; without it, the cloud that is in use. A secret key is never shown.
 

@@ -33,13 +33,13 @@ def _changing(function: F) -> F:
 
 @click.group("logs", short_help="Switch the access logs of load balancers on and off.")
 def command() -> None:
-    r"""Access logs of load balancers, on AWS and on private clouds, through the load balancing API.
+    """Access logs of load balancers, on AWS and on private clouds, through the load balancing API.
 
     \b
       tailrace lb logs list --region eucalyptus
       tailrace lb logs enable web --bucket my-logs --interval 5 --region eucalyptus
       tailrace lb logs show web --region eucalyptus
-    """
+    """  # noqa: D301 - \b is click's
 
 
 @command.command("enable", short_help="Switch a log on, or let it go elsewhere.")

@@ -20,16 +20,16 @@ from tailrace.cli._options import CLOUD, resolved, settings_options
 )
 @settings_options(*CLOUD)
 def command(**flags: Any) -> int:
-    r"""Answer ModifyLoadBalancerAttributes, DescribeLoadBalancerAttributes and DescribeLoadBalancers as AWS does, until SIGTERM.
+    """Answer ModifyLoadBalancerAttributes, DescribeLoadBalancerAttributes and DescribeLoadBalancers as AWS does, until SIGTERM.
 
     Both versions are spoken, 2012-06-01 (aws elb) and 2015-12-01 (aws elbv2). Buckets are tried with the keys of the settings. Each
     request is told of in a line of JSON on standard error. SIGHUP reads accounts, secrets and certificate again.
 
     \b
       tailrace lb serve --accounts accounts.toml --region eucalyptus
-      aws elb modify-load-balancer-attributes --endpoint-url http://127.0.0.1:9470 --load-balancer-name web \
+      aws elb modify-load-balancer-attributes --endpoint-url http://127.0.0.1:9470 --load-balancer-name web \\
           --load-balancer-attributes AccessLog={Enabled=true,S3BucketName=logs,EmitInterval=5}
-    """
+    """  # noqa: D301 - \b is click's
     from tailrace.cli.lb._serve import serve  # noqa: PLC0415 - not needed for --help
 
     own = {key: flags.pop(key) for key in ("accounts", "listen", "database", "certificate", "key", "forward_to")}
