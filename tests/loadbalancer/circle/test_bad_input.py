@@ -194,3 +194,11 @@ def test_contradictory_settings(own: dict[str, Any], words: str, on_ceph: Place,
     assert words in told.stderr
     assert "Traceback" not in told.stderr
     assert len(told.stderr.strip().splitlines()) == 1
+
+
+def test_a_region_that_nobody_knows(on_ceph: Place, tmp_path: Path) -> None:
+    """It is not proposed to itself, and nothing is asked of AWS."""
+    made = Agent(tmp_path, on_ceph, "a-bucket", {"receive": [f"unix:{tmp_path}/log.sock"]})
+    told = run("lb", "agent", "--config", str(made.settings), "--region", "hera", code=2)
+    assert "there is no region hera" in told.stderr
+    assert "did you mean here?" in told.stderr

@@ -124,7 +124,7 @@ def find(region: str, given: Given) -> Cloud:
         parts.insert(0, Part(endpoints={"s3": given.endpoint_url}))
     cloud = merged(Naming(name, keys, given.profile), parts)
     if cloud is None:
-        raise UsageError(_unknown(name, places.names()))
+        raise UsageError(_unknown(name, [each for each in places.names() if each != name.value]))
     return cloud
 
 
