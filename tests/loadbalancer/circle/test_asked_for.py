@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -106,6 +107,7 @@ def test_the_tenant_switches_it_on(later: bool, on_ceph: Place, tmp_path: Path) 
             if later:
                 _switch(url, on_ceph, *on)
             wait_for(lambda: "is switched on" in running.output, lambda: running.output)
+            time.sleep(2)  # the process that takes lines hears of it within a second
             sent = requests(scene.clients.run(2 * len(KINDS)))
             scene.logged(len(sent))
             _await_lines(running, bucket, len(sent))
