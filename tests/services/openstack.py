@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -48,9 +49,10 @@ class Project(NamedTuple):
 
 @dataclass(frozen=True)
 class Keystone:
-    """An identity service, where admin's password is secret. `url`: without /v3."""
+    """An identity service, where admin's password is secret. `url`: without /v3. `begun`: tells it from one that was there before."""
 
     url: str
+    begun: float = 0.0
 
     def project(self, name: str) -> Project:
         """A project of that name, made if it is not there; the same keys each time."""
@@ -99,7 +101,7 @@ def keystone() -> Iterator[Keystone]:
         absent("Keystone", _BY_TEST)
     port = free_port()
     with running("keystone.sh", str(port)):
-        yield Keystone(f"http://127.0.0.1:{port}")
+        yield Keystone(f"http://127.0.0.1:{port}", time.monotonic())
 
 
 @contextmanager
