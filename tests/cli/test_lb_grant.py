@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -10,25 +10,13 @@ from uuid import uuid4
 import pytest
 
 from cli.conftest import Run
-from services.openstack import Swift, swift
-from services.real import Ceph, ceph
+from services.openstack import Swift
+from services.real import Ceph
 
 ACCOUNT = "000865102303"
 SCOPE = f"AWSLogs/{ACCOUNT}/"
 OPERATOR, TENANT = "cli-operator", "cli-tenant"
 Verb = Callable[..., Any]
-
-
-@pytest.fixture(scope="module")
-def store() -> Iterator[Ceph]:
-    with ceph() as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def shelf() -> Iterator[Swift]:
-    with swift() as made:
-        yield made
 
 
 def cloud(name: str, user: Ceph) -> str:
@@ -37,9 +25,9 @@ def cloud(name: str, user: Ceph) -> str:
 
 
 @pytest.fixture
-def bucket(store: Ceph, tmp_path: Path) -> str:
+def bucket(gateway: Ceph, tmp_path: Path) -> str:
     name = f"weblogs-{uuid4().hex[:8]}"
-    operator, tenant = store.user(OPERATOR), store.user(TENANT)
+    operator, tenant = gateway.user(OPERATOR), gateway.user(TENANT)
     s3 = operator.client("s3")
     s3.create_bucket(Bucket=name)
     s3.put_object(Bucket=name, Key=f"{SCOPE}elasticloadbalancing/default/x.log", Body=b"line")
@@ -97,9 +85,9 @@ def test_by_lists_the_agent_is_told_what_it_needs(grant: Verb, bucket: str) -> N
 
 
 @pytest.mark.usefixtures("bucket")
-def test_in_the_tenants_bucket_he_is_told_what_to_do(grant: Verb, store: Ceph) -> None:
+def test_in_the_tenants_bucket_he_is_told_what_to_do(grant: Verb, gateway: Ceph) -> None:
     name = f"theirs-{uuid4().hex[:8]}"
-    store.user(TENANT).client("s3").create_bucket(Bucket=name)
+    gateway.user(TENANT).client("s3").create_bucket(Bucket=name)
     words = ("--region", "lab", "--to", TENANT, "--bucket", name, "--set", f"lb.bucket_owner={TENANT}")
     ran = grant(*words)
     assert ran.code == 0
@@ -116,7 +104,7 @@ def test_in_the_tenants_bucket_he_is_told_what_to_do(grant: Verb, store: Ceph) -
         [["ok", "put"], ["ok", "list"], ["ok", "read"]],
         0,
     ), ran
-    assert "Contents" not in store.user(TENANT).client("s3").list_objects(Bucket=name)
+    assert "Contents" not in gateway.user(TENANT).client("s3").list_objects(Bucket=name)
 
 
 @pytest.mark.long
@@ -144,14 +132,14 @@ def test_errors_are_sentences(grant: Verb) -> None:
     assert ("set lb.account" in ran.err, ran.code) == (True, 4)
 
 
-def test_swift(grant: Verb, shelf: Swift, tmp_path: Path) -> None:
+def test_swift(grant: Verb, openstack: Swift, tmp_path: Path) -> None:
     name = f"weblogs-{uuid4().hex[:8]}"
-    shelf.client().create_bucket(Bucket=name)
-    for who, keys in (("op", shelf.owner), ("tenant", shelf.other)):
+    openstack.client().create_bucket(Bucket=name)
+    for who, keys in (("op", openstack.owner), ("tenant", openstack.other)):
         (tmp_path / f"{who}.rc").write_text(
-            f"export ST_AUTH={shelf.endpoint}/auth/v1.0\nexport ST_USER={keys.key}\nexport ST_KEY={keys.secret}\n"
+            f"export ST_AUTH={openstack.endpoint}/auth/v1.0\nexport ST_USER={keys.key}\nexport ST_KEY={keys.secret}\n"
         )
-    table = f'[clouds.sw]\nkind = "swift"\nendpoint_url = "{shelf.endpoint}"\nopenrc = "op.rc"\n'
+    table = f'[clouds.sw]\nkind = "swift"\nendpoint_url = "{openstack.endpoint}"\nopenrc = "op.rc"\n'
     (tmp_path / "tailrace.toml").write_text(f'[lb]\naccount = "{ACCOUNT}"\nbucket = "{name}"\nexpire_days = 2\n{table}')
     words = ("--region", "sw", "--to", "test2")
     assert grant(*words, "--check", "--as", "tenant.rc").code == 1
@@ -160,7 +148,7 @@ def test_swift(grant: Verb, shelf: Swift, tmp_path: Path) -> None:
         0,
         f"POST container: test2 may list and read the container {name}; others stay in its list\n",
     )
-    assert f"{shelf.endpoint}/v1/AUTH_test" in ran.err
+    assert f"{openstack.endpoint}/v1/AUTH_test" in ran.err
     ran = grant(*words, "--check", "--as", "tenant.rc")
     assert (ran.code, ran.err) == (0, ""), ran
     assert "testing" not in ran.out

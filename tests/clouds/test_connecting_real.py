@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import subprocess
-from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 from urllib.request import urlopen
@@ -14,8 +13,8 @@ from uuid import uuid4
 import pytest
 from botocore.exceptions import ClientError
 
-from services.openstack import Swift, swift
-from services.real import Ceph, ceph
+from services.openstack import Swift
+from services.real import Ceph
 from tailrace.clock import SystemClock
 from tailrace.clouds.cloud import Cloud, Endpoint, Told, User
 from tailrace.clouds.connecting import connect
@@ -41,26 +40,14 @@ def cloud_of(url: str, keys: tuple[str, str], region: str, signature: str) -> Cl
     )
 
 
-@pytest.fixture(scope="module")
-def gateway() -> Iterator[Ceph]:
-    with ceph() as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def store() -> Iterator[Swift]:
-    with swift() as made:
-        yield made
-
-
 @pytest.fixture(params=["v4", "v2"])
 def of_ceph(gateway: Ceph, request: pytest.FixtureRequest) -> Cloud:
     return cloud_of(gateway.endpoint, (gateway.key, gateway.secret), "default", request.param)
 
 
 @pytest.fixture(params=["v4", "v2"])
-def of_swift(store: Swift, request: pytest.FixtureRequest) -> Cloud:
-    return cloud_of(store.endpoint, (store.owner.key, store.owner.secret), "us-east-1", request.param)
+def of_swift(openstack: Swift, request: pytest.FixtureRequest) -> Cloud:
+    return cloud_of(openstack.endpoint, (openstack.owner.key, openstack.owner.secret), "us-east-1", request.param)
 
 
 def name() -> str:
@@ -100,12 +87,12 @@ def test_swift_takes_what_is_sent(of_swift: Cloud) -> None:
     carry(of_swift)
 
 
-def test_swift_tells_what_is_wrong(store: Swift, of_swift: Cloud) -> None:
+def test_swift_tells_what_is_wrong(openstack: Swift, of_swift: Cloud) -> None:
     bucket = name()
     with closing(connect(of_swift, "s3")) as s3:
         s3.create_bucket(Bucket=bucket)
     signature = of_swift.endpoints["s3"].signature.value
-    wrong = cloud_of(store.endpoint, (store.owner.key, "wrong"), "us-east-1", signature)
+    wrong = cloud_of(openstack.endpoint, (openstack.owner.key, "wrong"), "us-east-1", signature)
     with pytest.raises(
         Fatal, match=r"credentials are not accepted by .* \((SignatureDoesNotMatch|AccessDenied)\)|is denied"
     ):
@@ -113,7 +100,7 @@ def test_swift_tells_what_is_wrong(store: Swift, of_swift: Cloud) -> None:
     with pytest.raises(Fatal, match="there is no bucket"):
         put(of_swift, name(), b"x")
     if signature == "v4":
-        elsewhere = cloud_of(store.endpoint, (store.owner.key, store.owner.secret), "elsewhere", signature)
+        elsewhere = cloud_of(openstack.endpoint, (openstack.owner.key, openstack.owner.secret), "elsewhere", signature)
         with pytest.raises(Fatal, match="is in another region"):
             put(elsewhere, bucket, b"x")
 

@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 from breaking import client_of
 from cloud import address_of, cloud
 from making import python
-from services.real import Ceph, ceph
+from services.real import Ceph
 from tailrace.clock import SystemClock
 from tailrace.clouds.cloud import Cloud, Endpoint, Told, User
 from tailrace.clouds.direct.putting import Putting, Target, UserKeys, target_of
@@ -45,12 +45,6 @@ class Known:
         if anew and self.later:
             self.keys = self.later
         return self.keys
-
-
-@pytest.fixture(scope="module")
-def gateway() -> Iterator[Ceph]:
-    with ceph() as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

@@ -15,29 +15,22 @@ import pytest
 
 from logins import GUEST, call, project_of, token_of, v1, v3
 from services.openstack import Swift as Server
-from services.openstack import swift
 from tailrace.clouds.direct.openstack import Identity, login_in, login_of
 from tailrace.clouds.direct.swift import RefusedError, Swift
 from tailrace.errors import Fatal, Retryable, UsageError
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with swift() as made:
-        yield made
-
-
 @pytest.fixture
-def container(server: Server) -> str:
+def container(openstack: Server) -> str:
     name = f"c-{uuid4().hex[:12]}"
-    server.client().create_bucket(Bucket=name)
+    openstack.client().create_bucket(Bucket=name)
     return name
 
 
-def test_tempauth(server: Server, container: str) -> None:
-    store = Swift(v1(server))
+def test_tempauth(openstack: Server, container: str) -> None:
+    store = Swift(v1(openstack))
     assert (store.session.project, store.session.keystone) == ("test", False)
-    assert store.storage == f"{server.endpoint}/v1/AUTH_test"
+    assert store.storage == f"{openstack.endpoint}/v1/AUTH_test"
     found = store.container(container)
     assert found
     assert found["x-container-object-count"] == "0"
@@ -45,17 +38,17 @@ def test_tempauth(server: Server, container: str) -> None:
     assert store.knows("test") is None
 
 
-def test_keystone(server: Server) -> None:
-    project = project_of(server.keystone, "sw-one")
-    store = Swift(v3(server, "sw-one", OS_REGION_NAME="RegionOne"))
+def test_keystone(openstack: Server) -> None:
+    project = project_of(openstack.keystone, "sw-one")
+    store = Swift(v3(openstack, "sw-one", OS_REGION_NAME="RegionOne"))
     assert (store.session.project, store.session.keystone) == (project.id, True)
-    assert store.storage == f"{server.by_keystone}/v1/AUTH_{project.id}"
+    assert store.storage == f"{openstack.by_keystone}/v1/AUTH_{project.id}"
     assert store.container("none") is None
 
 
 @pytest.mark.long
-def test_regions_and_interfaces_of_the_catalog(server: Server) -> None:
-    assert Swift(v3(server, "sw-one", OS_REGION_NAME="Elsewhere")).storage == "http://127.0.0.1:1/v1/AUTH_x"
+def test_regions_and_interfaces_of_the_catalog(openstack: Server) -> None:
+    assert Swift(v3(openstack, "sw-one", OS_REGION_NAME="Elsewhere")).storage == "http://127.0.0.1:1/v1/AUTH_x"
     there = r"no public endpoint of object-store in region Nowhere \(there are: Elsewhere, RegionOne\)"
     for more, told in (
         ({"OS_REGION_NAME": "Nowhere"}, there),
@@ -63,32 +56,32 @@ def test_regions_and_interfaces_of_the_catalog(server: Server) -> None:
         ({"OS_REGION_NAME": "RegionOne", "OS_INTERFACE": "internalURL"}, "no internal endpoint"),
     ):
         with pytest.raises(Fatal, match=told):
-            _ = Swift(v3(server, "sw-one", **more)).session
+            _ = Swift(v3(openstack, "sw-one", **more)).session
 
 
 @pytest.mark.long
-def test_projects_and_ids(server: Server) -> None:
-    project = project_of(server.keystone, "sw-one")
+def test_projects_and_ids(openstack: Server) -> None:
+    project = project_of(openstack.keystone, "sw-one")
     ids = {"OS_USERNAME": "", "OS_USER_ID": project.user, "OS_PROJECT_NAME": "", "OS_PROJECT_ID": project.id}
-    store = Swift(v3(server, "sw-one", OS_REGION_NAME="RegionOne", **ids))
+    store = Swift(v3(openstack, "sw-one", OS_REGION_NAME="RegionOne", **ids))
     assert store.session.project == project.id
     assert store.knows("0" * 32) in (None, False)
-    admin = login_of({"OS_AUTH_URL": f"{server.keystone.url}/v3/", "OS_USERNAME": "admin", "OS_PASSWORD": "secret",
+    admin = login_of({"OS_AUTH_URL": f"{openstack.keystone.url}/v3/", "OS_USERNAME": "admin", "OS_PASSWORD": "secret",
                       "OS_PROJECT_NAME": "admin", "OS_REGION_NAME": "RegionOne", "OS_USER_DOMAIN_NAME": "Default",
                       "OS_PROJECT_DOMAIN_NAME": "Default"})  # fmt: skip
     asking = Swift(admin)
     assert (asking.knows(project.id), asking.knows("0" * 32)) == (True, False)
 
 
-def test_an_application_credential(server: Server) -> None:
-    v3(server, "sw-app")
-    project = project_of(server.keystone, "sw-app")
-    token = token_of(server.keystone, "sw-app")
+def test_an_application_credential(openstack: Server) -> None:
+    v3(openstack, "sw-app")
+    project = project_of(openstack.keystone, "sw-app")
+    token = token_of(openstack.keystone, "sw-app")
     body = {"application_credential": {"name": f"c-{uuid4().hex}"}}
-    made = call(server.keystone, "POST", f"/users/{project.user}/application_credentials", body, token)[0]
+    made = call(openstack.keystone, "POST", f"/users/{project.user}/application_credentials", body, token)[0]
     credential = made["application_credential"]
     told = {
-        "OS_AUTH_URL": server.keystone.url,
+        "OS_AUTH_URL": openstack.keystone.url,
         "OS_REGION_NAME": "RegionOne",
         "OS_APPLICATION_CREDENTIAL_SECRET": credential["secret"],
     }
@@ -97,8 +90,8 @@ def test_an_application_credential(server: Server) -> None:
     assert Swift(by_id).session.project == Swift(login_of({**told, **name})).session.project == project.id
 
 
-def test_objects(server: Server, container: str) -> None:
-    store = Swift(v1(server))
+def test_objects(openstack: Server, container: str) -> None:
+    store = Swift(v1(openstack))
     store.put(
         container, "a b/ü?#", io.BytesIO(b"x" * 600_000), {"Content-Type": "text/plain", "X-Delete-After": "1000"}
     )
@@ -121,37 +114,37 @@ def test_objects(server: Server, container: str) -> None:
         store.put(f"{container}-none", "k", io.BytesIO(b""), {})
 
 
-def test_more_names_than_a_page_has(server: Server, container: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_names_than_a_page_has(openstack: Server, container: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tailrace.clouds.direct.swift._PAGE", 3)
-    store = Swift(v1(server))
+    store = Swift(v1(openstack))
     for number in range(7):
         store.put(container, f"AWSLogs/{number}/x", io.BytesIO(b""), {})
     assert list(store.names(container)) == [f"AWSLogs/{number}/x" for number in range(7)]
     assert list(store.names(container, "AWSLogs/", "/")) == [f"AWSLogs/{number}/" for number in range(7)]
 
 
-def test_s3_lets_objects_expire_too(server: Server, container: str) -> None:
-    """The header passes through the S3 API of the server, so that whoever puts by that needs nothing else."""
-    s3 = server.client()
+def test_s3_lets_objects_expire_too(openstack: Server, container: str) -> None:
+    """The header passes through the S3 API of the openstack, so that whoever puts by that needs nothing else."""
+    s3 = openstack.client()
     s3.meta.events.register(
         "before-sign.s3.PutObject", lambda request, **_: request.headers.add_header("X-Delete-After", "1000")
     )
     s3.put_object(Bucket=container, Key="k", Body=b"x")
-    assert "x-delete-at" in (Swift(v1(server)).describe(container, "k") or {})
+    assert "x-delete-at" in (Swift(v1(openstack)).describe(container, "k") or {})
 
 
-def test_a_token_that_is_over_is_had_again(server: Server, container: str) -> None:
-    store = Swift(v1(server))
+def test_a_token_that_is_over_is_had_again(openstack: Server, container: str) -> None:
+    store = Swift(v1(openstack))
     object.__setattr__(store.session, "token", "AUTH_tk0000")
     assert store.container(container) is not None
-    store = Swift(v1(server))
+    store = Swift(v1(openstack))
     object.__setattr__(store.session, "token", "AUTH_tk0000")
     store.put(container, "k", io.BytesIO(b"again"), {})
     assert store.read(container, "k") == b"again"
 
 
-def test_refusals_tell_who_and_what_and_no_secret(server: Server, container: str) -> None:
-    guest = Swift(v1(server, GUEST))
+def test_refusals_tell_who_and_what_and_no_secret(openstack: Server, container: str) -> None:
+    guest = Swift(v1(openstack, GUEST))
     with pytest.raises(
         RefusedError, match=r"refuses test:tester3 of the environment to list c-.* \(HTTP 403\)"
     ) as caught:
@@ -159,25 +152,25 @@ def test_refusals_tell_who_and_what_and_no_secret(server: Server, container: str
     assert guest.session.token not in f"{caught.value}{guest.session!r}{guest.login!r}"
     assert "testing3" not in f"{guest.login!r}"
     with pytest.raises(Fatal, match=r"does not accept the credentials of test:tester") as refused:
-        _ = Swift(v1(server, ("test:tester", "wrong-key"))).session
+        _ = Swift(v1(openstack, ("test:tester", "wrong-key"))).session
     assert "wrong-key" not in str(refused.value)
     with pytest.raises(Fatal, match="does not accept the credentials of sw-one"):
-        _ = Swift(v3(server, "sw-one", OS_PASSWORD="wrong")).session
+        _ = Swift(v3(openstack, "sw-one", OS_PASSWORD="wrong")).session
 
 
-def test_a_token_is_sent_to_one_store_only(server: Server) -> None:
-    other = Swift(v1(server), "http://127.0.0.1:1/v1/AUTH_test2")
+def test_a_token_is_sent_to_one_store_only(openstack: Server) -> None:
+    other = Swift(v1(openstack), "http://127.0.0.1:1/v1/AUTH_test2")
     with pytest.raises(Fatal, match="is not at the object store of test:tester"):
         other.container("x")
-    assert Swift(v1(server), account="test2").storage == f"{server.endpoint}/v1/AUTH_test2"
-    told = {**v1(server).told, "OS_STORAGE_URL": f"{server.endpoint}/v1/mine"}
+    assert Swift(v1(openstack), account="test2").storage == f"{openstack.endpoint}/v1/AUTH_test2"
+    told = {**v1(openstack).told, "OS_STORAGE_URL": f"{openstack.endpoint}/v1/mine"}
     with pytest.raises(Fatal, match="does not end with the project test"):
         _ = Swift(login_of(told), account="test2").storage
 
 
 @contextmanager
 def saying(answer: bytes) -> Iterator[str]:
-    """A server that says the same to everybody; its URL."""
+    """A openstack that says the same to everybody; its URL."""
     listening = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:

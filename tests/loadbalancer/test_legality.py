@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,8 +11,8 @@ from botocore.handlers import validate_bucket_name as validate
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.openstack import swift
-from services.real import ceph
+from services.openstack import Swift
+from services.real import Ceph
 from tailrace.errors import UsageError
 from tailrace.loadbalancer.legality import legal, legal_key, suggestion
 
@@ -56,27 +55,17 @@ def taken(client: Any, name: str) -> bool:
     return True
 
 
-@pytest.fixture(scope="module")
-def gateway() -> Iterator[Any]:
-    with ceph() as made:
-        yield made.client("s3")
-
-
-@pytest.fixture(scope="module")
-def containers() -> Iterator[Any]:
-    with swift() as made:
-        yield made.client()
-
-
 @pytest.mark.long
-def test_ceph_takes_what_is_legal_on_ceph(gateway: Any) -> None:
+def test_ceph_takes_what_is_legal_on_ceph(gateway: Ceph) -> None:
     """Ours is set up to take more, as buckets of Eucalyptus want it."""
-    assert [name for name in NAMES if is_legal(name, "ceph") and not taken(gateway, name)] == []
+    client = gateway.client("s3")
+    assert [name for name in NAMES if is_legal(name, "ceph") and not taken(client, name)] == []
 
 
 @pytest.mark.long
-def test_swift_takes_what_is_legal_on_swift_and_nothing_else(containers: Any) -> None:
-    assert [name for name in NAMES if taken(containers, name)] == [name for name in NAMES if is_legal(name, "swift")]
+def test_swift_takes_what_is_legal_on_swift_and_nothing_else(openstack: Swift) -> None:
+    client = openstack.client()
+    assert [name for name in NAMES if taken(client, name)] == [name for name in NAMES if is_legal(name, "swift")]
 
 
 def test_what_is_legal_where_names_are_those_of_hosts() -> None:

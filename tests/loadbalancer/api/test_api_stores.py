@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import pytest
-
 from loadbalancer.api.keepingshop import ALICE, asked, sent, shop
-from services.openstack import Swift, swift
-from services.real import Ceph, ceph
+from services.openstack import Swift
+from services.real import Ceph
 
 TEST_FILE = f"p/AWSLogs/{ALICE}/ELBAccessLogTestFile"
-
-
-@pytest.fixture(scope="module")
-def gateway() -> Iterator[Ceph]:
-    with ceph() as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def openstack() -> Iterator[Swift]:
-    with swift() as made:
-        yield made
 
 
 def answer(folder: Path, client: Callable[[str], Any], bucket: str) -> tuple[int, str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing
 from uuid import uuid4
 
@@ -10,22 +9,10 @@ import pytest
 
 from delivering import Place, owner_of
 from logins import cataloged
-from services.openstack import OTHER, OWNER, Swift, swift
-from services.real import Ceph, ceph
+from services.openstack import OTHER, OWNER, Swift
+from services.real import Ceph
 
 TENANT = "tailrace-lb-tenant"
-
-
-@pytest.fixture(scope="session")
-def gateway() -> Iterator[Ceph]:
-    with ceph() as made:
-        yield made
-
-
-@pytest.fixture(scope="session")
-def openstack() -> Iterator[Swift]:
-    with swift() as made:
-        yield made
 
 
 @pytest.fixture(scope="session")
