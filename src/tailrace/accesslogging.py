@@ -48,7 +48,7 @@ class AccessLogging(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     metadata: str = "http://169.254.169.254"
     """URL of the instance's metadata service; empty for none."""
     receive: tuple[str, ...] = ()
-    """Where HAProxy's log is received: unix:PATH of a datagram socket (with its mode: unix:PATH,mode=0660), udp:127.0.0.1:514 (UDP that
+    """Where HAProxy's log is received: unix:PATH of a datagram socket (with its mode: unix:PATH,mode=0660), udp:127.0.0.1:5514 (UDP that
     other machines can reach needs udp:HOST:PORT,remote)."""
     follow: tuple[str, ...] = ()
     """Files that rsyslog writes HAProxy's log to, followed over rotations."""

@@ -141,7 +141,7 @@ def _place(text: str) -> _Place:
             if 0 <= int(port) < 1 << 16:
                 family = socket.AF_INET6 if address.version == 6 else socket.AF_INET  # noqa: PLR2004
                 return _Place(text, family, (str(address), int(port)))
-    message = f"lb.receive {text}: write unix:/PATH, unix:/PATH,mode=0660 or udp:127.0.0.1:514"
+    message = f"lb.receive {text}: write unix:/PATH, unix:/PATH,mode=0660 or udp:127.0.0.1:5514"
     raise UsageError(message)
 
 
@@ -239,7 +239,7 @@ def _warn_of_queue(listening: Listening, say: Callable[[str], None]) -> None:
         if int(_SENT.read_text(encoding="ascii")) < _SENT_WANTED:
             say(
                 f"note: {listening.name}: the kernel lets about 160 lines of HAProxy wait at a unix socket, and HAProxy drops what comes faster: "
-                f"under load receive udp:127.0.0.1:514, or sysctl net.core.wmem_default={_SENT_WANTED} before HAProxy starts"
+                f"under load receive udp:127.0.0.1:5514, or sysctl net.core.wmem_default={_SENT_WANTED} before HAProxy starts"
             )
     with suppress(OSError, ValueError):
         length = int(_QUEUE.read_text(encoding="ascii"))

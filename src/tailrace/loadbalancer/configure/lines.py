@@ -166,7 +166,7 @@ def _address(to: str, everything: Sequence[Section]) -> str:
     scheme, _, rest = to.partition(":")
     rest = rest.partition(",")[0]
     if scheme not in ("unix", "udp") or not _PLAIN.fullmatch(rest) or (scheme == "unix" and not rest.startswith("/")):
-        message = f"--to {to}: write unix:/PATH of plain letters, or udp:127.0.0.1:514"
+        message = f"--to {to}: write unix:/PATH of plain letters, or udp:127.0.0.1:5514"
         raise UsageError(message)
     if scheme == "udp":
         return f"udp@{rest}"

@@ -206,7 +206,7 @@ def _parted(to: str) -> tuple[str, str]:
     scheme, _, rest = to.partition(":")
     rest = rest.partition(",")[0]
     if scheme not in ("unix", "udp") or not re.fullmatch(r"[A-Za-z0-9_./@%+=:\[\]-]+", rest):
-        message = f"--to {to}: write unix:/PATH of plain letters, or udp:127.0.0.1:514"
+        message = f"--to {to}: write unix:/PATH of plain letters, or udp:127.0.0.1:5514"
         raise UsageError(message)
     return scheme, rest
 
