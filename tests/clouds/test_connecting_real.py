@@ -13,8 +13,8 @@ from uuid import uuid4
 import pytest
 from botocore.exceptions import ClientError
 
-from services.openstack import Swift
-from services.real import Ceph
+from services.openstack import Swift, keystone
+from services.real import Ceph, own_ceph
 from tailrace.clock import SystemClock
 from tailrace.clouds.cloud import Cloud, Endpoint, Told, User
 from tailrace.clouds.connecting import connect
@@ -85,6 +85,19 @@ def test_ceph_takes_what_is_sent(of_ceph: Cloud) -> None:
 
 def test_swift_takes_what_is_sent(of_swift: Cloud) -> None:
     carry(of_swift)
+
+
+def test_swift_takes_keys_of_keystone(openstack: Swift) -> None:
+    project = openstack.keystone.project("connecting")
+    carry(cloud_of(openstack.by_keystone, (project.key, project.secret), "us-east-1", "v4"))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("signature", ["v4", "v2"])
+def test_ceph_takes_keys_of_keystone(signature: str) -> None:
+    with keystone() as identity, own_ceph(identity.url) as store:
+        project = identity.project("connecting")
+        carry(cloud_of(store.endpoint, (project.key, project.secret), "default", signature))
 
 
 def test_swift_tells_what_is_wrong(openstack: Swift, of_swift: Cloud) -> None:
