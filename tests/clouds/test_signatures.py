@@ -400,3 +400,17 @@ def test_spoilt_signatures_are_refused(data: st.DataObject) -> None:
     headers = [HOST, ("Authorization", authorization), ("X-Amz-Date", "20150830T123600Z")]
     fault, _ = refused(Request("GET", "/", data.draw(NOISE), headers, sha256(b"").digest()))
     assert fault in Fault
+
+
+def test_only_a_server_of_s3_alone_takes_what_fits_any_body() -> None:
+    """Old signatures of S3, presigned ones, and bodies that are not signed."""
+    keys, scope = SUITE, Scope("eucalyptus", "s3")
+    bare = Request("POST", "/bucket/key", headers=[("Host", "s3.example")])
+    old = with_headers(bare, sign_s3(bare, keys, AT))
+    presigned = replace(bare, query=presign_v4(bare, keys, scope, AT, 60), body=b"anything")
+    unsigned = replace(with_headers(bare, sign_v4(bare, keys, scope, AT, UNSIGNED)), body=b"anything")
+    alone = Expected(services=("s3", "s3"), unsigned=True)
+    both = replace(alone, services=("s3", "elasticloadbalancing"))
+    for request, fault in ((old, Fault.MALFORMED), (presigned, Fault.WRONG), (unsigned, Fault.MALFORMED)):
+        assert verify(request, secret_of, alone, AT).access_key == keys.access
+        assert refused(request, both)[0] == fault

@@ -6,21 +6,26 @@ import importlib.util
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from botocore.auth import SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from loadbalancer.api.keepingshop import KEYS, Later, Shop, asked, client_at, sent, shop
+from loadbalancer.api.keepingshop import KEYS, Later, Shop, asked, client_at, sent, shop, told_of
+from tailrace.clouds.direct.signatures import Keys, Request, Scope, presign_v4, sign_s3, sign_v4
 from tailrace.loadbalancer.api.database import Database
 
 DESCRIBE = {"Action": "DescribeLoadBalancerAttributes", "LoadBalancerName": "web"}
 DISABLE = {"Action": "ModifyLoadBalancerAttributes", "LoadBalancerName": "web", "LoadBalancerAttributes__AccessLog__Enabled": "false"}  # fmt: skip
+FORM = "application/x-www-form-urlencoded"
 WAYS = [("v4", "POST"), ("v4", "GET"), ("v2", "POST"), ("v2", "GET")]
 
 
@@ -185,6 +190,58 @@ def test_a_presigned_query_counts_for_fifteen_minutes_whatever_it_says(timed: Sh
     assert sent(request).status == 200
     clock.ahead = 16 * 60
     assert sent(request).code == "RequestExpired"
+
+
+def to(api: Shop, method: str, target: str, headers: dict[str, str], body: bytes = b"") -> tuple[int, str]:
+    """Status and code of what is answered to a request with these headers, Host among them."""
+    connection = HTTPConnection(api.url.split("/")[2], timeout=10)
+    with closing(connection):
+        connection.request(method, target, body, headers)
+        answer = connection.getresponse()
+        told = told_of(answer.status, answer.read())
+    return told.status, told.code
+
+
+ALICES = Keys(access=KEYS["alice"][0], secret=KEYS["alice"][1])
+DESCRIBED = urlencode({"Action": "DescribeLoadBalancers", "Version": "2012-06-01"})
+CHANGED = urlencode({each.replace("__", "."): value for each, value in {**DISABLE, "Version": "2012-06-01"}.items()})
+
+
+@pytest.mark.parametrize("told", [DESCRIBED, CHANGED])
+@pytest.mark.parametrize("host", ["s3.cloud.example", "S3.cloud.example", "s3", "elasticloadbalancing.cloud.example"])
+def test_what_was_signed_as_s3_did_once_is_no_signature_here(api: Shop, host: str, told: str) -> None:
+    """A tenant lists his buckets; who sees that request puts parameters of ours after it, which S3 does not sign."""
+    signed = sign_s3(Request("GET", "/", headers=(("Host", host),)), ALICES, time.time())
+    assert to(api, "GET", f"/?{told}", {"Host": host, **signed}) == (400, "IncompleteSignature")
+
+
+@pytest.mark.parametrize("told", [DESCRIBED, CHANGED])
+@pytest.mark.parametrize("host", ["s3.cloud.example", "S3.cloud.example", "elb.cloud.example"])
+def test_what_was_presigned_for_s3_carries_no_form_here(api: Shop, host: str, told: str) -> None:
+    """S3 does not sign the body of what is presigned: who is given such a URL could ask for anything."""
+    bare = Request("POST", "/bucket/key", headers=(("Host", host),))
+    query = presign_v4(bare, ALICES, Scope("eucalyptus", "s3"), time.time(), 600)
+    form = {"Host": host, "Content-Type": FORM}
+    assert to(api, "POST", f"/bucket/key?{query}", form, told.encode()) == (403, "SignatureDoesNotMatch")
+
+
+@pytest.mark.parametrize(
+    ("host", "service", "taken"),
+    [
+        ("elb.cloud.example", "elb", True),
+        ("loadbalancing.cloud.example:8773", "loadbalancing", True),
+        ("127.0.0.1", "127", True),
+        ("other.cloud.example", "elasticloadbalancing", True),
+        *((f"{each}.cloud.example", each, False) for each in ("s3", "ec2", "iam", "sts", "sqs", "monitoring", "any")),
+    ],
+)
+def test_a_host_that_names_another_service_does_not_make_us_that(
+    api: Shop, host: str, service: str, taken: object
+) -> None:
+    asked_for = Request("POST", "/", headers=(("Host", host), ("Content-Type", FORM)), body=DESCRIBED.encode())
+    headers = {**dict(asked_for.headers), **sign_v4(asked_for, ALICES, Scope("eucalyptus", service), time.time())}
+    answer = to(api, "POST", "/", headers, asked_for.body)
+    assert answer == ((200, "") if taken else (403, "SignatureDoesNotMatch"))
 
 
 def test_keys_with_a_token_are_not_known_here(api: Shop) -> None:

@@ -82,14 +82,20 @@ class Refused(TailraceError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
-    """What a server takes. `services`: names in signatures of version 4, s3 among them where S3's own old signature is taken.
+    """What a server takes. `services`: names in signatures of version 4. `region`: empty for any.
 
-    `region`: empty for any. `unsigned`: bodies need not be signed.
+    Only a server of S3 and of nothing else takes S3's own old signature, presigned queries without the body's hash, and,
+    if `unsigned`, bodies that are not signed: such a signature fits any parameters.
     """
 
     services: Collection[str]
     region: str = ""
     unsigned: bool = False
+
+    @property
+    def only_s3(self) -> bool:
+        """Whether the server is one of S3."""
+        return set(self.services) == {"s3"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +203,7 @@ def verify(request: Request, secret_of: Secrets, expected: Expected, now: float)
         return _verify_v2(request, secret_of, expected, now)
     if authorization.startswith(V4):
         return _verify_v4(request, secret_of, expected, now)
-    if authorization.startswith("AWS ") and "s3" in expected.services:
+    if authorization.startswith("AWS ") and expected.only_s3:
         return _verify_s3(request, secret_of, now)
     raise Refused(Fault.MALFORMED, "Authorization holds no signature that is known here; sign with version 4")
 
@@ -232,7 +238,7 @@ def _verify_presigned(request: Request, secret_of: Secrets, expected: Expected, 
     _check_time(at, now, access, lasting=float(expires))
     _check_scope(day, scope, at, expected, access)
     names = _signed_names(told.get("X-Amz-SignedHeaders", ""), request, ("x-amz-",))
-    content = UNSIGNED if scope.service == "s3" else sha256(request.body).hexdigest()
+    content = UNSIGNED if expected.only_s3 else sha256(request.body).hexdigest()
     query = "&".join(each for each in request.query.split("&") if not each.startswith("X-Amz-Signature="))
     text = canonical_v4(Request(request.method, request.path, query, request.headers), names, content, scope.service)
     signature = told.get("X-Amz-Signature", "")
@@ -243,7 +249,7 @@ def _verify_presigned(request: Request, secret_of: Secrets, expected: Expected, 
 def _verify_v2(request: Request, secret_of: Secrets, expected: Expected, now: float) -> Verified:
     told, pairs = _parameters_v2(request)
     access = told.get("AWSAccessKeyId", "")
-    if not access or "Signature" not in told or set(expected.services) == {"s3"}:
+    if not access or "Signature" not in told or expected.only_s3:
         raise Refused(Fault.ABSENT, "the request is not signed")
     if told.get("SignatureVersion") != "2" or told.get("SignatureMethod") != "HmacSHA256":
         raise Refused(Fault.MALFORMED, "SignatureVersion must be 2 and SignatureMethod HmacSHA256", access)
@@ -336,7 +342,7 @@ def _content_of(request: Request, expected: Expected, access: str) -> str:
     """The hash that was signed, if the body is the one that it tells of."""
     made = sha256(request.body).hexdigest()
     told = request.header("x-amz-content-sha256") or made
-    if told == UNSIGNED and expected.unsigned:
+    if told == UNSIGNED and expected.unsigned and expected.only_s3:
         return told
     if not _SHA256.fullmatch(told):
         message = f"x-amz-content-sha256 must be the SHA-256 of the body in hex, not {told[:64]!r}"

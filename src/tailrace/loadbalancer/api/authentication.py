@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/elasticloadbalancing/2012-06-01/APIReference/CommonE
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -19,6 +20,9 @@ from tailrace.loadbalancer.api.http import Request
 from tailrace.loadbalancer.api.refusals import Refusal
 
 SERVICE: Final = "elasticloadbalancing"
+_SPELLINGS: Final = frozenset({SERVICE, "elb", "loadbalancing", "loadbalancer", "lb", "localhost"})
+"""As what boto 2 signs for us: it takes the first part of the host for the name of the service."""
+_NUMBER: Final = re.compile(r"[0-9]{1,3}")
 _KEPT_S: Final = 2 * signatures.TOLERANCE_S + 60
 """A signature may be made so much ahead of our clock, and is valid for as long after."""
 _SAME_TIME_S: Final = 5.0
@@ -83,9 +87,12 @@ def use(by: Signed, database: Database, now: float) -> None:
 
 
 def _expected(request: Request) -> Expected:
-    """The service's name, or what boto 2 takes for it: that of the host. The host is signed too, so no other service's request fits."""
-    host = request.headers.get("host", "")
-    return Expected(services={SERVICE, host.partition(":")[0].partition(".")[0]})
+    """The service's name, or what boto 2 takes for it: the first part of the host, if that names us, or is of an address.
+
+    The host is what the sender says it is: what was signed for any other service, such as s3, must never fit.
+    """
+    label = request.headers.get("host", "").partition(":")[0].partition(".")[0].lower()
+    return Expected(services={SERVICE, label} if label in _SPELLINGS or _NUMBER.fullmatch(label) else {SERVICE})
 
 
 def _as_signed(request: Request) -> signatures.Request:
