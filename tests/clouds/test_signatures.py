@@ -402,6 +402,20 @@ def test_spoilt_signatures_are_refused(data: st.DataObject) -> None:
     assert fault in Fault
 
 
+@pytest.mark.parametrize("part", range(5))
+@pytest.mark.parametrize("told", ["%E2%82%AC", "%C3%A9", "%FF", "%00%E2%82%AC"])
+def test_a_credential_holds_nothing_but_ascii(part: int, told: str) -> None:
+    request = Request("GET", "/", headers=[HOST])
+    query = presign_v4(request, SUITE, ELB, AT, 60)
+    name, _, credential = next(each for each in query.split("&") if "Credential" in each).partition("=")
+    parts = credential.split("%2F")
+    parts[part] = told
+    changed = query.replace(credential, "%2F".join(parts))
+    with pytest.raises(Refused) as raised:
+        verify(replace(request, query=changed), lambda _: SUITE.secret, replace(TAKEN, region=""), AT)
+    assert (name, raised.value.fault) == ("X-Amz-Credential", Fault.MALFORMED)
+
+
 def test_only_a_server_of_s3_alone_takes_what_fits_any_body() -> None:
     """Old signatures of S3, presigned ones, and bodies that are not signed."""
     keys, scope = SUITE, Scope("eucalyptus", "s3")

@@ -320,7 +320,7 @@ def _check_scope(day: str, scope: Scope, at: float, expected: Expected, access: 
 def _scope_of(credential: str) -> tuple[str, str, Scope]:
     """The access key, the day, and the rest."""
     parts = credential.rsplit("/", 4)
-    if len(parts) != 5 or parts[4] != "aws4_request" or not parts[0]:  # noqa: PLR2004 - of the form that follows
+    if len(parts) != 5 or parts[4] != "aws4_request" or not parts[0] or not credential.isascii():  # noqa: PLR2004 - of the form that follows
         raise Refused(Fault.MALFORMED, "the credential must be KEY/DAY/REGION/SERVICE/aws4_request")
     return parts[0], parts[1], Scope(parts[2], parts[3])
 
