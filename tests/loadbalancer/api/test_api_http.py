@@ -66,6 +66,18 @@ def said(api: Shop, data: bytes, *, end: bool = False) -> list[tuple[int, str]]:
 GET = b"GET / HTTP/1.1\r\nHost: here\r\n"
 
 
+def test_a_machine_that_has_no_more_threads_serves_again_later(tight: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("tailrace.loadbalancer.api.listening.Thread.start", fails)
+        for _ in range(LIMITS.connections + 1):  # no slot is lost either
+            with connected(tight) as connection:
+                assert connection.recv(1) == b""
+    assert sent(asked(tight.url, **DESCRIBE)).status == 200
+
+
 @pytest.mark.parametrize(
     ("data", "status", "code"),
     [

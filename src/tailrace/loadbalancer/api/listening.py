@@ -95,17 +95,25 @@ class Listener:
                 continue
             with self._ended:
                 self._serving += 1
-            Thread(target=self._serve, args=(connection, str(address[0])), daemon=True).start()
+            try:
+                Thread(target=self._serve, args=(connection, str(address[0])), daemon=True).start()
+            except RuntimeError:  # no more threads for now
+                connection.close()
+                self._served()
+                self._stop.wait(_LOOK_S)
 
     def _serve(self, connection: socket.socket, address: str) -> None:
         try:
             with connection, suppress(OSError, Late):
                 self._talk(connection, address)
         finally:
-            self._slots.release()
-            with self._ended:
-                self._serving -= 1
-                self._ended.notify_all()
+            self._served()
+
+    def _served(self) -> None:
+        self._slots.release()
+        with self._ended:
+            self._serving -= 1
+            self._ended.notify_all()
 
     def _talk(self, connection: socket.socket, address: str) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
