@@ -18,6 +18,7 @@ from cloud import REGION, client_of, cloud
 from loadbalancer.api.keepingshop import ACCOUNTS, ALICE, Shop, asked, sent, shop
 from tailrace.clock import SystemClock
 from tailrace.clouds.direct.signatures import Expected, Request, verify
+from tailrace.errors import UsageError
 
 MOTO = "123456789012"
 ONLY_USERS = ACCOUNTS.partition("[[load_balancers]]")[0].replace(ALICE, MOTO).replace("eucalyptus", REGION)
@@ -208,3 +209,9 @@ def test_what_the_cloud_told_of_a_tenant_is_known_to_the_operator(tmp_path: Path
             "AccessLog"
         ]
         assert log == {"Enabled": False}
+
+
+@pytest.mark.parametrize("url", ["https://cloud.example/ü", "https://clöud.example/", "https://cloud.example/a b", "https://cloud.example/\r\nX: y"])  # fmt: skip
+def test_a_url_that_http_cannot_hold_is_refused_at_the_start(tmp_path: Path, store: str, url: str) -> None:
+    with pytest.raises(UsageError, match=r"^lb\.serve\.forward_to: expected a URL"), shop(tmp_path, store, settings={"forward_to": url}):  # fmt: skip
+        pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from tailrace.loadbalancer.api.http import Answer
 from tailrace.loadbalancer.api.parameters import Parameters, is_of_signature
 from tailrace.loadbalancer.api.refusals import unavailable
 
+_LETTERS: Final = re.compile(r"[\x21-\x7e]+")
+"""Of what URLs consist: all else has to be written as %XX, and names of hosts as xn--."""
 _PATIENCE_S: Final = 20
 _LONGEST: Final = 8 << 20
 _FORM: Final = "application/x-www-form-urlencoded; charset=utf-8"
@@ -39,7 +42,7 @@ class Forwarding:
         try:
             parts = urlsplit(self.url)
             good = parts.scheme in ("http", "https") and parts.hostname and not parts.query and not parts.username
-            good = bool(good) and parts.port != 0
+            good = bool(good) and parts.port != 0 and bool(_LETTERS.fullmatch(self.url))
         except ValueError:
             good = False
         if not good:
