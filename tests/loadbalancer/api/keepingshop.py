@@ -33,11 +33,13 @@ region = "eucalyptus"
 access_key = "AKIAALICE"
 secret_key = "alices-secret"
 account = "{ALICE}"
+buckets = ["*"]
 
 [users.bob]
 access_key = "AKIABOB"
 secret_key = "bobs-secret"
 account = "{BOB}"
+buckets = ["*"]
 
 [users.watcher]
 access_key = "AKIAWATCHER"

@@ -164,6 +164,8 @@ def test_sigterm_ends_it_and_sighup_reads_again(tmp_path: Path, store: str) -> N
         (('access_key = "AKIABOB"', "access_key = 5"), 0o600, "[users.bob]: access_key: expected text"),
         (('access_key = "AKIABOB"', "acces_key = 5"), 0o600, "did you mean access_key?"),
         (('account = "000111222333"', ""), 0o600, "[users.bob]: account is missing"),
+        (('buckets = ["*"]', ""), 0o600, "[users.alice]: buckets is missing; write which ones"),
+        (('buckets = ["*"]', "buckets = []"), 0o600, "[users.alice]: buckets is missing; write which ones"),
         (('name = "mail"', 'name = "web"'), 0o600, "the load balancer web of the account 000865102303 is there twice"),
         (('name = "mail"', 'name = "a/b"'), 0o600, "name must be the name of a load balancer, not 'a/b'"),
         (('type = "application"', 'type = "gateway"'), 0o600, "expected one of classic, application"),
@@ -192,7 +194,7 @@ def test_secrets_may_be_elsewhere_and_then_others_may_read_the_file(tmp_path: Pa
 
     secret = tmp_path / "secret"
     secret.write_text("of a file\n")
-    text = f'[users.a]\naccess_key = "A"\nsecret_key = "env:S"\naccount = "1"\n[users.b]\naccess_key = "B"\nsecret_key = "file:{secret}"\naccount = "1"\n'  # fmt: skip
+    text = f'[users.a]\naccess_key = "A"\nsecret_key = "env:S"\naccount = "1"\noperator = true\n[users.b]\naccess_key = "B"\nsecret_key = "file:{secret}"\naccount = "1"\nread_only = true\n'  # fmt: skip
     path = tmp_path / "accounts.toml"
     path.write_text(text)
     path.chmod(0o644)

@@ -28,6 +28,7 @@ region = "default"
 access_key = "{tenant[0]}"
 secret_key = "{tenant[1]}"
 account = "{account}"
+buckets = ["*"]
 
 [users.agent]
 access_key = "{keys[0]}"

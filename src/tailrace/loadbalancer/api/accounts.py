@@ -6,6 +6,7 @@ region = "eucalyptus"
 access_key = "AKIAALICE"
 secret_key = "env:ALICE_SECRET"
 account = "000865102303"
+buckets = ["alices-*"]
 
 [[load_balancers]]
 name = "web"
@@ -63,7 +64,7 @@ class _Balancer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class User:
     """Who may ask. `operator`: sees the load balancers of all accounts. `balancers`: only these, if any are named.
 
-    `buckets`: patterns of the buckets that may be named; any, if there are none.
+    `buckets`: patterns of the buckets that may be named; operators may name any, if there are none.
     """
 
     name: str
@@ -83,7 +84,7 @@ class User:
 
     def names(self, bucket: str) -> bool:
         """Whether this user may have logs written to a bucket."""
-        return not self.buckets or any(fnmatchcase(bucket, each) for each in self.buckets)
+        return (self.operator and not self.buckets) or any(fnmatchcase(bucket, each) for each in self.buckets)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -170,6 +171,12 @@ def _users(path: Path, told: Any, read: Callable[[Secret], str], *, private: boo
             message = (
                 f"{where}: the secret stands in a file that others can read; chmod 600 {path}, or write a reference"
                 " such as env:NAME or file:PATH"
+            )
+            raise UsageError(message)
+        if not (own.buckets or own.operator or own.read_only):
+            message = (
+                f'{where}: buckets is missing; write which ones this user may have logs written to, such as ["shop-*"],'
+                ' or ["*"] for any, those of others too'
             )
             raise UsageError(message)
         secret = read(own.secret_key)
