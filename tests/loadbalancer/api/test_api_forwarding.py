@@ -215,3 +215,12 @@ def test_what_the_cloud_told_of_a_tenant_is_known_to_the_operator(tmp_path: Path
 def test_a_url_that_http_cannot_hold_is_refused_at_the_start(tmp_path: Path, store: str, url: str) -> None:
     with pytest.raises(UsageError, match=r"^lb\.serve\.forward_to: expected a URL"), shop(tmp_path, store, settings={"forward_to": url}):  # fmt: skip
         pass
+
+
+@pytest.mark.parametrize("host", ["elasticloadbalancing.us-east-1.amazonaws.com", "ELASTICLOADBALANCING.us-east-1.amazonaws.com.:443", "elb.us-east-1.api.aws"])  # fmt: skip
+def test_a_private_cloud_does_not_forward_to_aws(tmp_path: Path, store: str, host: str) -> None:
+    settings = {"forward_to": f"https://{host}/"}
+    with pytest.raises(UsageError, match="eucalyptus is no region of AWS"), shop(tmp_path, store, settings=settings):
+        pass
+    with shop(tmp_path, store, settings=settings, accounts=ACCOUNTS.replace("eucalyptus", "us-east-1")) as made:
+        assert made.url

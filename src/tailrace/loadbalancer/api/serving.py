@@ -18,6 +18,7 @@ from typing import Any, Final
 from tailrace.accesslogging import Serving
 from tailrace.clock import Clock
 from tailrace.clouds import Vault
+from tailrace.clouds.amazon import is_host, is_region
 from tailrace.errors import UsageError
 from tailrace.loadbalancer.api.accounts import accounts
 from tailrace.loadbalancer.api.asking import Desk
@@ -65,6 +66,7 @@ def opened(settings: Serving, given: Given, limits: Limits | None = None) -> Ite
         buckets = stack.enter_context(closing(Buckets(given.client, given.clock, given.say)))
         cloud = None
         if settings.forward_to:
+            _check_own(settings.forward_to, current().region)
             cloud = Forwarding(
                 url=settings.forward_to,
                 signature=settings.forward_signature,
@@ -119,6 +121,13 @@ def _reread(again: Callable[[], None], say: Callable[[str], None]) -> None:
         again()
     except UsageError as error:
         say(f"warning: {error}; what was read before still counts")
+
+
+def _check_own(url: str, region: str) -> None:
+    """Nothing of a private cloud goes to AWS. Raises UsageError."""
+    if is_host(url) and not is_region(region):
+        message = f"lb.serve.forward_to: {url} is AWS's, but {region} is no region of AWS; name the endpoint of that cloud, or AWS's region"
+        raise UsageError(message)
 
 
 def _tls(settings: Serving) -> ssl.SSLContext | None:
