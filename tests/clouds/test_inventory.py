@@ -9,6 +9,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from cloud import client_of, cloud
 from tailrace.clouds.inventory import KINDS
@@ -77,6 +78,31 @@ def test_load_balancers_of_a_cloud_without_the_newer_api() -> None:
 
     with cloud() as endpoint:
         assert list(KINDS["load-balancers"].rows(client)) == []
+
+
+@pytest.mark.parametrize(("code", "status"), [("InvalidAction", 400), ("NoSuchVersion", 400), ("404", 404)])
+def test_an_endpoint_that_does_not_speak_the_newer_api_hides_no_classic_ones(aws: str, code: str, status: int) -> None:
+    answer: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    listener = {"Protocol": "HTTP", "LoadBalancerPort": 80, "InstancePort": 80}
+    elb = client_of("elb", aws)
+    elb.create_load_balancer(LoadBalancerName="old", Listeners=[listener], AvailabilityZones=["eu-west-1a"])
+
+    def client(service: str) -> Any:
+        made = client_of(service, aws)
+        if service == "elbv2":
+            made.meta.events.register("before-call", refuse)
+        return made
+
+    def refuse(**_: object) -> None:
+        raise ClientError(answer, "DescribeLoadBalancers")
+
+    try:
+        assert "old" in [row["name"] for row in KINDS["load-balancers"].rows(client)]
+        answer["Error"]["Code"] = "AccessDenied"
+        with pytest.raises(ClientError):
+            list(KINDS["load-balancers"].rows(client))
+    finally:
+        elb.delete_load_balancer(LoadBalancerName="old")
 
 
 @pytest.fixture

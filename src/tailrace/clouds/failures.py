@@ -50,6 +50,14 @@ _SENTENCES: Final = {
     "SSLError": "the certificate of {endpoint} is not trusted; name the right authorities in AWS_CA_BUNDLE",
 }
 
+UNSPOKEN: Final = frozenset(
+    {
+        *("InvalidAction", "UnknownOperation", "UnknownOperationException", "UnsupportedOperation"),
+        *("NoSuchVersion", "NotImplemented", "400", "404", "405", "501"),
+    }
+)
+"""With these codes services refuse an operation, or a whole API, that they do not have; a number where the answer has no code."""
+
 
 def raised() -> tuple[type[Exception], ...]:
     """What calls of a client raise, and the reading of what they return; UnicodeError for names that cannot be sent."""

@@ -14,18 +14,6 @@ from tailrace.clouds.cloud import Cloud, Endpoint, Told
 from tailrace.errors import TailraceError
 
 _AT_ONCE: Final = 12
-_UNKNOWN: Final = (
-    "InvalidAction",
-    "UnknownOperationException",
-    "UnknownOperation",
-    "NotImplemented",
-    "501",
-    "405",
-    "400",
-)
-"""So services refuse an operation that they do not have: the keys were not looked at, or nobody can tell."""
-
-
 _USUAL: Final = ("autoscaling", "cloudformation", "cloudwatch", "ec2", "elb", "iam", "s3", "sts", "swf")
 _STORES: Final = {"ceph": ("s3", "sts"), "swift": ("s3",)}
 """What object stores have at an endpoint that is said to be that of every service."""
@@ -139,7 +127,7 @@ def _refused(error: Exception, service: str, client: Any) -> tuple[str, str]:
     lasting = failures.fatal(error, service, client)
     if lasting:
         return f"refused ({code})", str(lasting)
-    if code in _UNKNOWN or failures.status_of(error) in (404, 405, 501):
+    if code in failures.UNSPOKEN or failures.status_of(error) in (404, 405, 501):
         return f"not known ({code})", ""
     return (
         f"failed ({code})",

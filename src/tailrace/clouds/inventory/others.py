@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from tailrace.clouds import failures
 from tailrace.clouds.inventory.kind import Client, Kind, Row, moment, pages
 from tailrace.errors import UsageError
 
@@ -30,8 +31,11 @@ def _load_balancers(client: Client) -> Iterator[Row]:
         newer = client("elbv2")
     except UsageError:  # older clouds have no such endpoint
         return
-    for each in pages(newer, "describe_load_balancers", "LoadBalancers"):
-        yield _newer(each)
+    try:
+        yield from map(_newer, pages(newer, "describe_load_balancers", "LoadBalancers"))
+    except failures.raised() as error:
+        if failures.code_of(error) not in failures.UNSPOKEN:  # or have one that knows the older API only
+            raise
 
 
 def _newer(each: Mapping[str, Any]) -> Row:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Literal, TypeVar
 
+from tailrace.clouds import failures
 from tailrace.errors import UsageError
 from tailrace.hosts.calling import Cloud, Place, Refused
 from tailrace.hosts.listing import known, listed
@@ -22,15 +23,6 @@ _ARN: Final = re.compile(
 ABSENT: Final = ("LoadBalancerNotFound", "AccessPointNotFound")
 """The codes with which both kinds of service say that there is no such load balancer."""
 _KINDS: Final = {"app": "application", "net": "network", "gwy": "gateway"}
-_UNSPOKEN: Final = (
-    "InvalidAction",
-    "UnknownOperationException",
-    "UnsupportedOperation",
-    "NoSuchVersion",
-    "NotImplemented",
-    "404",
-)
-"""What a service says that does not speak one of the two APIs."""
 _TAGGED_AT_A_TIME: Final = 20
 NEEDS: Final = tuple(
     Need(f"{api}:{call}", "*") for api in ("elbv2", "elb") for call in ("DescribeLoadBalancers", "DescribeTags")
@@ -112,7 +104,7 @@ def _spoken(ask: Callable[[], Sequence[T]], kinds: Sequence[Kind]) -> Sequence[T
     try:
         return ask()
     except (UsageError, Refused) as error:
-        if kinds or (isinstance(error, Refused) and error.code not in _UNSPOKEN):
+        if kinds or (isinstance(error, Refused) and error.code not in failures.UNSPOKEN):
             raise
         return ()
 
