@@ -87,9 +87,10 @@ def test_each_value_comes_from_the_place_that_counts_first(home: Home) -> None:
         "EC2_URL": "http://w",
         "S3_URL": "http://w",
         "AWS_ENDPOINT_URL_S3": "http://v",
+        "EUCA_DEFAULT_REGION": "x",
     }
     home.clouds["x"] = {"endpoints": {"s3": "http://o"}, "region": "y"}
-    cloud = find("x", home.given(endpoint_url=None))
+    cloud = find("", home.given())
     found = {service: endpoint.url.value for service, endpoint in cloud.endpoints.items()}
     assert found == {
         "s3": "http://o",
@@ -183,6 +184,79 @@ def test_variables_of_eucarc_are_not_for_regions_of_aws(home: Home) -> None:
     assert (found.access_key, found.account) == (Told(ACCESS, "EC2_ACCESS_KEY"), Told("7", "EC2_ACCOUNT_NUMBER"))
     home.environ["EC2_URL"] = "lab::http://clc.example:8773/services/compute"
     assert find("euca", home.given()).region == Told("lab", "EC2_URL")
+
+
+def of_two_clouds(home: Home) -> None:
+    """Two regions in a file of euca2ools, each with its user, and the `eucarc` of the first."""
+    regions = (
+        f"[region {name}]\n{euca(f'{name}.example', user=f'u{name}')}{user(f'u{name}', f'AKIA{name}')}" for name in "ab"
+    )
+    home.write("~/.euca/x.ini", "".join(regions))
+    home.write("iamrc", f"AWSAccessKeyId=AKIAiamrc\nAWSSecretKey={SECRET}\n")
+    home.environ |= {
+        "EC2_URL": "http://A.example:8773/services/compute", "EC2_ACCESS_KEY": "AKIAeucarc", "EC2_SECRET_KEY": SECRET,
+        "AWS_CREDENTIAL_FILE": f"{home.folder}/iamrc",
+    }  # fmt: skip
+
+
+def key_and_hosts(region: str, home: Home, /, **told: Told) -> tuple[str, set[str]]:
+    """With which key a region is called, and where EC2 and S3 are."""
+    cloud = find(region, home.given(**told))
+    assert cloud.user is not None
+    return cloud.user.access_key.value, {
+        cloud.endpoints[name].url.value.split("/")[2].lower() for name in ("ec2", "s3")
+    }
+
+
+def test_what_is_meant_for_one_cloud_does_not_go_to_that_of_eucarc(home: Home) -> None:
+    of_two_clouds(home)
+    assert key_and_hosts("b", home) == ("AKIAb", {"b.example:8773"})
+    assert key_and_hosts("ua@b", home) == ("AKIAa", {"b.example:8773"})
+    for told in ("b", "ub@b"):
+        assert key_and_hosts("", home, region=Told(told, "--region")) == ("AKIAb", {"b.example:8773"})
+    assert key_and_hosts("a", home) == ("AKIAeucarc", {"a.example:8773"})
+    home.environ |= {"AWS_ACCESS_KEY_ID": "AKIAboto3", "AWS_SECRET_ACCESS_KEY": SECRET}
+    assert key_and_hosts("b", home) == ("AKIAboto3", {"b.example:8773"})
+
+
+def test_one_url_of_another_cloud_makes_eucarc_anothers(home: Home) -> None:
+    of_two_clouds(home)
+    home.environ |= {
+        "EC2_URL": "http://b.example:8773/services/compute/",
+        "S3_URL": "http://a.example:8773/services/objectstorage",
+    }
+    assert key_and_hosts("b", home) == ("AKIAb", {"b.example:8773"})
+    home.environ["S3_URL"] = "http://b.example:8773/services/objectstorage"
+    assert key_and_hosts("b", home) == ("AKIAeucarc", {"b.example:8773"})
+    home.environ |= {"EC2_URL": "", "S3_URL": "", "EUCA_PROPERTIES_URL": "http://a.example:8773/services/Properties"}
+    assert key_and_hosts("b", home)[0] == "AKIAb", "nothing tells that it is the same cloud"
+    home.environ["EUCA_PROPERTIES_URL"] = ""
+    assert key_and_hosts("b", home)[0] == "AKIAeucarc", "keys without a URL are no other cloud's"
+
+
+def test_eucarc_counts_for_the_region_in_use_and_for_one_that_nothing_else_knows(home: Home) -> None:
+    of_two_clouds(home)
+    home.environ |= {"S3_URL": "http://a.example:8773/services/objectstorage", "EUCA_DEFAULT_REGION": "b"}
+    assert key_and_hosts("", home) == ("AKIAeucarc", {"a.example:8773"})
+    assert key_and_hosts("c", home) == ("AKIAeucarc", {"a.example:8773"})
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        ("~/.aws/config", "[profile b]\nregion = b\nendpoint_url = http://b.example:8773/\n"),
+        ("~/.boto", "[Boto]\nec2_region_name = b\nec2_region_endpoint = b.example:8773\n[Credentials]\ns3_host = b.example\ns3_port = 8773\n"),
+    ],
+)  # fmt: skip
+def test_a_region_of_other_files_is_not_that_of_eucarc_either(home: Home, written: tuple[str, str]) -> None:
+    of_two_clouds(home)
+    home.write("~/.euca/x.ini", "")
+    home.write(*written)
+    cloud = find("b", home.given())
+    urls = [endpoint.url.value for endpoint in (*cloud.endpoints.values(), *([cloud.shared] if cloud.shared else []))]
+    assert urls
+    assert all("//b.example:8773" in url for url in urls)
+    assert cloud.user is None
 
 
 @pytest.mark.parametrize("variable", ["EC2_URL", "S3_URL", "AWS_ELB_URL"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlsplit
 
 from tailrace.clouds import amazon, services
 from tailrace.clouds.cloud import Told, User
@@ -32,11 +33,13 @@ _OLD: Final = {"s3": Told("v2", "default of euca2ools")}
 class Environment:
     """The variables. They speak of every region, and of the one in use where nothing names it.
 
-    `ignored`: whether those of boto3 with endpoints do not count for a region, which a profile may tell too.
+    `ignored`: whether those of boto3 with endpoints do not count for a region, which a profile may tell too. `foreign`: `eucarc` set those of euca2ools
+    for another cloud than the one that is asked for, so that neither its URLs nor its keys count.
     """
 
     given: Given
     ignored: Callable[[str], bool]
+    foreign: bool = False
 
     def names(self) -> Iterable[str]:
         """That of `eucarc`, if the environment does not name its region."""
@@ -44,7 +47,8 @@ class Environment:
 
     def part(self, region: str) -> Part:
         """What they tell of a region; euca2ools' URLs and keys are not for AWS's."""
-        euca = {} if amazon.is_region(region) else self._of_euca2ools()
+        other = self.foreign or amazon.is_region(region)
+        euca = {} if other else self._of_euca2ools()
         endpoints, shared = ({}, None) if self.ignored(region) else self._of_boto3()
         told = {service: url for service, (url, _) in euca.items()} | endpoints
         named = [region for _, region in euca.values() if region]
@@ -57,8 +61,14 @@ class Environment:
             usual={} if "s3" in endpoints or "s3" not in euca else _OLD,
             region=named[0] if named else self._first(("AWS_AUTH_REGION",)) if euca else None,
             verify=Told(str(self.given.path(ca.value)), ca.origin) if ca else None,
-            user=lambda: self._user(_PAIRS[:1] if amazon.is_region(region) else _PAIRS),
+            user=lambda: self._user(_PAIRS[:1] if other else _PAIRS),
         )
+
+    def agrees(self, part: Part) -> bool:
+        """Whether euca2ools' URLs are those of a cloud that another place tells of; where there are none, they contradict nothing."""
+        urls = {service: url for service, (url, _) in self._of_euca2ools().items()}
+        pairs = [(url, theirs) for service, url in urls.items() if (theirs := part.endpoints.get(service, part.shared))]
+        return not urls or (bool(pairs) and all(_place(url.value) == _place(theirs.value) for url, theirs in pairs))
 
     def user(self, name: str) -> User | None:  # noqa: ARG002 - variables name no users
         """None."""
@@ -133,7 +143,7 @@ class Environment:
                 there, missing = (access, secret) if keys[0] else (secret, access)
                 message = f"{there} is set without {missing}; set both or none"
                 raise UsageError(message)
-        return self._of_credential_file()
+        return None if self.foreign else self._of_credential_file()
 
     def _of_credential_file(self) -> User | None:
         """The file that boto 2 and euca2ools share with AWS's old tools: AWSAccessKeyId=… and AWSSecretKey=…."""
@@ -156,3 +166,9 @@ class Environment:
 def _is_of_eucalyptus(environ: Mapping[str, str]) -> bool:
     told = environ.get("S3_URL", "")
     return f":{services.EUCALYPTUS_PORT}" in told or "/services/" in told
+
+
+def _place(url: str) -> tuple[str, str, int, str]:
+    """Where a URL leads, however it is written."""
+    parts = urlsplit(url)
+    return parts.scheme, str(parts.hostname), parts.port or (443 if parts.scheme == "https" else 80), parts.path

@@ -10,6 +10,9 @@ What counts first, value by value:
     6  boto 2: /etc/boto.cfg, ~/.boto, its JSON of endpoints
     7  AWS's own table, for AWS's regions
 
+What `eucarc` sets (EC2_URL and its like, EC2_ACCESS_KEY) is one cloud's. A region that is asked for by name, and that a place below the environment tells
+endpoints of, gets nothing of it unless its URLs are those of that place: else a request meant for the region would go to another cloud.
+
 Keys come from one place together; USER@ counts before all of these, then the keys of [clouds.NAME], then a profile that is asked for.
 """
 
@@ -37,12 +40,13 @@ _MOST_NAMES: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class _Places:
-    """Where clouds are told of."""
+    """Where clouds are told of. `foreign`: `eucarc` tells of another cloud than the one that is asked for."""
 
     given: Given
     aws: AwsConfig
     euca2ools: Euca2ools
     boto2: Boto2
+    foreign: bool = False
 
     @classmethod
     def read(cls, given: Given) -> _Places:
@@ -53,11 +57,22 @@ class _Places:
     def order(self) -> tuple[Place, ...]:
         """The one that counts first at the beginning."""
         own = Own(self.given, self.keys_of, self.profile)
-        return own, Environment(self.given, self.aws.ignores), self.aws, self.euca2ools, self.boto2
+        return own, self.environment, self.aws, self.euca2ools, self.boto2
+
+    @property
+    def environment(self) -> Environment:
+        """The variables, as far as they count."""
+        return Environment(self.given, self.aws.ignores, self.foreign)
 
     def as_profile(self, name: Told) -> _Places:
         """The same where a user is asked for who is a profile of ~/.aws."""
         return replace(self, aws=replace(self.aws, given=replace(self.given, profile=name)))
+
+    def naming(self, region: str) -> _Places:
+        """The same where a region is asked for by name: what `eucarc` sets does not count if others know the region, and none of them as it is there."""
+        parts = [part for place in (self.aws, self.euca2ools, self.boto2) if (part := place.part(region))]
+        knowing = [part for part in parts if part.names and part.reaches]
+        return replace(self, foreign=bool(knowing) and not any(map(self.environment.agrees, knowing)))
 
     def keys(self, name: Told) -> Keys:
         """Those of a user who is asked for by name. Raises UsageError if there is none."""
@@ -114,11 +129,14 @@ def find(region: str, given: Given) -> Cloud:
     user, name = places.asked(region)
     if name.value == ENVIRONMENT and name.value not in given.clouds:
         name = Told("", "nowhere")
-    if name.origin and name != given.region:
-        _check(name, Environment(given, places.aws.ignores))
+    named = not name.origin or (given.region is not None and name == split(given.region)[1])
+    if not named:
+        _check(name, places.environment)
     keys = places.keys(user) if user else None
     if keys and keys.profile:
         places = places.as_profile(keys.profile)
+    if named:
+        places = places.naming(name.value)
     parts = [part for place in places.order if (part := place.part(name.value))]
     if given.endpoint_url:
         parts.insert(0, Part(endpoints={"s3": given.endpoint_url}))
