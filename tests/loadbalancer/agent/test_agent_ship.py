@@ -60,6 +60,20 @@ def test_what_was_stored_although_the_answer_was_lost_is_stored_again_under_its_
     assert first == second
 
 
+def test_only_objects_that_were_half_made_are_removed_at_the_start(tmp_path: Path, clock: StillClock) -> None:
+    agent = Ashore(tmp_path, clock)
+    _slots(agent, 1)
+    (agent.shelf.folder / "down").touch()
+    agent.put()
+    out = agent.spool / "out"
+    (made,) = out.iterdir()
+    (out / "thesis.tex").touch()
+    (out / "folder").mkdir()
+    agent.crash()
+    assert not made.exists()
+    assert sorted(each.name for each in out.iterdir()) == ["folder", "thesis.tex"]
+
+
 def test_a_bucket_that_is_gone_is_waited_for(tmp_path: Path, clock: StillClock) -> None:
     agent = Ashore(tmp_path, clock)
     (agent.shelf.folder / "logs").rmdir()

@@ -72,6 +72,22 @@ def test_a_spool_has_one_agent(tmp_path: Path) -> None:
     os.close(lock(tmp_path))
 
 
+def test_a_folder_of_somebody_else_is_no_spool(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir(mode=0o755)
+    (tmp_path / "out" / "thesis.tex").write_text("mine", encoding="ascii")
+    tmp_path.chmod(0o755)
+    with pytest.raises(UsageError, match="is no spool; give an empty folder"):
+        lock(tmp_path)
+    assert tmp_path.stat().st_mode & 0o777 == 0o755
+    assert [each.name for each in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_disk_of_its_own_may_be_a_spool(tmp_path: Path) -> None:
+    (tmp_path / "lost+found").mkdir()
+    os.close(lock(tmp_path))
+    os.close(lock(tmp_path))
+
+
 def test_a_full_spool_drops_datagrams_and_tells(tmp_path: Path, clock: StillClock) -> None:
     agent = Ashore(tmp_path, clock, limit=1_000_000)
     line = b"x" * 999 + b"\n"

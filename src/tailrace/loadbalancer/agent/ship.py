@@ -24,7 +24,7 @@ from tailrace.loadbalancer.agent.attributes import Polling, known, last_enabled
 from tailrace.loadbalancer.agent.blocks import lines_of
 from tailrace.loadbalancer.agent.counters import Counters
 from tailrace.loadbalancer.agent.names import Names
-from tailrace.loadbalancer.agent.spool import CLOSED, Segment, segments
+from tailrace.loadbalancer.agent.spool import CLOSED, Segment, is_stem, segments
 from tailrace.loadbalancer.model import Attributes, Balancer, Form, Naming, Store, Written
 from tailrace.model import Identity, Item, Reject
 
@@ -80,7 +80,8 @@ class Shipper:
         with writing(out):
             make_directory(out)
             for each in out.iterdir():
-                each.unlink(missing_ok=True)
+                if is_stem(each.name):
+                    each.unlink(missing_ok=True)
         self._names = Names(self.folder / "names")
 
     def look(self) -> int:
