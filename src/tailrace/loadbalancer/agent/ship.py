@@ -116,7 +116,7 @@ class Shipper:
         limit = min(FIRST_PAUSE_S * 2 ** min(waiting.failures, 20), LONGEST_PAUSE_S)
         after = error.after if isinstance(error, Retryable) and error.after is not None else self.chance() * limit
         waiting.failures += 1
-        waiting.due = self.clock.monotonic() + after
+        waiting.due = self.clock.monotonic() + min(after, LONGEST_PAUSE_S)
         self._waiting[segment.path] = waiting
         self.counters.add("failures")
         if str(error) != waiting.told or waiting.failures % 10 == 0:
