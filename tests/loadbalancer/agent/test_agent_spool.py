@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from contextlib import suppress
@@ -86,6 +87,21 @@ def test_a_disk_of_its_own_may_be_a_spool(tmp_path: Path) -> None:
     (tmp_path / "lost+found").mkdir()
     os.close(lock(tmp_path))
     os.close(lock(tmp_path))
+
+
+def test_the_mark_of_a_start_is_written_once_and_a_full_disk_told(
+    tmp_path: Path, clock: StillClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = Ashore(tmp_path, clock)
+
+    def refused(path: Path, _data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "write_bytes", refused)
+    agent.crash()
+    (agent.spool / "boot").unlink()
+    with pytest.raises(Fatal, match="cannot write to .*/spool/boot: the disk is full"):
+        agent.crash()
 
 
 def test_a_full_spool_drops_datagrams_and_tells(tmp_path: Path, clock: StillClock) -> None:
