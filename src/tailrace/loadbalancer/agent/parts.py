@@ -165,7 +165,8 @@ class Making:
     def _naming(self, balancer: Balancer, form: Form, attributes: Attributes) -> Naming:
         from tailrace.loadbalancer.naming import naming  # noqa: PLC0415 - not for the worker
 
-        return naming(self.lb, balancer, form, self._kind, told=(attributes.bucket, attributes.prefix))
+        told = (attributes.bucket, attributes.prefix) if self.lb.attributes_url else None
+        return naming(self.lb, balancer, form, self._kind, told=told)
 
     def _headers(self, balancer: Balancer) -> Mapping[str, str]:
         from tailrace.loadbalancer.grants.headers import put_headers  # noqa: PLC0415 - not for the worker
