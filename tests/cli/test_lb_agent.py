@@ -223,6 +223,14 @@ def _memory_mib(main: int) -> float:
         ({"receive": ["udp:127.0.0.1:22180"], "bucket": ""}, "lb.bucket is not set"),
         ({"receive": ["udp:127.0.0.1:22180"], "spool": "/proc/spool"}, "cannot write to /proc"),
         ({"receive": ["udp:127.0.0.1:22180"], "attributes_url": "ftp://x"}, "ftp://x"),
+        ({"receive": ["udp:127.0.0.1:22180"], "kind": "eucalyptus"}, "lb.bucket_owner is not set"),
+        ({"receive": ["udp:127.0.0.1:22180"], "kind": "eucalyptus", "name": ""}, "lb.bucket_owner is not set"),
+        ({"receive": ["udp:127.0.0.1:22180"], "kind": "swift", "access": "acl"}, "lb.access = acl: Swift"),
+        ({"receive": ["udp:127.0.0.1:22180"], "metadata": "", "name": ""}, "names no service to ask; set lb.name"),
+        (
+            {"receive": ["udp:127.0.0.1:22180"], "metadata": "", "account": ""},
+            "names no service to ask; set lb.account",
+        ),
     ],
 )
 def test_what_cannot_be_is_told_at_once(tmp_path: Path, cloud: _Cloud, lb: dict[str, object], why: str) -> None:
@@ -231,3 +239,10 @@ def test_what_cannot_be_is_told_at_once(tmp_path: Path, cloud: _Cloud, lb: dict[
     assert why in done.stderr
     assert "Traceback" not in done.stderr
     assert "secret" not in done.stderr.replace("secret_key", "")
+
+
+def test_a_status_that_cannot_be_written_is_told_at_once(tmp_path: Path, cloud: _Cloud) -> None:
+    config = _config(tmp_path, cloud, receive=["udp:127.0.0.1:22180"])
+    done = _run(config, "--status", str(tmp_path))
+    assert (done.returncode, f"--status {tmp_path}: nothing can be appended to it" in done.stderr) == (2, True)
+    assert not (tmp_path / "spool").exists()

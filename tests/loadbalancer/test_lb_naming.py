@@ -118,8 +118,28 @@ def test_the_load_balancing_api_goes_before_the_settings() -> None:
     assert made.bucket(WEB) == "theirs"
     assert made.key(WEB, SLOT, RANDOM).startswith("their/prefix/AWSLogs/")
     assert naming(given, WEB, LOG, "aws", told=("Theirs_of_old", "")).bucket(WEB) == "Theirs_of_old"  # which exists
-    with pytest.raises(UsageError, match="a legal one is 'my-logs'"):
-        naming(AccessLogging(bucket="My_logs"), WEB, LOG, "aws", told=("My_logs", ""))
+    assert naming(AccessLogging(bucket="My_logs"), WEB, LOG, "aws", told=("My_logs", "")).bucket(WEB) == "My_logs"
+
+
+@pytest.mark.parametrize("layout", ["aws", "eucalyptus", "{instance}/{random}"])
+def test_a_bucket_that_the_api_tells_is_taken_literally(layout: str) -> None:
+    given = AccessLogging(bucket="eucalyptus", layout=layout)
+    assert naming(given, WEB, LOG, "eucalyptus", told=("eucalyptus", "")).bucket(WEB) == "eucalyptus"
+    for told in ("logs-{account}", "{", "a}b"):
+        with pytest.raises(UsageError) as refused:
+            naming(given, WEB, LOG, "eucalyptus", told=(told, ""))
+        assert f"bucket {told!r}: " in str(refused.value)
+    with pytest.raises(UsageError, match="the load balancing API tells no bucket"):
+        naming(given, WEB, LOG, "eucalyptus", told=("", ""))
+
+
+@pytest.mark.parametrize(
+    ("part", "setting"),
+    [("lb", "lb.name"), ("account", "lb.account"), ("region", r"region or \[clouds.NAME\] region"), ("instance", "lb.instance")],
+)  # fmt: skip
+def test_a_part_that_is_not_known_is_told_with_the_setting_that_exists(part: str, setting: str) -> None:
+    with pytest.raises(UsageError, match=f"the {part} of the load balancer is not known; set {setting}$"):
+        bucket(Balancer(name="", account="", region="", address=""), bucket=f"logs-{{{part}}}")
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [
@@ -163,7 +183,7 @@ def test_what_tells_objects_apart_is_taken(layout: str) -> None:
         ({"name": "ü"}, "AWS's logs allow letters, digits and hyphens in its name; set lb.name"),
         ({"account": ""}, "lb.account: that of the load balancer is not known"),
         ({"account": "north$alice"}, r"lb.account: that of the load balancer is 'north\$alice', which cannot stand in AWS's names"),
-        ({"region": "a_b"}, "lb.region: that of the load balancer is 'a_b'"),
+        ({"region": "a_b"}, r"^region or \[clouds.NAME\] region: that of the load balancer is 'a_b'"),
         ({"address": "lb.example.com"}, "lb.address: that of the load balancer is"),
     ],
 )  # fmt: skip

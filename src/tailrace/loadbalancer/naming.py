@@ -21,7 +21,12 @@ AWS: Final = "aws"
 EUCALYPTUS: Final = "eucalyptus"
 _RECIPE_BUCKET: Final = "access_logs-{lb}_{address}_{instance}"
 _RECIPE_KEY: Final = "elb-access-%d%m%Y-%H%M%S"
-_PARTS: Final = ("lb", "account", "region", "address", "instance")
+_SETTINGS: Final = {
+    "lb": "lb.name", "account": "lb.account", "region": "region or [clouds.NAME] region", "address": "lb.address",
+    "instance": "lb.instance",
+}  # fmt: skip
+"""Which setting tells a part of a name."""
+_PARTS: Final = tuple(_SETTINGS)
 _NOWHERE: Final = "0.0.0.0"  # noqa: S104 - no address to listen at: what stands for none in names, as Eucalyptus has it
 _NAME = re.compile(r"[A-Za-z0-9-]{1,255}")
 _ACCOUNT = re.compile(ACCOUNT)
@@ -116,19 +121,13 @@ def naming(
     *,
     told: tuple[str, str] | None = None,
 ) -> Naming:
-    """The names that the settings ask for. `told`: bucket and prefix by the load balancing API, which go before them.
+    """The names that the settings ask for. `told`: bucket and prefix by the load balancing API, which go before them, as they are.
 
     Raises UsageError for whatever would be refused by the store, or would let one object overwrite another.
     """
-    bucket, prefix = told or (settings.bucket, settings.prefix)
-    if told and told[0] != settings.bucket:
-        store = "eucalyptus"  # The most lenient: the bucket is there already, so it is legal.
+    bucket, prefix = _literal(told) if told else (_template(settings), settings.prefix)
+    store = "eucalyptus" if told else store  # The most lenient: the bucket is there already, so it is legal.
     prefix = prefix.strip("/")
-    bucket = _RECIPE_BUCKET if bucket == EUCALYPTUS or (not bucket and settings.layout == EUCALYPTUS) else bucket
-    if not bucket:
-        raise UsageError(
-            "lb.bucket is not set; name the bucket, or the load balancing API that tells it: lb.attributes_url"
-        )
     made: Naming
     if settings.layout == AWS:
         if "AWSLogs" in prefix:
@@ -146,6 +145,26 @@ def naming(
     made.bucket(balancer)
     made.key(balancer, Slot(0.0, settings.interval), "00000000")
     return made
+
+
+def _literal(told: tuple[str, str]) -> tuple[str, str]:
+    """Bucket and prefix that the load balancing API tells; the bucket as a template of nothing but its name."""
+    bucket, prefix = told
+    if not bucket:
+        raise UsageError("the load balancing API tells no bucket; switch the access log on again, with one")
+    return bucket.replace("{", "{{").replace("}", "}}"), prefix
+
+
+def _template(settings: AccessLogging) -> str:
+    """What the settings say of the bucket. Raises UsageError if they do not."""
+    bucket = settings.bucket
+    if bucket == EUCALYPTUS or (not bucket and settings.layout == EUCALYPTUS):
+        return _RECIPE_BUCKET
+    if not bucket:
+        raise UsageError(
+            "lb.bucket is not set; name the bucket, or the load balancing API that tells it: lb.attributes_url"
+        )
+    return bucket
 
 
 def _check_distinct(made: Template, balancer: Balancer, interval: float) -> None:
@@ -188,7 +207,7 @@ def _bucket(template: str, balancer: Balancer) -> str:
     pieces = list(_pieces("bucket", template, _PARTS))
     for _, field in pieces:
         if field and not values[field]:
-            message = f"lb.bucket {template!r}: the {field} of the load balancer is not known; set lb.{field}"
+            message = f"lb.bucket {template!r}: the {field} of the load balancer is not known; set {_SETTINGS[field]}"
             raise UsageError(message)
     return "".join(text + (values[field] if field else "") for text, field in pieces)
 
@@ -217,7 +236,9 @@ def _strftime(end: datetime, text: str) -> str:
 def _check(what: str, text: str, pattern: re.Pattern[str]) -> str:
     if not pattern.fullmatch(text):
         told = f"is {text!r}" if text else "is not known"
-        message = f"lb.{what}: that of the load balancer {told}, which cannot stand in AWS's names of objects; set it"
+        message = (
+            f"{_SETTINGS[what]}: that of the load balancer {told}, which cannot stand in AWS's names of objects; set it"
+        )
         raise UsageError(message)
     return text
 

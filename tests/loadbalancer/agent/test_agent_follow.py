@@ -181,6 +181,38 @@ def test_what_was_rotated_away_is_told(tmp_path: Path, clock: StillClock) -> Non
     assert len(agent.everything()) == 4
 
 
+@pytest.mark.parametrize(
+    "suffix", [".1", ".12", "-20261122", "-20261122-1763800000", "-2026-11-22T10:07:25", ".2026_11_22"]
+)
+def test_rotated_files_have_numbers_or_dates(tmp_path: Path, clock: StillClock, suffix: str) -> None:
+    log = _Log(tmp_path / "haproxy.log")
+    agent = Ashore(tmp_path, clock, follow=(str(log.path),))
+    log.write(3)
+    _read(agent)
+    agent.worker.rest()
+    log.write(2)
+    log.path.rename(f"{log.path}{suffix}")
+    log.path.touch()
+    log.write(1)
+    agent.start()
+    _read(agent)
+    assert sorted(agent.everything()) == [(_LINE % number)[:-1] for number in range(6)]
+
+
+@pytest.mark.parametrize("suffix", ["-admin", ".old", ".1.gz", "-20261122.xz", ".1x", ".swp", "-", ".1-admin"])
+def test_another_file_beside_it_is_not_read(tmp_path: Path, clock: StillClock, suffix: str) -> None:
+    path = tmp_path / "haproxy.log"
+    path.write_bytes(b"line\n")
+    agent = Ashore(tmp_path, clock, follow=(str(path),))
+    _read(agent)
+    path.with_name(f"{path.name}{suffix}").write_bytes(b"none of ours\n")
+    _read(agent)
+    path.rename(f"{path}.2")
+    path.write_bytes(b"again\n")
+    _read(agent)
+    assert sorted(agent.everything()) == [b"again", b"line"]
+
+
 def test_a_line_without_an_end_does_not_stop_the_others(tmp_path: Path, clock: StillClock) -> None:
     path = tmp_path / "haproxy.log"
     path.write_bytes(b"x" * (3 << 20) + b"\nafter\n")

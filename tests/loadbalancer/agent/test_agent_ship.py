@@ -15,6 +15,8 @@ from making import StillClock
 from spooling import Ashore, Shelf, Timed, Verbatim
 from tailrace import letters
 from tailrace.loadbalancer.agent.attributes import keep
+from tailrace.errors import Retryable
+from tailrace.loadbalancer.agent.ship import LONGEST_PAUSE_S
 from tailrace.loadbalancer.agent.spool import CLOSED, segments
 from tailrace.loadbalancer.model import Attributes, Slot, Written
 
@@ -58,6 +60,38 @@ def test_what_was_stored_although_the_answer_was_lost_is_stored_again_under_its_
     assert list(agent.shelf.objects().values()) == [b"0\n"]
     first, second = agent.shelf.puts
     assert first == second
+
+
+def test_only_objects_that_were_half_made_are_removed_at_the_start(tmp_path: Path, clock: StillClock) -> None:
+    agent = Ashore(tmp_path, clock)
+    _slots(agent, 1)
+    (agent.shelf.folder / "down").touch()
+    agent.put()
+    out = agent.spool / "out"
+    (made,) = out.iterdir()
+    (out / "thesis.tex").touch()
+    (out / "folder").mkdir()
+    agent.crash()
+    assert not made.exists()
+    assert sorted(each.name for each in out.iterdir()) == ["folder", "thesis.tex"]
+
+
+def test_a_store_may_not_ask_for_a_pause_without_end(tmp_path: Path, clock: StillClock) -> None:
+    agent = Ashore(tmp_path, clock, shelf=_Patient(tmp_path / "store"))
+    _slots(agent, 1)
+    assert agent.put() == []
+    assert agent.shipper.pause() == LONGEST_PAUSE_S
+    agent.pass_time(LONGEST_PAUSE_S)
+    assert agent.put() == [b"0"]
+
+
+class _Patient(Shelf):
+    def put(self, bucket: str, key: str, body: BinaryIO, headers: Mapping[str, str]) -> None:
+        if not self.puts:
+            self.puts.append(key)
+            message = "come back next year"
+            raise Retryable(message, after=31_536_000.0)
+        super().put(bucket, key, body, headers)
 
 
 def test_a_bucket_that_is_gone_is_waited_for(tmp_path: Path, clock: StillClock) -> None:

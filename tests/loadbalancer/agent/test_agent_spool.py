@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from contextlib import suppress
@@ -70,6 +71,37 @@ def test_a_spool_has_one_agent(tmp_path: Path) -> None:
         lock(tmp_path)
     os.close(held)
     os.close(lock(tmp_path))
+
+
+def test_a_folder_of_somebody_else_is_no_spool(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir(mode=0o755)
+    (tmp_path / "out" / "thesis.tex").write_text("mine", encoding="ascii")
+    tmp_path.chmod(0o755)
+    with pytest.raises(UsageError, match="is no spool; give an empty folder"):
+        lock(tmp_path)
+    assert tmp_path.stat().st_mode & 0o777 == 0o755
+    assert [each.name for each in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_disk_of_its_own_may_be_a_spool(tmp_path: Path) -> None:
+    (tmp_path / "lost+found").mkdir()
+    os.close(lock(tmp_path))
+    os.close(lock(tmp_path))
+
+
+def test_the_mark_of_a_start_is_written_once_and_a_full_disk_told(
+    tmp_path: Path, clock: StillClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = Ashore(tmp_path, clock)
+
+    def refused(path: Path, _data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "write_bytes", refused)
+    agent.crash()
+    (agent.spool / "boot").unlink()
+    with pytest.raises(Fatal, match="cannot write to .*/spool/boot: the disk is full"):
+        agent.crash()
 
 
 def test_a_full_spool_drops_datagrams_and_tells(tmp_path: Path, clock: StillClock) -> None:

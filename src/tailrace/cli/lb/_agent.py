@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tailrace.cli._cells import visible
 from tailrace.clock import SystemClock
-from tailrace.disk import writing
+from tailrace.errors import UsageError
 from tailrace.loadbalancer.agent.opening import Opening
 from tailrace.loadbalancer.agent.parts import Making
 from tailrace.settings import Resolved
@@ -28,11 +28,14 @@ def _say(message: str) -> None:
 
 
 def _teller(status: str | None) -> Callable[[bytes], None]:
-    """Takes lines of status. Raises Fatal if the file cannot be written."""
+    """Takes lines of status. Raises UsageError if the file cannot be written."""
     if status is None:
         return lambda line: _told(2, line)
-    with writing(status):
-        Path(status).touch()
+    try:
+        Path(status).open("ab").close()
+    except OSError as error:
+        message = f"--status {status}: nothing can be appended to it ({error.strerror or error}); name another file"
+        raise UsageError(message) from error
 
     def tell(line: bytes) -> None:
         with Path(status).open("ab", buffering=0) as file:

@@ -8,6 +8,7 @@ that was cut and has grown again is mistaken. What was rotated while nobody look
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -27,7 +28,7 @@ LINGER_S: Final = 5.0
 """For so long after its last line a rotated file is still read: its writer may not know yet."""
 _HEAD: Final = 256
 _LATEST: Final = 1 << 63
-_COMPRESSED: Final = (".gz", ".bz2", ".xz", ".zst", ".lz4", ".Z")
+_ROTATED: Final = re.compile(r"[.-]\d[\d.T:_-]*")
 
 
 class Chunk(NamedTuple):
@@ -328,7 +329,8 @@ def _written_after(files: Sequence[_File], seen: int, path: str) -> Iterator[_Fi
 
 
 def _is_copy(name: str, of: str) -> bool:
-    return name != of and name.startswith((f"{of}.", f"{of}-")) and not name.endswith(_COMPRESSED)
+    """Whether it is what logrotate names a copy: by a number or a date. A compressed one is not, nor another log's."""
+    return name.startswith(of) and _ROTATED.fullmatch(name, len(of)) is not None
 
 
 def _sorted(files: Sequence[_File], path: str) -> list[_File]:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 SHORTEST, LONGEST = Duration(1), Duration(86_400)
 """Between these an interval must be."""
+_SOME: Final = Balancer(name="lb", account="000000000000", region="", address="")
+"""Whatever is refused for this one is refused for all."""
 _UNKNOWN: Final = "it is found out later"
 _FORM: Final = "application/x-www-form-urlencoded; charset=utf-8"
 _REFUSED: Final = 400
@@ -77,9 +79,11 @@ class Making:
         self.parts()
         self.asking()
         try:
-            found = balancer(self.lb, self.cloud.region.value, nobody)
+            found = balancer(self.lb, self.cloud.region.value, nobody if self.lb.metadata else None)
         except Retryable:
+            self._headers(_SOME)
             return
+        self._headers(found)
         form = self._form(found)
         if not self.lb.attributes_url:
             self._naming(found, form, Attributes(enabled=True, bucket=self.lb.bucket, prefix=self.lb.prefix))
@@ -161,7 +165,8 @@ class Making:
     def _naming(self, balancer: Balancer, form: Form, attributes: Attributes) -> Naming:
         from tailrace.loadbalancer.naming import naming  # noqa: PLC0415 - not for the worker
 
-        return naming(self.lb, balancer, form, self._kind, told=(attributes.bucket, attributes.prefix))
+        told = (attributes.bucket, attributes.prefix) if self.lb.attributes_url else None
+        return naming(self.lb, balancer, form, self._kind, told=told)
 
     def _headers(self, balancer: Balancer) -> Mapping[str, str]:
         from tailrace.loadbalancer.grants.headers import put_headers  # noqa: PLC0415 - not for the worker

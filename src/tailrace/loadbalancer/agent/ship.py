@@ -24,7 +24,7 @@ from tailrace.loadbalancer.agent.attributes import Polling, known, last_enabled
 from tailrace.loadbalancer.agent.blocks import lines_of
 from tailrace.loadbalancer.agent.counters import Counters
 from tailrace.loadbalancer.agent.names import Names
-from tailrace.loadbalancer.agent.spool import CLOSED, Segment, segments
+from tailrace.loadbalancer.agent.spool import CLOSED, Segment, is_stem, segments
 from tailrace.loadbalancer.model import Attributes, Balancer, Form, Naming, Store, Written
 from tailrace.model import Identity, Item, Reject
 
@@ -80,7 +80,8 @@ class Shipper:
         with writing(out):
             make_directory(out)
             for each in out.iterdir():
-                each.unlink(missing_ok=True)
+                if is_stem(each.name):
+                    each.unlink(missing_ok=True)
         self._names = Names(self.folder / "names")
 
     def look(self) -> int:
@@ -115,7 +116,7 @@ class Shipper:
         limit = min(FIRST_PAUSE_S * 2 ** min(waiting.failures, 20), LONGEST_PAUSE_S)
         after = error.after if isinstance(error, Retryable) and error.after is not None else self.chance() * limit
         waiting.failures += 1
-        waiting.due = self.clock.monotonic() + after
+        waiting.due = self.clock.monotonic() + min(after, LONGEST_PAUSE_S)
         self._waiting[segment.path] = waiting
         self.counters.add("failures")
         if str(error) != waiting.told or waiting.failures % 10 == 0:

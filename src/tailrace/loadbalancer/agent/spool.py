@@ -35,7 +35,8 @@ CLOSED: Final = ".closed"
 _SHARE: Final = 0.45
 """Of what the disk has left for the spool so much may be lines: the objects that are made of them need as much."""
 _NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_NAME: Final = re.compile(r"(?P<start>-?\d+)-(?P<end>-?\d+)-(?P<random>[a-z0-9]{8})-(?P<sequence>\d+)\.[a-z]+")
+_STEM: Final = r"(?P<start>-?\d+)-(?P<end>-?\d+)-(?P<random>[a-z0-9]{8})-(?P<sequence>\d+)"
+_NAME: Final = re.compile(_STEM + r"\.[a-z]+")
 _ALPHABET: Final = string.ascii_lowercase + string.digits
 
 
@@ -62,6 +63,11 @@ def segments(folder: Path, suffix: str) -> list[Segment]:
         return []
     found = (_segment(folder, name) for name in names if name.endswith(suffix))
     return sorted((each for each in found if each), key=lambda each: each.slot.end)
+
+
+def is_stem(name: str) -> bool:
+    """Whether it is the name of a segment without its suffix."""
+    return re.fullmatch(_STEM, name) is not None
 
 
 def _segment(folder: Path, name: str) -> Segment | None:
@@ -297,12 +303,24 @@ def _keep(folder: Path, kept: _Kept) -> None:
     publish([(temporary, folder / "reached.json")])
 
 
+def _check_ours(folder: Path) -> None:
+    """Raise UsageError for a folder that holds what somebody else has put there."""
+    names = {each.name for each in folder.iterdir()} - {"lost+found"}
+    if names and not names & {"lock", "segments"}:
+        message = f"lb.spool: {folder} holds other things and is no spool; give an empty folder"
+        raise UsageError(message)
+
+
 def lock(folder: Path) -> int:
-    """Take a spool for this process and those that it starts; the descriptor that holds it. Raises UsageError if another one has it."""
+    """Take a spool for this process and those that it starts; the descriptor that holds it.
+
+    Raises UsageError if another one has it, or the folder is something else.
+    """
     import fcntl  # noqa: PLC0415 - needed once
 
     with writing(folder):
         make_directory(folder)
+        _check_ours(folder)
         folder.chmod(0o700)
         descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

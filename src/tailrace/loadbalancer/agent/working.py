@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from tailrace.clock import Clock
+from tailrace.disk import writing
 from tailrace.loadbalancer.agent.attributes import known
 from tailrace.loadbalancer.agent.background import AtOnce, Later
 from tailrace.loadbalancer.agent.counters import Counters
@@ -57,8 +58,8 @@ class Signals:
 
     def listen(self) -> None:
         """Heed them in this process from now on."""
-        self.descriptor, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+        self.descriptor, waking = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(waking, warn_on_full_buffer=False)
         signal.signal(signal.SIGTERM, self._told)
         signal.signal(signal.SIGUSR1, self._told)
 
@@ -106,7 +107,9 @@ class Worker:
         boot = boot_id()
         anew = not mark.exists() or mark.read_bytes() != boot
         self._spool = Spool(self.wanted.folder, self.wanted.limit, thorough=anew, later=self.later)
-        mark.write_bytes(boot)
+        if anew:
+            with writing(mark):
+                mark.write_bytes(boot)
         self._inbox = Inbox(self.wanted.folder / "inbox", boot, self._spool.reached.burst)
         self._spool.look()  # the inbox has taken its part of the disk
         self._attributes = self.wanted.fixed or known(self.wanted.folder)
