@@ -8,6 +8,8 @@ import pytest
 
 from cli.conftest import Run
 from services.balancing import program
+from tailrace.cli.lb._changing import diff
+from tailrace.loadbalancer.configure.files import Edit
 
 CONFIG = """\
 userlist people
@@ -53,6 +55,29 @@ def test_no_secret_of_the_configuration_is_shown(run: Run, config: Path) -> None
     assert "geheim" not in ran.out + ran.err
     assert "   stats auth admin:***\n" in ran.out
     assert "geheim" in config.read_text()
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ('user admin insecure-password "ge heim" groups x', "user admin insecure-password *** groups x"),
+        (r'user admin password "ge \" heim" groups x', "user admin password *** groups x"),
+        (r"user admin password ge\ heim groups x", "user admin password *** groups x"),
+        ("user admin password 'ge heim'", "user admin password ***"),
+        ('stats auth "admin:ge heim"', 'stats auth "admin:***'),
+        ('http-request set-header Authorization "Basic geheim"', "http-request set-header Authorization ***"),
+        (r"http-request set-header Authorization Basic\ geheim", "http-request set-header Authorization ***"),
+        ("http-request deny unless { req.hdr(Authorization) -m str geheim }", "http-request deny unless { req.hdr(Authorization) ***"),
+        (r"option httpchk GET / HTTP/1.1\r\nAuthorization:\ Basic\ geheim", r"option httpchk GET / HTTP/1.1\r\nAuthorization:\ ***"),
+        ("http-request add-header X-Api-Key geheim if x", "http-request add-header X-Api-Key ***"),
+        ('http-request set-header "X-Auth-Token" "ge heim"', 'http-request set-header "X-Auth-Token" ***'),
+        ("http-response set-header X-Frame-Options DENY", "http-response set-header X-Frame-Options DENY"),
+        ("http-request del-header Authorization", "http-request del-header Authorization"),
+    ],
+)  # fmt: skip
+def test_whatever_is_behind_a_secrets_name_is_masked(line: str, shown: str) -> None:
+    content = f"  {line}\n".encode()
+    assert diff(Edit(Path("h.cfg"), content, content + b"  # new\n"))[3] == f"   {shown}"
 
 
 def test_done_twice_and_undone(run: Run, config: Path) -> None:
