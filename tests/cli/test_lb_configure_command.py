@@ -10,6 +10,7 @@ from cli.conftest import Run
 from services.balancing import program
 from tailrace.cli.lb._changing import diff
 from tailrace.loadbalancer.configure.files import Edit
+from tailrace.loadbalancer.configure.installing import SnippetSetup
 
 CONFIG = """\
 userlist people
@@ -99,6 +100,7 @@ def test_done_twice_and_undone(run: Run, config: Path) -> None:
         (("-f", "none.cfg"), "there is no"),
         (("--haproxy", "/bin/false"), "does not say that it is HAProxy"),
         (("--to", "tcp:1"), "--to tcp:1"),
+        (("--reload-command", "a 'b"), "--reload-command a 'b: a quotation mark"),
     ],
 )
 @pytest.mark.usefixtures("config")
@@ -126,6 +128,20 @@ def test_files_for_others_are_shown(run: Run) -> None:
     ):
         assert f"# /etc/{name}\n" in ran.out
     assert "systemctl restart rsyslog" in ran.err
+
+
+def test_after_undo_units_are_disabled_that_are_gone(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(SnippetSetup, "path", lambda _, snippet: tmp_path / snippet.path.name)
+    words = ("lb", "configure", "--systemd", "--kept", "kept", "--yes")
+    ran = run(*words, "--install")
+    assert (ran.code, "systemctl enable --now" in ran.err) == (0, True), ran.err
+    ran = run(*words, "--undo")
+    assert ran.code == 0
+    assert (
+        "then: systemctl disable --now tailrace-lb.socket tailrace-lb.service && systemctl daemon-reload\n" in ran.err
+    )
+    assert "enable --now" not in ran.err
+    assert not list(tmp_path.glob("tailrace-lb*"))
 
 
 def test_an_image_is_prepared_where_it_is_mounted(run: Run, tmp_path: Path) -> None:
