@@ -8,6 +8,9 @@ import pytest
 
 from cli.conftest import Run
 from services.balancing import program
+from tailrace.cli.lb._changing import diff
+from tailrace.loadbalancer.configure.files import Edit
+from tailrace.loadbalancer.configure.installing import SnippetSetup
 
 CONFIG = """\
 userlist people
@@ -55,6 +58,29 @@ def test_no_secret_of_the_configuration_is_shown(run: Run, config: Path) -> None
     assert "geheim" in config.read_text()
 
 
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ('user admin insecure-password "ge heim" groups x', "user admin insecure-password *** groups x"),
+        (r'user admin password "ge \" heim" groups x', "user admin password *** groups x"),
+        (r"user admin password ge\ heim groups x", "user admin password *** groups x"),
+        ("user admin password 'ge heim'", "user admin password ***"),
+        ('stats auth "admin:ge heim"', 'stats auth "admin:***'),
+        ('http-request set-header Authorization "Basic geheim"', "http-request set-header Authorization ***"),
+        (r"http-request set-header Authorization Basic\ geheim", "http-request set-header Authorization ***"),
+        ("http-request deny unless { req.hdr(Authorization) -m str geheim }", "http-request deny unless { req.hdr(Authorization) ***"),
+        (r"option httpchk GET / HTTP/1.1\r\nAuthorization:\ Basic\ geheim", r"option httpchk GET / HTTP/1.1\r\nAuthorization:\ ***"),
+        ("http-request add-header X-Api-Key geheim if x", "http-request add-header X-Api-Key ***"),
+        ('http-request set-header "X-Auth-Token" "ge heim"', 'http-request set-header "X-Auth-Token" ***'),
+        ("http-response set-header X-Frame-Options DENY", "http-response set-header X-Frame-Options DENY"),
+        ("http-request del-header Authorization", "http-request del-header Authorization"),
+    ],
+)  # fmt: skip
+def test_whatever_is_behind_a_secrets_name_is_masked(line: str, shown: str) -> None:
+    content = f"  {line}\n".encode()
+    assert diff(Edit(Path("h.cfg"), content, content + b"  # new\n"))[3] == f"   {shown}"
+
+
 def test_done_twice_and_undone(run: Run, config: Path) -> None:
     assert run(*OPTIONS, "--yes").code == 0
     assert "log-format-sd" in config.read_text()
@@ -74,6 +100,7 @@ def test_done_twice_and_undone(run: Run, config: Path) -> None:
         (("-f", "none.cfg"), "there is no"),
         (("--haproxy", "/bin/false"), "does not say that it is HAProxy"),
         (("--to", "tcp:1"), "--to tcp:1"),
+        (("--reload-command", "a 'b"), "--reload-command a 'b: a quotation mark"),
     ],
 )
 @pytest.mark.usefixtures("config")
@@ -101,6 +128,20 @@ def test_files_for_others_are_shown(run: Run) -> None:
     ):
         assert f"# /etc/{name}\n" in ran.out
     assert "systemctl restart rsyslog" in ran.err
+
+
+def test_after_undo_units_are_disabled_that_are_gone(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(SnippetSetup, "path", lambda _, snippet: tmp_path / snippet.path.name)
+    words = ("lb", "configure", "--systemd", "--kept", "kept", "--yes")
+    ran = run(*words, "--install")
+    assert (ran.code, "systemctl enable --now" in ran.err) == (0, True), ran.err
+    ran = run(*words, "--undo")
+    assert ran.code == 0
+    assert (
+        "then: systemctl disable --now tailrace-lb.socket tailrace-lb.service && systemctl daemon-reload\n" in ran.err
+    )
+    assert "enable --now" not in ran.err
+    assert not list(tmp_path.glob("tailrace-lb*"))
 
 
 def test_an_image_is_prepared_where_it_is_mounted(run: Run, tmp_path: Path) -> None:

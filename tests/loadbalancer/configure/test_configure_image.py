@@ -9,6 +9,13 @@ from tailrace.changes import Change
 from tailrace.loadbalancer.configure.image import ImageSetup
 
 SPOOL = "/var/spool/tailrace-lb"
+FOLLOW = (
+    "/var/log/own/balancer.log",
+    "/srv/balancer.log",
+    "/var/log/../../srv/balancer.log",
+    "/var/log",
+    "/var/log/mine*",
+)
 NAMED = "HWADDR=52:54:00:12:34:56\n"
 FILES = {
     "etc/udev/rules.d/70-persistent-net.rules": 'SUBSYSTEM=="net", NAME="eth0"\n',
@@ -18,6 +25,16 @@ FILES = {
     "etc/ssh/ssh_host_rsa_key.pub": "public",
     "root/.ssh/authorized_keys": "ssh-rsa A",
     "home/cloud/.ssh/authorized_keys": "ssh-rsa B",
+    "root/.ssh/id_rsa": "secret",
+    "root/.ssh/id_ed25519.pub": "public",
+    "home/cloud/.ssh/id_ecdsa": "secret",
+    "root/.aws/credentials": "secret",
+    "home/cloud/.aws/credentials": "secret",
+    "root/.boto": "secret",
+    "home/cloud/.boto": "secret",
+    "var/lib/tailrace/configure/1.json": "secret",
+    "var/log/own/balancer.log": "x",
+    "var/log/own/balancer.log.1": "x",
     "root/.bash_history": "passwd\n",
     "etc/machine-id": "0123\n",
     "var/log/messages": "x",
@@ -36,14 +53,16 @@ KEPT = {
     "etc/sysconfig/network-scripts/ifcfg-eth0.rpmsave": NAMED,
     "etc/ssh/sshd_config": "Port 22\n",
     "etc/haproxy/haproxy.cfg": "global\n",
-    "root/.ssh/id_rsa": "secret",
+    "root/.ssh/config": "Host x\n",
+    "root/.aws/config": "[default]\n",
     "root/.bashrc": "alias\n",
     "home/cloud/data/important": "x",
     "var/log/load-balancer-servo/other.db": "x",
     "var/log/messages.txt": "x",
     "var/lib/mysql/messages": "x",
     f"{SPOOL[1:]}/notes.txt": "mine",
-    "var/lib/tailrace/configure/1.json": "{}",
+    "var/log/mine.txt": "x",
+    "srv/balancer.log": "x",
 }
 
 
@@ -59,12 +78,12 @@ def root(tmp_path: Path) -> Path:
 
 
 def changes(root: Path) -> list[Change]:
-    setup = ImageSetup(root, SPOOL)
+    setup = ImageSetup(root, SPOOL, FOLLOW)
     return list(setup.plan(setup.look()))
 
 
 def prepare(root: Path) -> None:
-    setup = ImageSetup(root, SPOOL)
+    setup = ImageSetup(root, SPOOL, FOLLOW)
     for change in setup.plan(setup.look()):
         setup.apply(change)
 
@@ -81,7 +100,7 @@ def test_planning_changes_nothing(root: Path) -> None:
 
 def test_all_that_names_the_machine_is_gone_and_nothing_else(root: Path) -> None:
     prepare(root)
-    emptied = {"etc/machine-id", "var/log/messages", "var/log/haproxy.log", "var/log/wtmp"}
+    emptied = {"etc/machine-id", "var/log/messages", "var/log/haproxy.log", "var/log/wtmp", "var/log/own/balancer.log"}
     assert files(root) == {*KEPT, *emptied, "etc/sysconfig/network-scripts/ifcfg-eth0"}
     assert {name for name in emptied if (root / name).read_text()} == set()
     assert {name: (root / name).read_text() for name in KEPT} == KEPT

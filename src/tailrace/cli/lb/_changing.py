@@ -12,7 +12,15 @@ import click
 from tailrace.cli._cells import visible
 from tailrace.loadbalancer.configure.files import Edit
 
-_SECRETS: Final = re.compile(r"(\b(?:insecure-)?password\s+|\bstats\s+auth\s+[^:\s]+:|\bauthorization\b\S*\s+(?:basic|bearer)\s+)\S+", re.IGNORECASE)  # fmt: skip
+_SECRETS: Final = re.compile(
+    r"""
+    ( \b(?:insecure-)?password\s+ ) (?: (?: "(?:[^"\\]|\\.)*" | '[^']*' | \\. | \S )+ )
+    | ( \bstats\s+auth\s+[^:]*: ) .+
+    | ( authorization\b[:"')\\]* ) \s* [^\s"')\\].*
+    | ( \b(?:set|add|replace)-(?:header|value)\s+(?:"[^"]*|\S*?)(?:key|token|secret|password|auth)[^\s"]*"? ) \s+ \S.*
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
 """What configurations hold that is nobody else's business."""
 _COLOURS: Final = {"+": "green", "-": "red", "@": "cyan"}
 _CONTEXT: Final = 2
@@ -30,7 +38,13 @@ def diff(edit: Edit) -> list[str]:
     """A unified diff, without secrets."""
     old, new = _lines(edit.old), _lines(edit.new)
     names = ("/dev/null" if edit.old is None else str(edit.path), "/dev/null" if edit.new is None else str(edit.path))
-    return [_SECRETS.sub(r"\1***", line) for line in difflib.unified_diff(old, new, *names, n=_CONTEXT, lineterm="")]
+    return [_SECRETS.sub(_masked, line) for line in difflib.unified_diff(old, new, *names, n=_CONTEXT, lineterm="")]
+
+
+def _masked(found: re.Match[str]) -> str:
+    """What names a secret, without it."""
+    before = found[found.lastindex or 0]
+    return f"{before}***" if before[-1] in " \t:" else f"{before} ***"
 
 
 def _lines(content: bytes | None) -> Sequence[str]:

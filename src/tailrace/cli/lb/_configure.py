@@ -59,13 +59,22 @@ def _setup(to: str, how: dict[str, Any]) -> HaproxySetup:
         doing=Doing(
             haproxy=how["haproxy"],
             reload=not how["no_reload"],
-            command=tuple(shlex.split(how["reload_command"])),
+            command=_words(how["reload_command"]),
             generated=how["generated"],
         ),
         memory=Memory(Path(how["kept"])),
         clock=SystemClock(),
         say=say,
     )
+
+
+def _words(command: str) -> tuple[str, ...]:
+    """A command's words, as a shell takes them. Raises UsageError."""
+    try:
+        return tuple(shlex.split(command))
+    except ValueError as error:
+        message = f"--reload-command {command}: a quotation mark, or what a backslash is for, is missing; write the words as for a shell"
+        raise UsageError(message) from error
 
 
 def _tell(replacement: Replacement, how: dict[str, Any], reloads: list[str]) -> None:

@@ -23,7 +23,7 @@ _STYLES = {"remove": "red", "empty": "yellow", "rewrite": "yellow"}
 def prepare(own: AccessLogging, *, root: str, this_machine: bool, dry_run: bool, yes: bool) -> int:
     """Prepare an image; the exit code. Raises UsageError, Fatal."""
     folder = _root(root, this_machine=this_machine)
-    setup = ImageSetup(folder, own.spool)
+    setup = ImageSetup(folder, own.spool, own.follow)
     changes = setup.plan(setup.look())
     if not changes:
         say(f"nothing to do: {folder} is ready to become an image")

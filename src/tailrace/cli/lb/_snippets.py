@@ -55,7 +55,8 @@ def written(own: AccessLogging, to: str, config: str, how: Mapping[str, Any]) ->
     for change in changes:
         setup.apply(change)
         say(f"{change.call}: {change.why}")
-    _say_next(wanted)
+    done = {change.arguments.path for change in changes}
+    _say_next([each for each in wanted if not how["undo"] or setup.path(each) in done], undo=how["undo"])
     return EXIT_OK
 
 
@@ -66,10 +67,10 @@ def _shown(wanted: list[Snippet]) -> int:
     return EXIT_OK
 
 
-def _say_next(wanted: list[Snippet]) -> None:
+def _say_next(wanted: list[Snippet], *, undo: bool = False) -> None:
     for snippet in wanted:
-        if snippet.then:
-            say(f"then: {snippet.then}")
+        if then := snippet.undone if undo else snippet.then:
+            say(f"then: {then}")
 
 
 def _program() -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path, PurePosixPath
 from typing import Final, Literal
 
@@ -22,6 +23,10 @@ _REMOVED: Final = (
     ("/etc/ssh/ssh_host_*_key.pub", "a host's key has to be its own"),
     ("/root/.ssh/authorized_keys*", "lets people in who may not be wanted in copies"),
     ("/home/*/.ssh/authorized_keys*", "lets people in who may not be wanted in copies"),
+    *((f"{home}/{name}", "a key, which copies must not have") for home in ("/root", "/home/*") for name in (
+        ".ssh/id_*", ".aws/credentials", ".boto",
+    )),
+    ("/var/lib/tailrace/configure/*", "holds what configurations were, with their secrets"),
     ("/root/.ssh/known_hosts*", "tells where people were"),
     ("/home/*/.ssh/known_hosts*", "tells where people were"),
     *((f"{home}/.{name}", "tells what people did") for home in ("/root", "/home/*") for name in (
@@ -40,6 +45,7 @@ _REMOVED: Final = (
     ("/var/log/journal/*", "logs of this machine"),
 )  # fmt: skip
 """What goes, and why. Patterns match what is there at the time."""
+_LOG: Final = PurePosixPath("/var/log")
 _LOGS: Final = (
     "syslog", "messages", "secure", "maillog", "mail.log", "cron", "cron.log", "spooler", "boot.log", "dmesg", "auth.log", "daemon.log",
     "kern.log", "user.log", "debug", "wtmp", "btmp", "lastlog", "faillog", "tallylog", "haproxy.log", "cloud-init.log",
@@ -77,10 +83,11 @@ class Deed:
 
 @dataclass(slots=True)
 class ImageSetup:
-    """Prepares the machine whose root folder it is given. `spool`: the agent's."""
+    """Prepares the machine whose root folder it is given. `spool`: the agent's. `follow`: logs that it follows; cleaned below /var/log."""
 
     root: Path
     spool: str
+    follow: Sequence[str] = ()
 
     def look(self) -> Tree:
         """The root folder."""
@@ -109,7 +116,7 @@ class ImageSetup:
             yield from ((Deed("remove", path), why) for path in tree.matching(pattern) if _is_left_over(tree, path))
         for path in tree.matching(_DHCP):
             yield from _rewritten(tree, path)
-        for name in _LOGS:
+        for name in (*_LOGS, *_followed(self.follow)):
             yield from _cleaned(tree, name)
         # An empty one is filled at the next start; a missing one may be taken for a first start, or not be written at all.
         yield from _emptied(tree, PurePosixPath("/etc/machine-id"), "each machine needs its own")
@@ -141,10 +148,18 @@ def _rewritten(tree: Tree, path: PurePosixPath) -> Iterator[tuple[Deed, str]]:
         yield Deed("rewrite", path, new), "PERSISTENT_DHCLIENT=1, and no address of a card (HWADDR, UUID)"
 
 
+def _followed(paths: Sequence[str]) -> Iterator[str]:
+    """Those logs of the agent's that are where logs are: elsewhere a path may be anything."""
+    for path in map(PurePosixPath, paths):
+        if path.is_relative_to(_LOG) and path != _LOG and ".." not in path.parts:
+            yield str(path.relative_to(_LOG))
+
+
 def _cleaned(tree: Tree, name: str) -> Iterator[tuple[Deed, str]]:
-    path = PurePosixPath("/var/log") / name
+    path = _LOG / name
     yield from _emptied(tree, path, "logs of this machine")
-    for pattern in (f"{path}.[0-9]*", f"{path}-[0-9]*", f"{path}.old"):
+    exact = escape(str(path))
+    for pattern in (f"{exact}.[0-9]*", f"{exact}-[0-9]*", f"{exact}.old"):
         yield from (
             (Deed("remove", each), "logs of this machine")
             for each in tree.matching(pattern)

@@ -40,11 +40,11 @@ class SnippetSetup:
 
     def look(self) -> dict[Path, bytes | None]:
         """What is there. Raises UsageError."""
-        return {self._path(each): files.content(self._path(each)) for each in self.snippets}
+        return {self.path(each): files.content(self.path(each)) for each in self.snippets}
 
     def plan(self, found: dict[Path, bytes | None]) -> Sequence[Change]:
         """A file after the other. Raises UsageError for those that somebody else has written."""
-        edits = [self._edit(each, found[self._path(each)]) for each in self.snippets]
+        edits = [self._edit(each, found[self.path(each)]) for each in self.snippets]
         return [Change("write" if edit.new else "remove", edit, str(edit.path)) for edit in edits if edit]
 
     def apply(self, change: Change) -> None:
@@ -62,11 +62,12 @@ class SnippetSetup:
     def close(self) -> None:
         """Nothing is held."""
 
-    def _path(self, snippet: Snippet) -> Path:
+    def path(self, snippet: Snippet) -> Path:
+        """Where a file is."""
         return self.root / str(snippet.path).lstrip("/")
 
     def _edit(self, snippet: Snippet, old: bytes | None) -> Edit | None:
-        path, new = self._path(snippet), snippet.text.encode()
+        path, new = self.path(snippet), snippet.text.encode()
         kept = self.memory.recall(path)
         if self.undo:
             if kept is None or old == kept.was:

@@ -77,12 +77,13 @@ WantedBy=multi-user.target
 
 @dataclass(frozen=True, slots=True)
 class Snippet:
-    """A file, and what to do when it is there. `kind`: of the program that can check it."""
+    """A file, and what to do when it is there, or gone again (`undone`). `kind`: of the program that can check it."""
 
     path: PurePosixPath
     text: str
     kind: str
     then: str = ""
+    undone: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +132,8 @@ ruleset(name="tailrace" queue.type="LinkedList" queue.size="200000" queue.dequeu
   action(type="omfile" file="{place.log}" template="tailrace" createDirs="on" dirCreateMode="0750" fileCreateMode="0640")
 }}
 """
-    return [Snippet(PurePosixPath("/etc/rsyslog.d/20-tailrace.conf"), text, "rsyslog", "systemctl restart rsyslog")]
+    restart = "systemctl restart rsyslog"
+    return [Snippet(PurePosixPath("/etc/rsyslog.d/20-tailrace.conf"), text, "rsyslog", restart, restart)]
 
 
 def logrotate(place: Place) -> list[Snippet]:
@@ -168,11 +170,12 @@ def systemd(place: Place) -> list[Snippet]:
         "systemd-sysusers && systemd-tmpfiles --create && systemctl daemon-reload && systemctl enable --now"
         " tailrace-lb.socket tailrace-lb.service"
     )
+    undone = "systemctl disable --now tailrace-lb.socket tailrace-lb.service && systemctl daemon-reload"
     return [
         Snippet(PurePosixPath("/etc/sysusers.d/tailrace-lb.conf"), users, "sysusers"),
         Snippet(PurePosixPath("/etc/tmpfiles.d/tailrace-lb.conf"), folders, "tmpfiles"),
         Snippet(PurePosixPath("/etc/systemd/system/tailrace-lb.socket"), _SOCKET.format(listen=listen), "systemd"),
-        Snippet(PurePosixPath("/etc/systemd/system/tailrace-lb.service"), service, "systemd", then),
+        Snippet(PurePosixPath("/etc/systemd/system/tailrace-lb.service"), service, "systemd", then, undone),
     ]
 
 
