@@ -64,7 +64,7 @@ def test_a_socket_that_nobody_listens_at_is_replaced(tmp_path: Path) -> None:
         ("unix:/x,mode=999", "mode=0660"),
         ("unix:/x,mode=0777777", "mode=0660"),
         ("unix:/x,owner=me", "mode=0660"),
-        ("udp:0.0.0.0:514", "other machines can reach 0.0.0.0; write udp:127.0.0.1:5514"),
+        ("udp:0.0.0.0:514", "other machines can reach 0.0.0.0; write udp:127.0.0.1:514"),
         ("udp:[::]:514", "other machines can reach"),
         ("udp:127.0.0.1:99999", "write unix:/PATH"),
         ("udp:127.0.0.1", "write unix:/PATH"),

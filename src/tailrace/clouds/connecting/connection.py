@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from tailrace.clouds import amazon, clients, failures, services
 from tailrace.clouds.cloud import Cloud, Endpoint, Told, User
-from tailrace.clouds.connecting import queries as _queries
+from tailrace.clouds.connecting import queries
 from tailrace.clouds.connecting import repairs
 from tailrace.clouds.finding import Given, find, telling
 from tailrace.clouds.finding.telling import ENVIRONMENT
@@ -24,7 +24,7 @@ from tailrace.clouds.whole import watch
 from tailrace.errors import Fatal, MissingExtra, Retryable, TailraceError, UsageError
 from tailrace.settings import resolve
 
-_QUERIES: Final = (_queries.QUERY, "ec2")
+_QUERIES: Final = (queries.QUERY, "ec2")
 """Protocols that Signature Version 2 is for."""
 _ARGUMENT: Final = "argument"
 SESSION: Final = "tailrace"
@@ -122,7 +122,7 @@ def _session(cloud: Cloud, what: str) -> Any:
         message = f"the client for {what}"
         raise MissingExtra(message, "aws") from error
     profile = cloud.profile.value if cloud.profile else None
-    loaded = _queries.loader if cloud.private else clients.loader
+    loaded = queries.loader if _is_old(cloud) else clients.loader
     try:
         core = clients.core_of(profile, _region(cloud), loaded)
         if cloud.user and (cloud.private or not _found_by_boto3(cloud)):
@@ -134,6 +134,12 @@ def _session(cloud: Cloud, what: str) -> Any:
         return boto3.Session(botocore_session=core)
     except clients.refused() as error:
         raise clients.told(error, what, cloud.region.value or None) from error
+
+
+def _is_old(cloud: Cloud) -> bool:
+    """Whether it speaks the query API where AWS speaks JSON by now: clouds of their own, but not what stands in for a region of AWS."""
+    stands_in = amazon.is_region(cloud.region.value) and cloud.kind.value != "eucalyptus"
+    return cloud.private and not stands_in
 
 
 def _region(cloud: Cloud) -> str | None:
