@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from time import sleep
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -19,6 +21,9 @@ from loadbalancer.api.keepingshop import ACCOUNTS, ALICE, Shop, asked, sent, sho
 from tailrace.clock import SystemClock
 from tailrace.clouds.direct.signatures import Expected, Request, verify
 from tailrace.errors import UsageError
+from tailrace.loadbalancer.api.accounts import User
+from tailrace.loadbalancer.api.forwarding import Forwarding
+from tailrace.loadbalancer.api.refusals import Refusal
 
 MOTO = "123456789012"
 ONLY_USERS = ACCOUNTS.partition("[[load_balancers]]")[0].replace(ALICE, MOTO).replace("eucalyptus", REGION)
@@ -224,3 +229,28 @@ def test_a_private_cloud_does_not_forward_to_aws(tmp_path: Path, store: str, hos
         pass
     with shop(tmp_path, store, settings=settings, accounts=ACCOUNTS.replace("eucalyptus", "us-east-1")) as made:
         assert made.url
+
+
+@pytest.mark.parametrize("slow", ["head", "body"])
+def test_a_cloud_that_answers_by_and_by_has_one_deadline_in_total(monkeypatch: pytest.MonkeyPatch, slow: str) -> None:
+    monkeypatch.setattr("tailrace.loadbalancer.api.forwarding._PATIENCE_S", 0.4)
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\n"
+    quick, slowly = (b"", head + b" " * 30) if slow == "head" else (head, b" " * 30)
+
+    def answering(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with connection, suppress(OSError):
+            connection.recv(65536)
+            connection.sendall(quick)
+            for each in slowly:
+                connection.sendall(bytes([each]))
+                sleep(0.05)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = Thread(target=answering, args=(server,))
+        thread.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        cloud_there = Forwarding(url=url, signature="v4", region=REGION, clock=SystemClock())
+        with pytest.raises(Refusal, match="does not answer"):
+            cloud_there.ask(User(name="a", access_key="A", secret_key="s", account=ALICE), {"Action": "DescribeTags"})
+        thread.join()
