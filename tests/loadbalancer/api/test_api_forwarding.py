@@ -17,7 +17,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cloud import REGION, client_of, cloud
-from loadbalancer.api.keepingshop import ACCOUNTS, ALICE, Shop, asked, sent, shop
+from loadbalancer.api.keepingshop import ACCOUNTS, ALICE, FRONT, Shop, asked, sent, shop
 from tailrace.clock import SystemClock
 from tailrace.clouds.direct.signatures import Expected, Request, verify
 from tailrace.errors import UsageError
@@ -254,3 +254,55 @@ def test_a_cloud_that_answers_by_and_by_has_one_deadline_in_total(monkeypatch: p
         with pytest.raises(Refusal, match="does not answer"):
             cloud_there.ask(User(name="a", access_key="A", secret_key="s", account=ALICE), {"Action": "DescribeTags"})
         thread.join()
+
+
+def names_of(told: dict[str, Any]) -> list[str]:
+    members = told.get("LoadBalancerDescriptions", told.get("LoadBalancers", []))
+    return [each["LoadBalancerName"] for each in members]
+
+
+def test_the_clouds_own_load_balancers_stand_after_those_of_the_file(tmp_path: Path, store: str, its_cloud: str) -> None:  # fmt: skip
+    accounts = ACCOUNTS.replace(ALICE, MOTO).replace("eucalyptus", REGION)
+    with shop(tmp_path, store, accounts=accounts, settings={"forward_to": its_cloud}) as made:
+        elb = made.client()
+        for name in ("mail", "other", "zebra"):
+            old_one(elb, name)
+        try:
+            assert names_of(elb.describe_load_balancers()) == ["mail", "web", "other", "zebra"]
+            both = elb.describe_load_balancers(LoadBalancerNames=["other", "web"])
+            assert names_of(both) == ["web", "other"]
+            assert both["LoadBalancerDescriptions"][1]["ListenerDescriptions"]
+            assert code(elb.describe_load_balancers, LoadBalancerNames=["web", "none"]) == "LoadBalancerNotFound"
+            for size in (1, 2, 3):
+                pages = elb.get_paginator("describe_load_balancers").paginate(PaginationConfig={"PageSize": size})
+                found = [name for each in pages for name in names_of(each)]
+                assert found == ["mail", "web", "other", "zebra"]
+            assert names_of(made.client("watcher").describe_load_balancers()) == ["web"]
+        finally:
+            for name in ("mail", "other", "zebra"):
+                elb.delete_load_balancer(LoadBalancerName=name)
+
+
+def test_application_load_balancers_of_both_are_told(tmp_path: Path, store: str) -> None:
+    arn = f"arn:aws:elasticloadbalancing:eucalyptus:{ALICE}:loadbalancer/app/theirs/0123456789abcdef"
+    member = f"<member><LoadBalancerArn>{arn}</LoadBalancerArn><LoadBalancerName>theirs</LoadBalancerName></member>"
+    with (
+        upright(AKIAALICE="alices-secret") as other,
+        shop(tmp_path, store, settings={"forward_to": other.url}) as made,
+    ):
+        other.answer = f"<R><LoadBalancers>{member}</LoadBalancers></R>".encode()
+        elbv2 = made.client(service="elbv2")
+        assert names_of(elbv2.describe_load_balancers()) == ["front", "theirs"]
+        assert names_of(elbv2.describe_load_balancers(LoadBalancerArns=[arn, FRONT])) == ["front", "theirs"]
+        assert {each: value for each, value in other.asked[-1].items() if "member" in each} == {"LoadBalancerArns.member.1": arn}  # fmt: skip
+        assert names_of(elbv2.describe_load_balancers(Names=["front"])) == ["front"]
+        assert len(other.asked) == 2
+        other.status = 400
+        assert names_of(elbv2.describe_load_balancers()) == ["front"]
+
+
+def test_pages_leave_none_out_whatever_their_accounts_are_called(tmp_path: Path, store: str) -> None:
+    more = "".join(f'\n[[load_balancers]]\nname = "x"\naccount = "{each}"\n' for each in ("a", "a-b", "b", "a.c"))
+    with shop(tmp_path, store, accounts=ACCOUNTS.partition("[[load_balancers]]")[0] + more) as made:
+        pages = made.client("operator").get_paginator("describe_load_balancers").paginate(PaginationConfig={"PageSize": 1})  # fmt: skip
+        assert [name for each in pages for name in names_of(each)] == ["x"] * 4
