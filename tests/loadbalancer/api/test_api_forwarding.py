@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from time import sleep
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -15,10 +17,13 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cloud import REGION, client_of, cloud
-from loadbalancer.api.keepingshop import ACCOUNTS, ALICE, Shop, asked, sent, shop
+from loadbalancer.api.keepingshop import ACCOUNTS, ALICE, FRONT, Shop, asked, sent, shop
 from tailrace.clock import SystemClock
 from tailrace.clouds.direct.signatures import Expected, Request, verify
 from tailrace.errors import UsageError
+from tailrace.loadbalancer.api.accounts import User
+from tailrace.loadbalancer.api.forwarding import Forwarding
+from tailrace.loadbalancer.api.refusals import Refusal
 
 MOTO = "123456789012"
 ONLY_USERS = ACCOUNTS.partition("[[load_balancers]]")[0].replace(ALICE, MOTO).replace("eucalyptus", REGION)
@@ -224,3 +229,80 @@ def test_a_private_cloud_does_not_forward_to_aws(tmp_path: Path, store: str, hos
         pass
     with shop(tmp_path, store, settings=settings, accounts=ACCOUNTS.replace("eucalyptus", "us-east-1")) as made:
         assert made.url
+
+
+@pytest.mark.parametrize("slow", ["head", "body"])
+def test_a_cloud_that_answers_by_and_by_has_one_deadline_in_total(monkeypatch: pytest.MonkeyPatch, slow: str) -> None:
+    monkeypatch.setattr("tailrace.loadbalancer.api.forwarding._PATIENCE_S", 0.4)
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\n"
+    quick, slowly = (b"", head + b" " * 30) if slow == "head" else (head, b" " * 30)
+
+    def answering(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with connection, suppress(OSError):
+            connection.recv(65536)
+            connection.sendall(quick)
+            for each in slowly:
+                connection.sendall(bytes([each]))
+                sleep(0.05)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = Thread(target=answering, args=(server,))
+        thread.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        cloud_there = Forwarding(url=url, signature="v4", region=REGION, clock=SystemClock())
+        with pytest.raises(Refusal, match="does not answer"):
+            cloud_there.ask(User(name="a", access_key="A", secret_key="s", account=ALICE), {"Action": "DescribeTags"})
+        thread.join()
+
+
+def names_of(told: dict[str, Any]) -> list[str]:
+    members = told.get("LoadBalancerDescriptions", told.get("LoadBalancers", []))
+    return [each["LoadBalancerName"] for each in members]
+
+
+def test_the_clouds_own_load_balancers_stand_after_those_of_the_file(tmp_path: Path, store: str, its_cloud: str) -> None:  # fmt: skip
+    accounts = ACCOUNTS.replace(ALICE, MOTO).replace("eucalyptus", REGION)
+    with shop(tmp_path, store, accounts=accounts, settings={"forward_to": its_cloud}) as made:
+        elb = made.client()
+        for name in ("mail", "other", "zebra"):
+            old_one(elb, name)
+        try:
+            assert names_of(elb.describe_load_balancers()) == ["mail", "web", "other", "zebra"]
+            both = elb.describe_load_balancers(LoadBalancerNames=["other", "web"])
+            assert names_of(both) == ["web", "other"]
+            assert both["LoadBalancerDescriptions"][1]["ListenerDescriptions"]
+            assert code(elb.describe_load_balancers, LoadBalancerNames=["web", "none"]) == "LoadBalancerNotFound"
+            for size in (1, 2, 3):
+                pages = elb.get_paginator("describe_load_balancers").paginate(PaginationConfig={"PageSize": size})
+                found = [name for each in pages for name in names_of(each)]
+                assert found == ["mail", "web", "other", "zebra"]
+            assert names_of(made.client("watcher").describe_load_balancers()) == ["web"]
+        finally:
+            for name in ("mail", "other", "zebra"):
+                elb.delete_load_balancer(LoadBalancerName=name)
+
+
+def test_application_load_balancers_of_both_are_told(tmp_path: Path, store: str) -> None:
+    arn = f"arn:aws:elasticloadbalancing:eucalyptus:{ALICE}:loadbalancer/app/theirs/0123456789abcdef"
+    member = f"<member><LoadBalancerArn>{arn}</LoadBalancerArn><LoadBalancerName>theirs</LoadBalancerName></member>"
+    with (
+        upright(AKIAALICE="alices-secret") as other,
+        shop(tmp_path, store, settings={"forward_to": other.url}) as made,
+    ):
+        other.answer = f"<R><LoadBalancers>{member}</LoadBalancers></R>".encode()
+        elbv2 = made.client(service="elbv2")
+        assert names_of(elbv2.describe_load_balancers()) == ["front", "theirs"]
+        assert names_of(elbv2.describe_load_balancers(LoadBalancerArns=[arn, FRONT])) == ["front", "theirs"]
+        assert {each: value for each, value in other.asked[-1].items() if "member" in each} == {"LoadBalancerArns.member.1": arn}  # fmt: skip
+        assert names_of(elbv2.describe_load_balancers(Names=["front"])) == ["front"]
+        assert len(other.asked) == 2
+        other.status = 400
+        assert names_of(elbv2.describe_load_balancers()) == ["front"]
+
+
+def test_pages_leave_none_out_whatever_their_accounts_are_called(tmp_path: Path, store: str) -> None:
+    more = "".join(f'\n[[load_balancers]]\nname = "x"\naccount = "{each}"\n' for each in ("a", "a-b", "b", "a.c"))
+    with shop(tmp_path, store, accounts=ACCOUNTS.partition("[[load_balancers]]")[0] + more) as made:
+        pages = made.client("operator").get_paginator("describe_load_balancers").paginate(PaginationConfig={"PageSize": 1})  # fmt: skip
+        assert [name for each in pages for name in names_of(each)] == ["x"] * 4

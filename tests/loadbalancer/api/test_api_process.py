@@ -22,6 +22,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from loadbalancer.api.keepingshop import ACCOUNTS, ALICE, FRONT, KEYS, client_at, write_accounts
 from services.balancing import aws as real_aws
+from tailrace.loadbalancer.api import database as database_module
+from tailrace.loadbalancer.api.accounts import Registered, User
+from tailrace.loadbalancer.api.database import Author, Database
+from tailrace.loadbalancer.model import Attributes
 
 ON: dict[str, Any] = {"Enabled": True, "EmitInterval": 5, "S3BucketPrefix": ""}
 
@@ -234,3 +238,18 @@ def test_the_real_aws_switches_logs_on(tmp_path: Path, store: str, bucket: str) 
         assert (
             ALICE in json.loads(aws(made, "elbv2", "describe-load-balancers")[1])["LoadBalancers"][0]["LoadBalancerArn"]
         )
+
+
+def test_history_keeps_the_last_changes_of_each_load_balancer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database_module, "_KEPT", 3, raising=False)
+    user = User(name="alice", access_key="A", secret_key="s", account=ALICE)
+    web, mail = (Registered(account=ALICE, name=name) for name in ("web", "mail"))
+    with closing(Database.open(tmp_path / "lb.sqlite")) as database:
+        for number in range(5):
+            for each in (web, mail)[: 2 if number < 2 else 1]:
+                database.change(
+                    each, None, Attributes(enabled=True, bucket=f"b{number}"), Author(user, "here", number, "r")
+                )
+    with closing(sqlite3.connect(tmp_path / "lb.sqlite")) as raw:
+        told = raw.execute("SELECT name, at FROM history ORDER BY name, at").fetchall()
+    assert told == [("mail", 0), ("mail", 1), ("web", 2), ("web", 3), ("web", 4)]

@@ -63,13 +63,17 @@ class Desk:
     keeping: Keeping
     cloud: Forwarding | None = None
 
-    def forwarded(self, asked: Asked) -> Answer | None:
-        """What the cloud says to the same; None if nothing is forwarded for this user. Raises Refusal."""
-        if self.cloud is None or asked.user.balancers:
+    def forwards(self, user: User) -> bool:
+        """Whether the cloud is asked for this user."""
+        return self.cloud is not None and not user.balancers
+
+    def forwarded(self, asked: Asked, parameters: Parameters | None = None) -> Answer | None:
+        """What the cloud says to the same, or to other parameters; None if nothing is forwarded for this user. Raises Refusal."""
+        if self.cloud is None or not self.forwards(asked.user):
             return None
         if not asked.action.startswith("Describe"):
             asked.may_change()
-        return self.cloud.ask(asked.user, asked.parameters)
+        return self.cloud.ask(asked.user, asked.parameters if parameters is None else parameters)
 
     def others(self, asked: Asked) -> ET.Element | None:
         """The cloud's answer, to be told together with what is kept here; None if it has none."""
@@ -85,14 +89,20 @@ Action = Callable[[Asked, Desk], "Sequence[Element] | Answer"]
 Actions = Mapping[str, Action]
 
 
-def page(found: Sequence[Registered], asked: Asked, most: int) -> tuple[Sequence[Registered], str]:
-    """So many of what was found as are asked for, and the marker of the rest; empty if there is none. Raises Refusal."""
+def size_of(asked: Asked, most: int) -> int:
+    """So many are asked for on a page. Raises Refusal."""
     size = whole(asked.parameters.get("PageSize", str(most)), "PageSize")
     if not 1 <= size <= most:
         message = f"'PageSize' must be from 1 to {most}, not {size}"
         raise invalid(message)
+    return size
+
+
+def page(found: Sequence[Registered], asked: Asked, most: int) -> tuple[Sequence[Registered], str]:
+    """So many of what was found as are asked for, and the marker of the rest; empty if there is none. Raises Refusal."""
+    size = size_of(asked, most)
     marker = asked.parameters.get("Marker", "")
-    rest = [each for each in found if str(each) > marker]
+    rest = [each for each in sorted(found, key=str) if str(each) > marker]
     if marker and marker not in map(str, found):
         message = f"'{shown(marker)}' is no marker that was given"
         raise invalid(message)

@@ -10,9 +10,10 @@ from http import HTTPStatus
 from typing import Final
 
 from tailrace.loadbalancer.api.accounts import Registered
-from tailrace.loadbalancer.api.asking import Actions, Asked, Desk, page
+from tailrace.loadbalancer.api.asking import Actions, Asked, Desk
 from tailrace.loadbalancer.api.directory import not_found
 from tailrace.loadbalancer.api.http import Answer
+from tailrace.loadbalancer.api.listing import Sought, listing, named
 from tailrace.loadbalancer.api.parameters import boolean, listed, only, whole
 from tailrace.loadbalancer.api.reading import elements, first
 from tailrace.loadbalancer.api.refusals import Refusal, missing, shown
@@ -75,16 +76,20 @@ def balancers(asked: Asked, desk: Desk) -> Sequence[Element] | Answer:
     only(asked.parameters, "Marker", "PageSize", below=("LoadBalancerNames",))
     names = listed(asked.parameters, "LoadBalancerNames")
     known = desk.directory.known(asked.user, "classic")
-    if unknown := sorted(set(names) - {each.name for each in known}) or (not names and not known):
-        if answer := desk.forwarded(asked):
-            return answer
-        if unknown is not True:
-            message = f"There is no ACTIVE Load Balancer named '{shown(unknown[0])}'"
-            raise not_found(message)
-    found, marker = page([each for each in known if not names or each.name in names], asked, _MOST)
+    ours = [each for each in known if not names or each.name in names]
+    unknown = sorted(set(names) - {each.name for each in known})
+    if not ours and (answer := desk.forwarded(asked)):
+        return answer
+    if unknown and not desk.forwards(asked.user):
+        message = f"There is no ACTIVE Load Balancer named '{shown(unknown[0])}'"
+        raise not_found(message)
+    rest = named("LoadBalancerNames", unknown) if names else None
+    found = listing(asked, desk, Sought(kind="classic", ours=ours, rest=rest, tag="LoadBalancerDescriptions", most=_MOST))  # fmt: skip
+    if isinstance(found, Answer):
+        return found
     return [
-        ("LoadBalancerDescriptions", members([_description(each) for each in found])),
-        *([("NextMarker", marker)] if marker else []),
+        ("LoadBalancerDescriptions", members([*map(_description, found.ours), *found.theirs])),
+        *([("NextMarker", found.marker)] if found.marker else []),
     ]
 
 

@@ -20,6 +20,8 @@ from tailrace.loadbalancer.model import Attributes
 _VERSION: Final = 1
 _APPLICATION: Final = 0x7A11ACE5 - 0x40000000
 _BUSY_S: Final = 5.0
+_KEPT: Final = 1000
+"""So many changes of each load balancer are remembered."""
 _SCHEMA: Final = """
 CREATE TABLE attributes (account TEXT, kind TEXT, name TEXT, enabled INTEGER NOT NULL, bucket TEXT NOT NULL, prefix TEXT NOT NULL,
     interval REAL NOT NULL, PRIMARY KEY (account, kind, name)) STRICT, WITHOUT ROWID;
@@ -27,6 +29,7 @@ CREATE TABLE balancers (account TEXT, kind TEXT, name TEXT, id TEXT NOT NULL, re
     created TEXT NOT NULL, PRIMARY KEY (account, kind, name)) STRICT, WITHOUT ROWID;
 CREATE TABLE history (id INTEGER PRIMARY KEY, at REAL NOT NULL, user TEXT NOT NULL, address TEXT NOT NULL, request TEXT NOT NULL,
     account TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, before TEXT NOT NULL, after TEXT NOT NULL) STRICT;
+CREATE INDEX history_of ON history (account, kind, name, id);
 CREATE TABLE signatures (digest BLOB PRIMARY KEY, at REAL NOT NULL) STRICT, WITHOUT ROWID;
 """
 
@@ -130,6 +133,12 @@ class Database:
             'INSERT INTO history (at, "user", address, request, account, kind, name, before, after)'
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             values,
+        )
+        balancer = "account = ? AND kind = ? AND name = ?"
+        last = f"SELECT id FROM history WHERE {balancer} ORDER BY id DESC LIMIT 1 OFFSET {_KEPT}"  # noqa: S608 - names of our own
+        self._connection.execute(
+            f"DELETE FROM history WHERE {balancer} AND id <= ({last})",  # noqa: S608 - the same
+            (*_key(of), *_key(of)),
         )
 
     @contextmanager

@@ -6,7 +6,7 @@ Those of the accounts file come first; others the cloud's own endpoint is asked 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 from xml.etree import ElementTree as ET
@@ -81,6 +81,16 @@ class Directory:
     def known(self, user: User, kind: Kind) -> Sequence[Registered]:
         """The load balancers of the accounts file that a user sees."""
         return [each for each in self.accounts().balancers if each.kind == kind and user.sees(each)]
+
+    def foreign(self, user: User, kind: Kind, members: Iterable[ET.Element]) -> Iterator[ET.Element]:
+        """Those of the load balancers told by the cloud that the accounts file does not tell of."""
+        known = {(each.account, each.name) for each in self.known(user, kind)}
+        for member in members:
+            told = texts(member)
+            if told.get("LoadBalancerName"):
+                found = self._registered(member, told, user, kind)
+                if (found.account, found.name) not in known:
+                    yield member
 
     def _asked(self, by: Author, kind: Kind, name: str, account: str, arn: str = "") -> Sequence[Registered]:
         """The same from the cloud; what it has told before counts where it does not answer, or does not tell an operator."""

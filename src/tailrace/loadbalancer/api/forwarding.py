@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import http.client
+import io
 import re
+import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final, Literal
+from typing import Any, Final, Literal
 from urllib.parse import quote, urlsplit
 
 from tailrace.clock import Clock
@@ -23,6 +25,9 @@ from tailrace.loadbalancer.api.refusals import unavailable
 _LETTERS: Final = re.compile(r"[\x21-\x7e]+")
 """Of what URLs consist: all else has to be written as %XX, and names of hosts as xn--."""
 _PATIENCE_S: Final = 20
+"""For all of a request and its answer."""
+_CONNECT_S: Final = 5
+"""For each address that the host has."""
 _LONGEST: Final = 8 << 20
 _FORM: Final = "application/x-www-form-urlencoded; charset=utf-8"
 _PASSED_ON: Final = ("x-amzn-requestid", "retry-after")
@@ -54,10 +59,15 @@ class Forwarding:
         headers, body = self._composed(
             user, {name: value for name, value in parameters.items() if not is_of_signature(name)}
         )
+        until = self.clock.monotonic() + _PATIENCE_S
         connection = self._connection()
         try:
+            connection.connect()
+            line: Any = _Line(connection.sock, lambda: until - self.clock.monotonic())
+            line.allow()
             connection.request("POST", self._path, body, headers)
-            told = connection.getresponse()
+            told = http.client.HTTPResponse(line, method="POST")
+            told.begin()
             content = told.read(_LONGEST + 1)
         except (OSError, http.client.HTTPException) as error:
             message = f"The cloud's own endpoint does not answer ({type(error).__name__})"
@@ -86,12 +96,39 @@ class Forwarding:
         parts = urlsplit(self.url)
         if parts.scheme == "https":
             context = ssl.create_default_context()
-            return http.client.HTTPSConnection(str(parts.hostname), parts.port, timeout=_PATIENCE_S, context=context)
-        return http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=_PATIENCE_S)
+            return http.client.HTTPSConnection(str(parts.hostname), parts.port, timeout=_CONNECT_S, context=context)
+        return http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=_CONNECT_S)
 
     @property
     def _path(self) -> str:
         return urlsplit(self.url).path or "/"
+
+
+class _Line(io.RawIOBase):
+    """A connection that is read until a moment, however slowly the other side speaks. `left`: seconds until then."""
+
+    def __init__(self, connection: socket.socket, left: Callable[[], float]) -> None:
+        self._connection, self._left = connection, left
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        """What the standard library reads."""
+        return io.BufferedReader(self)
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """What comes next. Raises TimeoutError if nothing did in time."""
+        self.allow()
+        return self._connection.recv_into(buffer)
+
+    def allow(self) -> None:
+        """Let the next step take what is left. Raises TimeoutError if nothing is."""
+        left = self._left()
+        if left <= 0:
+            raise TimeoutError
+        self._connection.settimeout(left)
 
 
 def good(answer: Answer) -> bool:

@@ -11,10 +11,11 @@ from http import HTTPStatus
 from typing import Final
 
 from tailrace.loadbalancer.api.accounts import Registered
-from tailrace.loadbalancer.api.asking import Actions, Asked, Desk, page
+from tailrace.loadbalancer.api.asking import Actions, Asked, Desk
 from tailrace.loadbalancer.api.classic import not_ours
 from tailrace.loadbalancer.api.directory import not_found
 from tailrace.loadbalancer.api.http import Answer
+from tailrace.loadbalancer.api.listing import Sought, listing, named
 from tailrace.loadbalancer.api.parameters import boolean, listed, only, structures
 from tailrace.loadbalancer.api.reading import first, texts
 from tailrace.loadbalancer.api.refusals import invalid, missing, shown
@@ -70,18 +71,20 @@ def balancers(asked: Asked, desk: Desk) -> Sequence[Element] | Answer:
     only(asked.parameters, "Marker", "PageSize", below=("LoadBalancerArns", "Names"))
     arns, names = (listed(asked.parameters, each) for each in ("LoadBalancerArns", "Names"))
     known = desk.directory.known(asked.user, "application")
-    unknown = sorted({*arns, *names} - {each.arn for each in known} - {each.name for each in known})
-    if unknown or not known:
-        if answer := desk.forwarded(asked):
-            return answer
-        if unknown:
-            message = f"One or more load balancers not found: '{shown(unknown[0])}'"
-            raise not_found(message)
-    meant = [each for each in known if not (arns or names) or each.arn in arns or each.name in names]
-    found, marker = page(meant, asked, _PAGE)
+    ours = [each for each in known if not (arns or names) or each.arn in arns or each.name in names]
+    others = [sorted(set(arns) - {each.arn for each in known}), sorted(set(names) - {each.name for each in known})]
+    if not ours and (answer := desk.forwarded(asked)):
+        return answer
+    if (unknown := [*others[0], *others[1]]) and not desk.forwards(asked.user):
+        message = f"One or more load balancers not found: '{shown(unknown[0])}'"
+        raise not_found(message)
+    rest = {**named("LoadBalancerArns", others[0]), **named("Names", others[1])} if arns or names else None
+    found = listing(asked, desk, Sought(kind="application", ours=ours, rest=rest, tag="LoadBalancers", most=_PAGE))
+    if isinstance(found, Answer):
+        return found
     return [
-        ("LoadBalancers", members([_description(each) for each in found])),
-        *([("NextMarker", marker)] if marker else []),
+        ("LoadBalancers", members([*map(_description, found.ours), *found.theirs])),
+        *([("NextMarker", found.marker)] if found.marker else []),
     ]
 
 
