@@ -125,6 +125,8 @@ def _refused(error: Exception, service: str, client: Any) -> tuple[str, str]:
     if failures.denied(error):
         return "accepted, not allowed to look", ""
     lasting = failures.fatal(error, service, client)
+    if failures.foreign(error):
+        return "another service", str(lasting)
     if lasting:
         return f"refused ({code})", str(lasting)
     if code in failures.UNSPOKEN or failures.status_of(error) in (404, 405, 501):
