@@ -98,3 +98,15 @@ def test_a_service_that_a_private_cloud_does_not_have_is_not_asked_for_at_aws(
 )
 def test_wrong_words(words: tuple[str, ...], capfd: pytest.CaptureFixture[str]) -> None:
     assert _told(capfd, *words)[0] == 2
+
+
+@pytest.mark.usefixtures("clouds")
+def test_a_cloud_that_cannot_be_used_hides_no_other(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / ".aws").mkdir()
+    (tmp_path / ".aws" / "config").write_text("[profile x]\nregion = foo\n", encoding="utf-8")
+    code, out, err = _told(capfd, "inventory", "all", "buckets", "--json")
+    assert [msgspec.json.decode(line)["cloud"] for line in out.splitlines()] == ["here", "there"]
+    assert (code, "foo" in err) == (4, True)
+    code, out, err = _told(capfd, "check", "all", "--json")
+    assert {"here", "there", "away"} <= {msgspec.json.decode(line)["cloud"] for line in out.splitlines()}
+    assert (code, "foo" in err) == (1, True)

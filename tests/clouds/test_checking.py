@@ -25,7 +25,7 @@ from tailrace.clock import SystemClock
 from tailrace.clouds.checking.endpoints import Checked, check
 from tailrace.clouds.checking.probing import Probe, probe
 from tailrace.clouds.cloud import Cloud, Endpoint, Told
-from tailrace.errors import UsageError
+from tailrace.errors import Fatal, UsageError
 
 
 def _cloud(verify: str = "true", **urls: str) -> Cloud:
@@ -198,3 +198,17 @@ def test_an_endpoint_of_every_service_is_checked_for_what_its_kind_of_cloud_has(
         there = replace(_cloud(elb=endpoint), shared=shared, kind=Told("ceph", "the test"))
         found = _check(there, partial(client_of, endpoint=endpoint))
     assert list(found) == ["elb", "s3", "sts"]
+
+
+def test_keys_that_cannot_be_had_and_a_client_that_cannot_be_made_are_rows_like_others() -> None:
+    def refused(**_: object) -> None:
+        raise Fatal("the role has no keys")
+
+    def none(_service: str) -> Any:
+        raise UsageError("no region is known")
+
+    with _server() as url:
+        found = _check(_cloud(s3=url), lambda _service: SimpleNamespace(list_buckets=refused))["s3"]
+    assert (found.credentials, found.good, found.remedy) == ("refused", False, "the role has no keys")
+    away = _check(replace(_cloud(), private=False), none)["s3"]
+    assert (away.credentials, away.good, away.remedy) == ("no client", False, "no region is known")

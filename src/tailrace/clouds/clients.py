@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any, Final
 
 from tailrace.clouds import amazon
+from tailrace.clouds.parsing import guard
 from tailrace.clouds.whole import watch
 from tailrace.errors import MissingExtra, UsageError
 
@@ -89,6 +90,7 @@ def core_of(profile: str | None, region: str | None, loaded: Callable[[str | Non
 
     core = Session(profile=profile)
     core.register_component("data_loader", loaded(core.get_config_variable("data_path")))
+    guard(core)
     core.get_component("config_store").set_config_variable("region", region or _region(core))
     return core
 

@@ -15,6 +15,7 @@ _MISSING: Final = (
     "there are no usable credentials for {what} ({code}); set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile"
 )
 _DENIED: Final = "access to {what} at {endpoint} is denied; give these credentials the permission, or use others"
+_FOREIGN: Final = "what answers at {endpoint} for {what} is not what was asked for; check the URL"
 _UNREACHABLE: Final = "{endpoint} cannot be reached for {what}; check the endpoint and the network"
 
 _SENTENCES: Final = {
@@ -37,6 +38,7 @@ _SENTENCES: Final = {
     "SignatureDoesNotMatch": _REFUSED,
     "TokenRefreshRequired": _REFUSED,
     "UnrecognizedClientException": _REFUSED,
+    "ForeignAnswerError": _FOREIGN,
     "RequestTimeTooSkewed": "the clock of this machine differs from that of {endpoint}; set it",
     "CredentialRetrievalError": _MISSING,
     "NoCredentialsError": _MISSING,
@@ -59,13 +61,17 @@ UNSPOKEN: Final = frozenset(
 """With these codes services refuse an operation, or a whole API, that they do not have; a number where the answer has no code."""
 
 
+class ForeignAnswerError(Exception):
+    """An answer cannot be read as one of the service that was asked: another one lives at the endpoint."""
+
+
 def raised() -> tuple[type[Exception], ...]:
     """What calls of a client raise, and the reading of what they return; UnicodeError for names that cannot be sent."""
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - an optional library
     from botocore.parsers import ResponseParserError  # noqa: PLC0415
     from urllib3.exceptions import HTTPError  # noqa: PLC0415 - comes with it
 
-    return (BotoCoreError, ClientError, ResponseParserError, HTTPError, OSError, UnicodeError)
+    return (BotoCoreError, ClientError, ResponseParserError, HTTPError, ForeignAnswerError, OSError, UnicodeError)
 
 
 def code_of(error: Exception) -> str:
@@ -91,6 +97,11 @@ def passing(error: Exception) -> bool:
 def unreachable(error: Exception) -> bool:
     """Whether nothing answered at the endpoint: that may pass."""
     return _SENTENCES.get(code_of(error)) == _UNREACHABLE
+
+
+def foreign(error: Exception) -> bool:
+    """Whether what answered is another service, or none of these."""
+    return isinstance(error, ForeignAnswerError)
 
 
 def denied(error: Exception) -> bool:

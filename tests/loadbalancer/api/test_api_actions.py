@@ -18,6 +18,7 @@ from botocore.exceptions import ClientError
 from cloud import client_of
 from loadbalancer.api.keepingshop import ACCOUNTS, ALICE, BOB, FRONT, Shop, asked, sent, shop
 from tailrace.clock import SystemClock
+from tailrace.errors import Fatal
 from tailrace.loadbalancer.agent.attributes import read
 from tailrace.loadbalancer.api.accounts import Registered
 from tailrace.loadbalancer.api.buckets import Buckets
@@ -306,3 +307,16 @@ def test_the_agent_reads_what_is_told(api: Shop, bucket: str) -> None:
     api.client().modify_load_balancer_attributes(LoadBalancerName="web", LoadBalancerAttributes=on)
     expected = Attributes(enabled=True, bucket=bucket, prefix="<a> & b", interval=300.0)
     assert read(sent(asked(api.url, "watcher", **describe)).body) == expected
+
+
+def test_a_bucket_for_which_no_keys_can_be_had_cannot_be_tried() -> None:
+    def refused(**_: object) -> None:
+        raise Fatal("the role has no keys")
+
+    said: list[str] = []
+    client = SimpleNamespace(put_object=refused, meta=SimpleNamespace(endpoint_url="http://store"))
+    buckets = Buckets(lambda _service: client, SystemClock(), said.append)
+    told = buckets.fault(Registered(account="1", name="web"), Attributes(enabled=True, bucket="b"))
+    buckets.close()
+    assert told == "S3Bucket validation transient issue"
+    assert said == ["warning: the bucket b could not be tried at http://store: the role has no keys"]

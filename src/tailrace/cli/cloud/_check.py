@@ -23,8 +23,9 @@ from tailrace.settings import Resolved
 
 def check_all(resolved: Resolved, names: Sequence[str], *, as_json: bool) -> int:
     """Tell all that is found; the exit code. Raises UsageError."""
-    wrong = False
-    for name, cloud in clouds_of(resolved, names).items():
+    clouds, whole = clouds_of(resolved, names)
+    wrong = not whole
+    for name, cloud in clouds.items():
         found = []
         with people().status(f"looking at {name}"):
             for each in check(cloud, partial(connect, cloud), SystemClock()):

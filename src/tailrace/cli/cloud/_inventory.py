@@ -29,7 +29,8 @@ Found = list[Row] | str
 
 def show_all(resolved: Resolved, names: Sequence[str], what: str, *, as_json: bool) -> int:
     """Tell what is there; the exit code. Raises UsageError."""
-    kind, clouds = KINDS[what], clouds_of(resolved, names or [""])
+    kind = KINDS[what]
+    clouds, whole = clouds_of(resolved, names or [""])
     with people().status(f"asking {', '.join(clouds)}"), ThreadPoolExecutor(_AT_ONCE) as pool:
         found = dict(zip(clouds, pool.map(partial(_rows, kind), clouds.values()), strict=True))
     for name, rows in found.items():
@@ -42,7 +43,7 @@ def show_all(resolved: Resolved, names: Sequence[str], what: str, *, as_json: bo
                 click.echo(msgspec.json.encode({"cloud": name, **row}))
     elif there:
         output().print(_matrix(kind, there) if what == "instance-types" and len(there) > 1 else _table(kind, there))
-    return EXIT_OK if len(there) == len(found) else EXIT_PARTIAL if there else EXIT_UNUSABLE
+    return EXIT_OK if whole and len(there) == len(found) else EXIT_PARTIAL if there else EXIT_UNUSABLE
 
 
 def _rows(kind: Kind, cloud: Cloud) -> Found:

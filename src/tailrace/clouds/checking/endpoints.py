@@ -72,7 +72,13 @@ def check(cloud: Cloud, client: Callable[[str], Any], clock: Clock) -> Iterator[
 
 
 def _checked(service: str, cloud: Cloud, client: Callable[[str], Any], clock: Clock) -> Checked:
-    endpoint = cloud.endpoints.get(service) or cloud.shared or _of_boto3(service, client)
+    try:
+        endpoint = cloud.endpoints.get(service) or cloud.shared or _of_boto3(service, client)
+    except TailraceError as error:
+        why = str(error)
+        return Checked(
+            service=service, url="", reachable=False, tls="", skew=None, credentials="no client", good=False, remedy=why
+        )
     found = probe(endpoint.url.value, cloud.verify.value, clock)
     told, why = ("", found.failure) if found.failure else _credentials(service, client)
     return Checked(
@@ -115,6 +121,8 @@ def _credentials(service: str, client: Callable[[str], Any]) -> tuple[str, str]:
         return "no client", str(error)
     try:
         getattr(made, call.operation)(**call.arguments)
+    except TailraceError as error:  # the keys are those of a role, which its STS does not give
+        return "refused", str(error)
     except failures.raised() as error:
         return _refused(error, service, made)
     return "accepted", ""
@@ -125,6 +133,8 @@ def _refused(error: Exception, service: str, client: Any) -> tuple[str, str]:
     if failures.denied(error):
         return "accepted, not allowed to look", ""
     lasting = failures.fatal(error, service, client)
+    if failures.foreign(error):
+        return "another service", str(lasting)
     if lasting:
         return f"refused ({code})", str(lasting)
     if code in failures.UNSPOKEN or failures.status_of(error) in (404, 405, 501):

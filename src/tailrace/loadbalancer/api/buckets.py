@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from tailrace.clock import Clock
 from tailrace.clouds import failures
+from tailrace.errors import TailraceError
 from tailrace.loadbalancer.api.accounts import Registered
 from tailrace.loadbalancer.model import Attributes
 
@@ -54,6 +55,8 @@ class Buckets:
             self._write(balancer, wanted)
         except failures.raised() as error:
             return _fault(error, wanted.bucket) or self._unknown(wanted.bucket, failures.code_of(error))
+        except TailraceError as error:  # the keys are those of a role, which its STS does not give
+            return self._unknown(wanted.bucket, str(error))
         return ""
 
     def _unknown(self, bucket: str, why: str) -> str:
