@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from botocore.loaders import create_loader
@@ -17,7 +17,7 @@ REGIONS = [region for partition in PARTITIONS for region in partition["regions"]
 OTHERS = ["", "eucalyptus", "default", "nova", "RegionOne", "us-east", "us-east-1a", "useast-1", "lab-us-east-1", "us-east-1.lab", "US-EAST-1", "nz-por-1", "us_east_1"]  # fmt: skip
 
 
-def without_botocore(region: str) -> str:
+def without_botocore(region: str) -> NoReturn:
     raise MissingExtra(region, "aws")
 
 
@@ -26,6 +26,14 @@ def test_regions_of_aws(region: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert amazon.is_region(region)
     monkeypatch.setattr(amazon, "partition_of", without_botocore)
     assert amazon.is_region(region)
+
+
+def test_regions_that_are_known_are_those_of_the_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert all(map(amazon.is_known_region, REGIONS))
+    assert not any(map(amazon.is_known_region, [*OTHERS, "eu-north-9", "us-gov-south-1"]))
+    monkeypatch.setattr(amazon, "is_listed", without_botocore)
+    assert amazon.is_known_region("eu-north-9")
+    assert not any(map(amazon.is_known_region, OTHERS))
 
 
 @pytest.mark.parametrize("region", OTHERS)

@@ -286,6 +286,7 @@ def test_a_configuration_of_the_callers_counts_first() -> None:
         ({"service": "elb", "region": "home"}, "AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING$"),
         ({"service": "sts", "region": "home", "port": 8773}, "the cloud home has no endpoint of sts"),
         ({"service": "s3", "region": "hone"}, "there is no region hone.*did you mean home"),
+        ({"service": "ec2", "region": "eu-frankfurt-1"}, "there is no region eu-frankfurt-1: it is none of AWS"),
         ({"service": "s3", "region": "home", "endpoint_url": "nonsense"}, "argument: the endpoint of a service must be a URL"),
         ({"service": "s3", "region": "home", "endpoint_url": "https://s3.us-east-1.amazonaws.com"}, "is AWS's, but the cloud home is none of AWS"),
         ({"service": "s3", "region": "home", "aws_access_key_id": "a"}, "give aws_access_key_id and aws_secret_access_key together"),

@@ -37,10 +37,44 @@ def test_nothing_at_all_is_aws_without_a_region(home: Home) -> None:
     assert names(home.given()) == []
 
 
-@pytest.mark.parametrize("region", ["us-east-1", "eu-central-2", "cn-north-1", "us-gov-west-1", "eu-foo-7"])
+@pytest.mark.parametrize("region", ["us-east-1", "eu-central-2", "cn-north-1", "us-gov-west-1"])
 def test_aws_needs_no_file(home: Home, region: str) -> None:
     cloud = find(region, home.given())
     assert (cloud.region.value, cloud.private, cloud.kind.value) == (region, False, "aws")
+
+
+NEW = pytest.mark.parametrize("region", ["eu-frankfurt-1", "us-internal-1"])
+
+
+@NEW
+def test_a_name_like_awss_is_no_region_of_aws(home: Home, region: str) -> None:
+    message = refused(region, home)
+    assert f"there is no region {region}: it is none of AWS" in message
+    assert (
+        f'write [clouds.{region}] with endpoint_url or endpoints into tailrace.toml, or with kind = "aws" if' in message
+    )
+    assert 'kind = "aws"' not in refused("nova", home)
+    home.environ["AWS_ENDPOINT_URL_S3"] = "http://rgw.example"
+    assert find(region, home.given()).private, "no other service is asked for at AWS"
+
+
+@NEW
+def test_a_region_that_is_newer_than_the_tables_is_awss_if_people_say_so(home: Home, region: str) -> None:
+    def is_aws(asked: str, **told: Told) -> bool:
+        cloud = find(asked, home.given(**told))
+        return (cloud.region.value, cloud.private, cloud.kind.value) == (region, False, "aws")
+
+    assert is_aws("", region=Told(region, "--region"))
+    assert is_aws(region, region=Told(region, "--region"))
+    home.environ["AWS_REGION"] = region
+    assert is_aws("")
+    assert is_aws(region)
+    home.environ.clear()
+    home.write("~/.aws/config", f"[default]\nregion = {region}\n")
+    assert is_aws("")
+    home.write("~/.aws/config", "")
+    home.clouds[region] = {"kind": "aws"}
+    assert is_aws(region)
 
 
 def test_every_service_of_a_eucalyptus(home: Home) -> None:

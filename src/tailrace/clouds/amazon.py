@@ -6,7 +6,7 @@ import re
 from typing import Final
 from urllib.parse import urlsplit
 
-from tailrace.clouds.partitions import partition_of
+from tailrace.clouds.partitions import is_listed, partition_of
 from tailrace.errors import MissingExtra, UsageError
 
 _DOMAINS: Final = (
@@ -36,6 +36,14 @@ def is_region(name: str) -> bool:
     except UsageError:
         return False
     return True
+
+
+def is_known_region(name: str) -> bool:
+    """Whether it is a region that botocore's tables list; without them, whether it is named like one."""
+    try:
+        return is_listed(name)
+    except MissingExtra:
+        return is_region(name)
 
 
 def is_host(url: str) -> bool:

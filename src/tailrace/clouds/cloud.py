@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
+from tailrace.clouds import amazon
+
 Signature = Literal["v2", "v4"]
 """v2 stands for the old signature of the service: Signature Version 2 in queries, HMAC-SHA1 for S3."""
 
@@ -58,3 +60,9 @@ class Cloud:
     profile: Told | None = None
     role: Told | None = None
     verify: Told = _CHECKED
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether no service is asked for at AWS unless its endpoint is told: the cloud is none of AWS, or its S3 is not."""
+        store = self.endpoints.get("s3")
+        return self.private or (store is not None and not amazon.is_host(store.url.value))

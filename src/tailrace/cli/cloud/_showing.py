@@ -94,7 +94,7 @@ def _document(cloud: Cloud) -> dict[str, str | list[str]]:
 
 def _services(cloud: Cloud) -> list[str]:
     """Those with endpoints of their own, and `all` where there is an endpoint for the rest."""
-    return [*sorted(cloud.endpoints), *(["all"] if cloud.shared or not cloud.private else [])]
+    return [*sorted(cloud.endpoints), *(["all"] if cloud.shared or not cloud.elsewhere else [])]
 
 
 def _sources(cloud: Cloud) -> list[str]:
@@ -104,7 +104,7 @@ def _sources(cloud: Cloud) -> list[str]:
 
 
 def _endpoints(cloud: Cloud) -> dict[str, Endpoint]:
-    last = cloud.shared or (None if cloud.private else _AWS)
+    last = cloud.shared or (None if cloud.elsewhere else _AWS)
     return {
         **dict(sorted(cloud.endpoints.items())),
         **({_ALL if not cloud.endpoints else _OTHERS: last} if last else {}),

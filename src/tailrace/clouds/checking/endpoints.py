@@ -65,7 +65,7 @@ def check(cloud: Cloud, client: Callable[[str], Any], clock: Clock) -> Iterator[
 
     `client`: makes the client of a service. Raises nothing for whatever is wrong there.
     """
-    everywhere = _STORES.get(cloud.kind.value, _USUAL) if cloud.shared or not cloud.private else ()
+    everywhere = _STORES.get(cloud.kind.value, _USUAL) if cloud.shared or not cloud.elsewhere else ()
     services = sorted({*cloud.endpoints, *everywhere})
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         yield from pool.map(lambda service: _checked(service, cloud, client, clock), services)

@@ -50,9 +50,7 @@ def connect(cloud: Cloud, service: str, *, role_arn: str = "", **over: Any) -> A
             _assume(session, cloud, role)
         if cloud.private:
             return session.client(name, **over)
-        over.setdefault("verify", _verify(cloud))
-        told = cloud.endpoints.get(name) or cloud.shared
-        return clients.made(session, name, told.url.value if told else None, **over)
+        return _of_aws(session, cloud, name, over)
     except clients.refused() as error:
         services.checked(service, "connect")
         raise clients.told(error, name, cloud.region.value or None) from error
@@ -148,6 +146,13 @@ def _region(cloud: Cloud) -> str | None:
     return None if untold else cloud.region.value or cloud.name or None
 
 
+def _of_aws(session: Any, cloud: Cloud, service: str, over: dict[str, Any]) -> Any:
+    """A client of a cloud of AWS. Raises UsageError where its S3 is none of AWS's, and nothing tells that this service is there: these keys may be S3's."""
+    told = cloud.endpoints.get(service) or cloud.shared
+    own = {"verify": _verify(cloud), **over}
+    return clients.made(session, service, told.url.value if told else None, private=cloud.elsewhere, **own)
+
+
 def _found_by_boto3(cloud: Cloud) -> bool:
     """Whether the keys are those that boto3 finds by itself, and refreshes."""
     return bool(cloud.profile) or bool(cloud.user and cloud.user.name.value == "environment")
@@ -159,7 +164,7 @@ def _assume(session: Any, cloud: Cloud, role_arn: str) -> None:
 
     if cloud.private:
         endpoint_of(cloud, "sts")
-    asked = session.client("sts")  # with the keys of before
+    asked = session.client("sts") if cloud.private else _of_aws(session, cloud, "sts", {})  # with the keys of before
     fetch = create_assume_role_refresher(asked, {"RoleArn": role_arn, "RoleSessionName": SESSION})
 
     def fetched() -> Any:

@@ -25,11 +25,15 @@ class Keys(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """How a cloud is asked for: by which name, as which user if one is named, with which profile if one is asked for."""
+    """How a cloud is asked for: by which name, as which user if one is named, with which profile if one is asked for.
+
+    `newer`: a region that is only named like AWS's is taken for one that is newer than this program.
+    """
 
     name: Told
     keys: Keys | None
     profile: Told | None
+    newer: bool
 
 
 def merged(asked: Naming, parts: Sequence[Part]) -> Cloud | None:
@@ -38,7 +42,10 @@ def merged(asked: Naming, parts: Sequence[Part]) -> Cloud | None:
     told = next((part.kind for part in parts if part.kind), None)
     urls = [endpoint.url for endpoint in (*endpoints.values(), *([shared] if shared else []))]
     region = _region(asked.name, parts, urls)
-    private = _is_private(region.value, parts, told)
+    ours = amazon.is_region if asked.newer else amazon.is_known_region
+    private = _leads_elsewhere(parts) or (
+        (told is None or told.value != "aws") and bool(region.value) and not ours(region.value)
+    )
     if private:
         _check(asked.name.value, urls)
         if not urls:
@@ -95,15 +102,13 @@ def _region(name: Told, parts: Sequence[Part], urls: Sequence[Told]) -> Told:
     return Told("eucalyptus" if any(services.of_eucalyptus(url.value) for url in urls) else "us-east-1", _DEFAULT)
 
 
-def _is_private(region: str, parts: Sequence[Part], kind: Told | None) -> bool:
-    """Whether a cloud is none of AWS: what speaks of it, or of all its services, leads elsewhere, or its region is none of AWS's."""
+def _leads_elsewhere(parts: Sequence[Part]) -> bool:
+    """Whether what speaks of a cloud, or of all its services, leads to none of AWS."""
     for part in parts:
         speaking = [*(part.endpoints.values() if part.names else ()), *([part.shared] if part.shared else ())]
         if any(not amazon.is_host(url.value) for url in speaking):
             return True
-    if kind and kind.value == "aws":
-        return False
-    return bool(region) and not amazon.is_region(region)
+    return False
 
 
 def _check(name: str, urls: Sequence[Told]) -> None:

@@ -140,7 +140,9 @@ def find(region: str, given: Given) -> Cloud:
     parts = [part for place in places.order if (part := place.part(name.value))]
     if given.endpoint_url:
         parts.insert(0, Part(endpoints={"s3": given.endpoint_url}))
-    cloud = merged(Naming(name, keys, given.profile), parts)
+    # Who has a region in use, by --region or AWS_REGION, has said that there is one.
+    newer = bool(name.origin) or name.value == places.asked("")[1].value
+    cloud = merged(Naming(name, keys, given.profile, newer), parts)
     if cloud is None:
         raise UsageError(_unknown(name, [each for each in places.names() if each != name.value]))
     return cloud
@@ -181,7 +183,8 @@ def _unknown(name: Told, known: list[str]) -> str:
     there = ", ".join(known[:_MOST_NAMES]) + (", …" if len(known) > _MOST_NAMES else "") or "none"
     close = get_close_matches(name.value, known, n=1)
     hint = f"did you mean {close[0]}? Else " if close else ""
+    of_aws = ', or with kind = "aws" if it is a new one of AWS' if amazon.is_region(name.value) else ""
     return (
         f"{_where(name)}there is no region {name.value}: it is none of AWS, and nothing here tells its endpoints (known: {there}); {hint}"
-        f"write [clouds.{name.value}] with endpoint_url or endpoints into tailrace.toml"
+        f"write [clouds.{name.value}] with endpoint_url or endpoints into tailrace.toml{of_aws}"
     )
