@@ -126,6 +126,7 @@ class Ashore:
         (folder / "store" / "logs").mkdir(parents=True, exist_ok=True)
         self.fixed = told.pop("fixed", Attributes(enabled=True, bucket="logs", interval=300))
         self.naming = told.pop("naming", Named)
+        self.dead_limit = told.pop("dead_limit", 1 << 30)
         self.told = {"limit": 1 << 30, "follow": (), "interval": 300.0, **told}
         self.counters = Counters()
         self.said: list[str] = []
@@ -142,6 +143,7 @@ class Ashore:
             self.clock,
             self.said.append,
             lambda: 1.0,
+            self.dead_limit,
         )
 
     def crash(self) -> None:

@@ -55,7 +55,8 @@ class AccessLogging(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     spool: str = "/var/spool/tailrace-lb"
     """Folder in which lines wait until their object is in the bucket."""
     spool_limit: Size = Size(1 << 30)
-    """So much the spool holds at most; then lines of files wait, and datagrams that come are counted as dropped."""
+    """So much the spool holds at most; then lines of files wait, and datagrams that come are counted as dropped. Dead letters may take as
+    much again; then the oldest go."""
     interval: Annotated[Duration, msgspec.Meta()] = Duration(3600)
     """So often an object is put into the bucket, aligned to the clock: 5m or 60m as AWS does, or any other."""
     form: Literal["aws", "haproxy"] = "aws"

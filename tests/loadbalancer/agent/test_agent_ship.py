@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from making import StillClock
 from spooling import Ashore, Shelf, Timed, Verbatim
 from tailrace import letters
-from tailrace.loadbalancer.agent.attributes import keep
 from tailrace.errors import Retryable
+from tailrace.loadbalancer.agent.attributes import keep
 from tailrace.loadbalancer.agent.ship import LONGEST_PAUSE_S
 from tailrace.loadbalancer.agent.spool import CLOSED, segments
 from tailrace.loadbalancer.model import Attributes, Slot, Written
@@ -178,6 +178,41 @@ def test_rejects_that_are_more_than_a_form_can_tell_are_all_kept(
     assert [each.payload for each in found] == [b"%d reject" % number for number in range(3000)]
     content = b"".join(b"%d reject\n" % number for number in range(3000))
     assert all(content[each.offset :].startswith(each.payload) for each in found)
+
+
+def _dead(agent: Ashore) -> list[bytes]:
+    files = (agent.spool / "dead").glob("*.ndjson")
+    return sorted(letters.decoded(line).payload for file in files for line in file.read_bytes().splitlines())
+
+
+def test_dead_letters_have_a_limit_and_the_oldest_go(tmp_path: Path, clock: StillClock) -> None:
+    agent = Ashore(tmp_path, clock, dead_limit=10_000)
+    for number in range(40):
+        agent.log(b"%02d reject\n" % number, b"%02d fine\n" % number)
+        agent.pass_time(300)
+        agent.put()
+        (newest,) = [each for each in _dead(agent) if each.startswith(b"%02d" % number)]
+        assert newest == b"%02d reject" % number
+        assert sum(each.stat().st_size for each in (agent.spool / "dead").iterdir()) <= 10_000
+    kept = _dead(agent)
+    assert kept == [b"%02d reject" % number for number in range(40 - len(kept), 40)]
+    assert 0 < agent.counters["dead_dropped"] == 40 - len(kept)
+    assert agent.counters["rejects"] == 40
+    assert any("dead letters were dropped so far, the oldest first" in said for said in agent.said)
+    assert len(agent.shelf.lines()) == 40
+
+
+def test_a_segment_of_rejects_is_kept_as_far_as_there_is_room(tmp_path: Path, clock: StillClock) -> None:
+    agent = Ashore(tmp_path, clock, dead_limit=10_000)
+    agent.log(*(b"%04d reject\n" % number for number in range(1000)))
+    agent.pass_time(300)
+    agent.put()
+    kept = _dead(agent)
+    (file,) = (agent.spool / "dead").iterdir()
+    assert 9_000 < file.stat().st_size <= 10_000
+    assert kept == [b"%04d reject" % number for number in range(len(kept))]
+    assert agent.counters["dead_dropped"] == 1000 - len(kept)
+    assert (agent.counters["rejects"], segments(agent.spool, CLOSED)) == (1000, [])
 
 
 def test_only_rejects_are_no_object(tmp_path: Path, clock: StillClock) -> None:

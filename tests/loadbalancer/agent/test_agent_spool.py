@@ -100,7 +100,7 @@ def test_the_mark_of_a_start_is_written_once_and_a_full_disk_told(
     monkeypatch.setattr(Path, "write_bytes", refused)
     agent.crash()
     (agent.spool / "boot").unlink()
-    with pytest.raises(Fatal, match="cannot write to .*/spool/boot: the disk is full"):
+    with pytest.raises(Fatal, match=r"cannot write to .*/spool/boot: the disk is full"):
         agent.crash()
 
 

@@ -21,9 +21,11 @@ NAMES: Final = (
     "rejects",
     "failures",
     "restarts",
+    "dead_dropped",
 )
 """received, followed: lines by datagrams, from files. dropped: lines that came while the spool was full. discarded: that came while
-logging was switched off. kernel_dropped: datagrams that the kernel had no room for. failures: puts that are tried again."""
+logging was switched off. kernel_dropped: datagrams that the kernel had no room for. failures: puts that are tried again.
+dead_dropped: dead letters for which there was no room."""
 _WORD: Final = struct.Struct("<Q")
 
 

@@ -181,7 +181,9 @@ class Follower:
         if not _is(position, status):  # rotated in this moment; the next look finds it
             os.close(descriptor)
             return
-        self._tails.append(_Tail(descriptor, position, self.clock.monotonic()))
+        # A file that was rotated long ago has nothing to wait for, so that also a run that is short comes to its end.
+        quiet = max(0.0, self.clock.now() - status.st_mtime)
+        self._tails.append(_Tail(descriptor, position, self.clock.monotonic() - quiet, status.st_size))
         if not known or self._notes:
             self._notes.append(position)
 

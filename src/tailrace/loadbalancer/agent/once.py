@@ -28,15 +28,33 @@ class Once:
         if self.polling:
             self.polling.look()
         worker = self.worker()
-        while worker.follow():
-            pass
-        worker.close_segment()
+        full = self._carry(worker)
         worker.rest()
+        left = len(segments(self.shipper.folder, CLOSED))
+        if left:
+            self.shipper.say(f"{left} segments stay in the spool {self.shipper.folder}: run it again")
+        elif full:
+            self.shipper.say(
+                f"the spool {self.shipper.folder} was full before all was read: make room, and run it again"
+            )
+        return EXIT_PARTIAL if left or full else EXIT_OK
+
+    def _carry(self, worker: Worker) -> bool:
+        """Read and put, in turns if the spool does not hold all at once; whether it is full and stays so."""
+        while True:
+            while worker.follow():
+                pass
+            worker.close_segment()
+            full = worker.is_full
+            if not (self._put() and full):
+                return full
+            worker.tick()
+
+    def _put(self) -> bool:
+        """Put what is closed; whether any of it went."""
+        before = len(segments(self.shipper.folder, CLOSED))
         for _ in range(TRIES):
             if not self.shipper.look():
                 break
             self.shipper.clock.sleep(self.shipper.pause())
-        left = len(segments(self.shipper.folder, CLOSED))
-        if left:
-            self.shipper.say(f"{left} segments stay in the spool {self.shipper.folder}: run it again")
-        return EXIT_PARTIAL if left else EXIT_OK
+        return len(segments(self.shipper.folder, CLOSED)) < before

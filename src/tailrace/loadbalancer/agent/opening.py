@@ -103,7 +103,8 @@ class Opening:
     def _shipper(self, counters: Counters) -> Shipper:
         from tailrace.loadbalancer.agent.ship import Shipper  # noqa: PLC0415 - it is not the worker's
 
-        return Shipper(self._folder, self.making.parts(), self._fixed, counters, self.making.clock, self.making.say)
+        making, limit = self.making, self._lb.spool_limit
+        return Shipper(self._folder, making.parts(), self._fixed, counters, making.clock, making.say, dead_limit=limit)
 
     def _polling(self) -> Polling | None:
         from tailrace.loadbalancer.agent.attributes import Polling  # noqa: PLC0415 - it is not the worker's

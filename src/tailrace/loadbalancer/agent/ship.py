@@ -17,16 +17,18 @@ from pathlib import Path
 from typing import BinaryIO, Final, NoReturn
 
 from tailrace.clock import Clock
-from tailrace.deadletters import DeadFolder
+from tailrace.deadletters import DeadFolder, encode
 from tailrace.disk import make_directory, writing
 from tailrace.errors import Fatal, Retryable, TailraceError
 from tailrace.loadbalancer.agent.attributes import Polling, known, last_enabled
 from tailrace.loadbalancer.agent.blocks import lines_of
 from tailrace.loadbalancer.agent.counters import Counters
+from tailrace.loadbalancer.agent.deadroom import remove_oldest
 from tailrace.loadbalancer.agent.names import Names
 from tailrace.loadbalancer.agent.spool import CLOSED, Segment, is_stem, segments
 from tailrace.loadbalancer.model import Attributes, Balancer, Form, Naming, Store, Written
 from tailrace.model import Identity, Item, Reject
+from tailrace.notices import Notices
 
 FIRST_PAUSE_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 300.0
@@ -61,7 +63,7 @@ class _Waiting:
 
 @dataclass(slots=True)
 class Shipper:
-    """Puts what is closed. `chance`: between 0 and 1."""
+    """Puts what is closed. `chance`: between 0 and 1. `dead_limit`: so many bytes dead letters may be."""
 
     folder: Path
     parts: Parts
@@ -70,8 +72,10 @@ class Shipper:
     clock: Clock
     say: Callable[[str], None]
     chance: Callable[[], float] = random.random
+    dead_limit: int = 1 << 30
     _waiting: dict[Path, _Waiting] = field(default_factory=dict)
     _names: Names = field(init=False)
+    _notices: Notices = field(init=False)
     _who: tuple[Balancer, Form] | None = None
 
     def __post_init__(self) -> None:
@@ -83,6 +87,7 @@ class Shipper:
                 if is_stem(each.name):
                     each.unlink(missing_ok=True)
         self._names = Names(self.folder / "names")
+        self._notices = Notices(self.say, self.clock)
 
     def look(self) -> int:
         """Put each closed segment whose time has come; how many are left. Raises nothing that waiting may heal."""
@@ -162,24 +167,40 @@ class Shipper:
             with segment.path.open("rb") as file, lines_of(file) as lines:
                 written = form.write(lines, into, segment.slot)
             kept = len(written.rejects) >= written.rejected
-            self._bury(segment, written.rejects if kept else _all_rejects(segment, form))
+            self._bury(segment, written.rejects if kept else _all_rejects(segment, form), written.rejected)
             if not written.records:
                 into.truncate(0)
         self._count(written)
         return out
 
-    def _bury(self, segment: Segment, rejects: Iterable[Reject]) -> None:
-        """Keep what is no record, before the segment is removed. Raises Fatal."""
+    def _bury(self, segment: Segment, rejects: Iterable[Reject], lines: int) -> None:
+        """Keep what is no record, so many lines, before the segment is removed: as much as there may be. Raises Fatal."""
         identity = Identity("loadbalancer", str(self.folder), segment.path.stem, "")
-        dead = DeadFolder(self.folder)
+        dead, size, kept = DeadFolder(self.folder), 0, 0
         try:
             item = Item(identity, _unopened, None, segment.slot.end)
             for each in rejects:
+                size += len(encode(identity, each, item.modified))
+                if size > self.dead_limit:
+                    break
                 dead.write(item, [each], 0)
+                kept += each.lines
             dead.flush()
         except Fatal:
             dead.abandon()
             raise
+        self._forgotten(lines - kept + (remove_oldest(self.folder / "dead", self.dead_limit) if kept else 0))
+
+    def _forgotten(self, number: int) -> None:
+        """Count and tell dead letters for which there is no room."""
+        if number <= 0:
+            return
+        self.counters.add("dead_dropped", number)
+        self._notices.tell(
+            "dead",
+            f"warning: {self.folder / 'dead'} holds as much as it may (lb.spool_limit); {self.counters['dead_dropped']:,} dead letters"
+            " were dropped so far, the oldest first: `tailrace replay` takes them",
+        )
 
     def _count(self, written: Written) -> None:
         self.counters.add("put_lines", written.lines)

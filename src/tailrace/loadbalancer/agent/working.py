@@ -210,6 +210,11 @@ class Worker:
     # Parts
 
     @property
+    def is_full(self) -> bool:
+        """Whether the spool took no more the last time."""
+        return self._spool.is_full
+
+    @property
     def _logs(self) -> bool:
         """Whether lines are kept; until it is known whether they are wanted they are."""
         return self._attributes is None or self._attributes.enabled
