@@ -149,6 +149,9 @@ def test_files_for_others_are_shown(run: Run) -> None:
         assert f"# /etc/{name}\n" in ran.out
     assert "systemctl restart rsyslog" in ran.err
     assert "# /etc/systemd/system/tailrace-lb.socket\n" in run("lb", "configure", "--systemd", *to).out
+    ran = run("lb", "configure", "--rsyslog", "--systemd", *to)
+    assert (ran.code, ran.out) == (2, "")
+    assert "--rsyslog and --systemd would both receive at udp:127.0.0.1:5514" in ran.err
 
 
 def test_rsyslogs_file_is_where_it_can_be_and_is_found_there_again(below: Path) -> None:

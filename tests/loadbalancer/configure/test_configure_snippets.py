@@ -157,6 +157,21 @@ def test_rsyslog_refuses_a_module_that_is_loaded_again_behind(tmp_path: Path) ->
         check(snippets.rsyslog(place(tmp_path, "udp:127.0.0.1:5514")), after=frozenset({"imudp"}))
 
 
+@pytest.mark.parametrize(
+    "more", [{"config": "/etc/a b.toml"}, {"program": "/opt/a\nb/tailrace"}, {"config": '/etc/"x'}]
+)
+@pytest.mark.parametrize("make", [snippets.systemd, snippets.cron])
+def test_words_of_a_command_that_would_be_others_are_refused(make: object, more: dict[str, str]) -> None:
+    with pytest.raises(UsageError, match="cannot stand in these files"):
+        make(Place(**{"own": AccessLogging(), "to": "unix:/x", "program": "/bin/true", **more}))  # type: ignore[operator, arg-type]
+
+
+def test_a_percent_sign_means_itself() -> None:
+    here = Place(own=AccessLogging(), to="unix:/x", program="/bin/true", config="/etc/a%h.toml")
+    assert "ExecStart=/bin/true lb agent --config /etc/a%%h.toml\n" in snippets.systemd(here)[-1].text
+    assert "root /bin/true lb agent --once --config /etc/a\\%h.toml\n" in snippets.cron(here)[0].text
+
+
 def test_the_service_may_write_its_spool_only(tmp_path: Path) -> None:
     tool = shutil.which("systemd-analyze")
     if not tool:

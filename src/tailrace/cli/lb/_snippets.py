@@ -30,6 +30,12 @@ ROOT: Final = Path("/")
 
 def written(own: AccessLogging, to: str, config: str, how: Mapping[str, Any]) -> int:
     """Show or write the files that are asked for; the exit code. Raises UsageError, Fatal."""
+    if how["rsyslog"] and how["systemd"] and not how["undo"]:
+        message = (
+            f"--rsyslog and --systemd would both receive at {to}: have the agent receive itself (--systemd), or follow what rsyslog writes"
+            " (--rsyslog --logrotate --cron)"
+        )
+        raise UsageError(message)
     modules = _modules(to, how)
     settings = str(Path(config).resolve()) if config else ""
     place = Place(own=own, to=to, program=_program(), config=settings, rules=modules.name, loaded=modules.before)

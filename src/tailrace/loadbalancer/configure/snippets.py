@@ -164,7 +164,7 @@ def systemd(place: Place) -> list[Snippet]:
     scheme, rest = _parted(place.to)
     listen = rest if scheme == "udp" else _plain(rest, "--to")
     spool = _plain(place.own.spool, "lb.spool")
-    service = _SERVICE.format(words=_words(place), user=_USER, spool=spool)
+    service = _SERVICE.format(words=_words(place).replace("%", "%%"), user=_USER, spool=spool)
     users = f'u {_USER} - "Tailrace" {spool}\n'
     folders = f"d {spool} 0750 {_USER} {_USER} -\n"
     then = (
@@ -182,7 +182,7 @@ def systemd(place: Place) -> list[Snippet]:
 
 def cron(place: Place) -> list[Snippet]:
     """A line that has the agent put what the file has, every five minutes. Raises UsageError."""
-    words = _words(place, "--once")
+    words = _words(place, "--once").replace("%", "\\%")
     follow = (
         "" if place.own.follow else f"# The agent follows the files in lb.follow of tailrace.toml, such as {LOG}.\n"
     )
@@ -194,9 +194,9 @@ def cron(place: Place) -> list[Snippet]:
 
 
 def _words(place: Place, *more: str) -> str:
-    """How the agent is started."""
-    config = ("--config", place.config) if place.config else ()
-    return " ".join((place.program, "lb", "agent", *more, *config))
+    """How the agent is started. Raises UsageError."""
+    config = ("--config", _plain(place.config, "--config")) if place.config else ()
+    return " ".join((_plain(place.program, "the path of this program"), "lb", "agent", *more, *config))
 
 
 def _parted(to: str) -> tuple[str, str]:
