@@ -8,9 +8,11 @@ import pytest
 
 from cli.conftest import Run
 from services.balancing import program
+from tailrace.accesslogging import AccessLogging
+from tailrace.cli.lb import _snippets
 from tailrace.cli.lb._changing import diff
+from tailrace.errors import UsageError
 from tailrace.loadbalancer.configure.files import Edit
-from tailrace.loadbalancer.configure.installing import SnippetSetup
 
 CONFIG = """\
 userlist people
@@ -30,6 +32,24 @@ backend b
   server s 127.0.0.1:1
 """
 OPTIONS = ("lb", "configure", "-f", "h.cfg", "--kept", "kept", "--to", "unix:/run/x.sock")
+
+
+class Files:
+    """Writes files for other programs below a folder, in this process: the program itself would write to this machine."""
+
+    def __init__(self, root: Path, kind: str) -> None:
+        self.root, self.kind = root, kind
+
+    def do(self, **how: bool) -> int:
+        options = {each: each == self.kind for each in _snippets.KINDS}
+        flags = {"install": False, "undo": False, "dry_run": False, "yes": True, "kept": str(self.root / "kept"), **how}
+        return _snippets.written(AccessLogging(), "udp:127.0.0.1:5514", "", {**options, **flags})
+
+
+@pytest.fixture
+def below(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(_snippets, "ROOT", tmp_path)
+    return tmp_path
 
 
 @pytest.fixture
@@ -118,30 +138,47 @@ def test_where_the_agent_receives_is_where_the_log_goes(run: Run, config: Path, 
 
 
 def test_files_for_others_are_shown(run: Run) -> None:
-    ran = run("lb", "configure", "--rsyslog", "--logrotate", "--systemd", "--cron", "--to", "udp:127.0.0.1:5514")
+    to = ("--to", "udp:127.0.0.1:5514")
+    ran = run("lb", "configure", "--rsyslog", "--logrotate", "--cron", *to)
     assert ran.code == 0
     for name in (
         "rsyslog.d/20-tailrace.conf",
         "logrotate.d/tailrace-lb",
-        "systemd/system/tailrace-lb.socket",
         "cron.d/tailrace-lb",
     ):
         assert f"# /etc/{name}\n" in ran.out
     assert "systemctl restart rsyslog" in ran.err
+    assert "# /etc/systemd/system/tailrace-lb.socket\n" in run("lb", "configure", "--systemd", *to).out
+    ran = run("lb", "configure", "--rsyslog", "--systemd", *to)
+    assert (ran.code, ran.out) == (2, "")
+    assert "--rsyslog and --systemd would both receive at udp:127.0.0.1:5514" in ran.err
 
 
-def test_after_undo_units_are_disabled_that_are_gone(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(SnippetSetup, "path", lambda _, snippet: tmp_path / snippet.path.name)
-    words = ("lb", "configure", "--systemd", "--kept", "kept", "--yes")
-    ran = run(*words, "--install")
-    assert (ran.code, "systemctl enable --now" in ran.err) == (0, True), ran.err
-    ran = run(*words, "--undo")
-    assert ran.code == 0
-    assert (
-        "then: systemctl disable --now tailrace-lb.socket tailrace-lb.service && systemctl daemon-reload\n" in ran.err
-    )
-    assert "enable --now" not in ran.err
-    assert not list(tmp_path.glob("tailrace-lb*"))
+def test_rsyslogs_file_is_where_it_can_be_and_is_found_there_again(below: Path) -> None:
+    folder = below / "etc/rsyslog.d"
+    folder.mkdir(parents=True)
+    own = Files(below, "rsyslog")
+    own.do(install=True)
+    (folder / "50-net.conf").write_text('module(load="imudp")\n')
+    with pytest.raises(UsageError, match=r"20-tailrace\.conf would receive the same as zz-tailrace\.conf"):
+        own.do(install=True)
+    own.do(undo=True)
+    own.do(install=True)
+    assert sorted(each.name for each in folder.iterdir()) == ["50-net.conf", "zz-tailrace.conf"]
+    own.do(undo=True)
+    assert [each.name for each in folder.iterdir()] == ["50-net.conf"]
+
+
+def test_after_undo_units_are_disabled_that_are_gone(below: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own = Files(below, "systemd")
+    own.do(install=True)
+    assert (below / "etc/systemd/system/tailrace-lb.service").exists()
+    assert "systemctl enable --now" in capsys.readouterr().err
+    own.do(undo=True)
+    told = " ".join(capsys.readouterr().err.split())
+    assert "then: systemctl disable --now tailrace-lb.socket tailrace-lb.service && systemctl daemon-reload" in told
+    assert "enable --now" not in told
+    assert not list(below.rglob("tailrace-lb*"))
 
 
 def test_an_image_is_prepared_where_it_is_mounted(run: Run, tmp_path: Path) -> None:

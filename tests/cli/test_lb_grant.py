@@ -58,12 +58,16 @@ def test_planned_granted_proved_and_taken_back(grant: Verb, bucket: str) -> None
     assert "nobody can be asked here; say --yes" in ran.err
     ran = grant(*words, "--yes", "--set", "lb.expire_days=3")
     assert (ran.code, ran.out.splitlines()[0]) == (0, may.strip())
-    assert f"s3://{bucket}/{SCOPE}elasticloadbalancing/default/* expires after 3 days" in ran.out
+    place = f"s3://{bucket}/{SCOPE}elasticloadbalancing/default/*"
+    assert f"{place}, of all load balancers of account {ACCOUNT} in default, expires after 3 days" in ran.out
     ran = grant(*check)
     assert (ran.code, [line.split()[:2] for line in ran.out.splitlines()]) == (
         0, [["ok", "put"], ["ok", "list"], ["ok", "read"], ["ok", "read"]]
     )  # fmt: skip
     assert grant(*words, "--yes", "--set", "lb.expire_days=3").out == "nothing is to be changed\n"
+    assert grant(*words, "--yes").out == "nothing is to be changed\n"
+    assert "expires after 4 days (3 days become 4)" in grant(*words, "--dry-run", "--set", "lb.expire_days=4").out
+    assert "is kept for ever (no longer 3 days)" in grant(*words, "--dry-run", "--set", "lb.expire_days=0").out
     assert "may no longer list" in grant(*words, "--revoke", "--yes").out
     assert grant(*check).code == 1
 

@@ -10,12 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrace.accesslogging import AccessLogging
+from tailrace.cli.lb._grant import Asked, Matter
 from tailrace.errors import UsageError
 from tailrace.loadbalancer.grants import acl, lifecycle, policy
-from tailrace.loadbalancer.grants.wanted import Wanted, beginning, scope_of
+from tailrace.loadbalancer.grants.bucket import Bucket, Found
+from tailrace.loadbalancer.grants.wanted import Wanted, all_of, beginning, scope_of
 from tailrace.loadbalancer.model import Balancer, Naming, Slot
 from tailrace.loadbalancer.naming import naming
 from tailrace.privatecloud import Kind
+from tailrace.settings import Resolved, Settings
 
 LB = Balancer(name="web", account="000865102303", region="eucalyptus", address="192.0.2.1", instance="i-5f3a2b1c")
 ids = st.sampled_from(["owner", "reader", "a", "b"])
@@ -163,6 +166,51 @@ def names(lb: AccessLogging) -> Naming:
 def test_what_names_begin_with(settings: dict[str, str], begin: str, scope: str) -> None:
     lb = AccessLogging(**settings)  # type: ignore[arg-type]
     assert (beginning(names(lb), LB), scope_of(lb, names(lb), LB)) == (begin, scope)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"bucket": "logs"}, "all load balancers of account 000865102303 in eucalyptus"),
+        ({"bucket": "logs-{lb}"}, ""),
+        ({"bucket": f"{'l' * 60}{{lb}}"}, ""),
+        ({"bucket": "eucalyptus", "layout": "eucalyptus"}, ""),
+        ({"bucket": "logs", "layout": "{lb}/%Y/{random}"}, ""),
+        ({"bucket": "logs", "layout": "{account}/%Y/{lb}/%s-{random}"}, "all load balancers of account 000865102303"),
+        ({"bucket": "logs", "layout": "x/%Y/{lb}/%s-{random}"}, "all load balancers"),
+    ],
+)
+def test_whose_objects_expire(settings: dict[str, str], told: str) -> None:
+    lb = AccessLogging(**settings)  # type: ignore[arg-type]
+    assert all_of(names(lb), LB) == told
+
+
+@pytest.mark.parametrize(
+    ("before", "days", "why"),
+    [
+        (0, 3, "s3://b/p/*, of all load balancers, expires after 3 days; other rules stay"),
+        (30, 3, "s3://b/p/*, of all load balancers, expires after 3 days (30 days become 3); other rules stay"),
+        (30, 0, "s3://b/p/*, of all load balancers, is kept for ever (no longer 30 days)"),
+        (30, None, None),
+    ],
+)
+def test_what_becomes_of_a_rule_is_told(before: int, days: int | None, why: str | None) -> None:
+    asked = wanted(expiring="p/", expire_days=days, all_of="all load balancers")
+    found = Found(
+        owner="o", who="w", access=listed(), policy=policy.merged(None, asked), rules=[lifecycle.rule("aws", "p/", before)] if before else []
+    )  # fmt: skip
+    assert [change.why for change in Bucket(None, asked, "policy").plan(found)] == ([why] if why else [])
+
+
+@pytest.mark.parametrize(
+    ("days", "origins", "told"),
+    [(0, {}, None), (0, {"lb.expire_days": "--set"}, 0), (3, {"lb.expire_days": "tailrace.toml"}, 3)],
+)
+def test_only_who_says_so_takes_a_rule_away_that_may_be_of_another_load_balancer(
+    days: int, origins: dict[str, str], told: int | None
+) -> None:
+    resolved = Resolved(settings=Settings(lb=AccessLogging(expire_days=days)), origins=origins)
+    assert Matter(resolved, Asked()).expire_days == told
 
 
 @given(

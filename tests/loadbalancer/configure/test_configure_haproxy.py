@@ -23,7 +23,7 @@ from tailrace.clock import SystemClock
 from tailrace.errors import Fatal, UsageError
 from tailrace.loadbalancer.configure.haproxy import Doing, HaproxySetup
 from tailrace.loadbalancer.configure.lines import Wish
-from tailrace.loadbalancer.configure.memory import Memory
+from tailrace.loadbalancer.configure.memory import Kept, Memory
 from tailrace.loadbalancer.configure.processes import Process, Running, processes, running
 from tailrace.loadbalancer.configure.reloading import Patience, reloads
 
@@ -264,6 +264,42 @@ def test_what_was_wrong_before_is_refused(machine: Machine) -> None:
     setup = machine.setup()
     with pytest.raises(UsageError, match=r"refuses the configuration as it is: parsing .*Put it right first"):
         setup.look()
+
+
+def test_undo_is_the_way_out_of_a_file_that_is_wrong(machine: Machine) -> None:
+    """As after HAProxy was replaced by an older one, which does not know a word of ours."""
+    before = machine.config.read_text()
+    wrong = f"{before}\nfrontend ours\n  no such word\n"
+    machine.config.write_text(wrong)
+    setup = machine.setup(undo=True)
+    setup.memory.keep(Kept(path=str(machine.config), was=before.encode(), became=wrong.encode()))
+    (replace,) = setup.plan(setup.look())
+    assert replace.arguments.warnings[0].startswith("HAProxy refuses the configuration as it is: ")
+    setup.apply(replace)
+    assert machine.config.read_text() == before
+
+
+def test_undo_never_puts_there_what_haproxy_refuses(machine: Machine) -> None:
+    machine.do(machine.setup())
+    machine.config.write_text(machine.config.read_text() + "\nfrontend f\n  no such word\n")
+    content = machine.config.read_bytes()
+    setup = machine.setup(undo=True)
+    with pytest.raises(Fatal, match=r"would refuse the new configuration.*Nothing was changed"):
+        machine.do(setup)
+    assert machine.config.read_bytes() == content
+
+
+def test_undo_needs_no_haproxy(machine: Machine) -> None:
+    before = machine.config.read_text()
+    machine.do(machine.setup())
+    gone = str(machine.folder / "gone/haproxy")
+    with pytest.raises(UsageError, match="cannot be run"):
+        machine.setup(haproxy=gone).look()
+    setup = machine.setup(undo=True, haproxy=gone)
+    (replace,) = setup.plan(setup.look())
+    assert "cannot be run" in replace.arguments.warnings[0]
+    setup.apply(replace)
+    assert machine.config.read_text() == before
 
 
 @pytest.mark.parametrize("note", ["# Managed by Puppet: changes are lost", "# This file is generated, DO NOT EDIT"])

@@ -19,6 +19,7 @@ from tailrace.loadbalancer.configure import snippets
 from tailrace.loadbalancer.configure.installing import SnippetSetup, check
 from tailrace.loadbalancer.configure.lines import Wish, planned
 from tailrace.loadbalancer.configure.memory import Memory
+from tailrace.loadbalancer.configure.modules import loading
 from tailrace.loadbalancer.configure.snippets import Place, Snippet
 from tailrace.loadbalancer.configure.syntax import sections
 
@@ -109,16 +110,66 @@ def test_programs_refuse_what_is_wrong(tmp_path: Path, make: object, name: str) 
         check([wrong])
 
 
-def test_modules_are_loaded_once(tmp_path: Path) -> None:
-    folder = tmp_path / "etc/rsyslog.d"
-    folder.mkdir(parents=True)
-    (tmp_path / "etc/rsyslog.conf").write_text('module(load="imuxsock")\n#module(load="imudp")\n')
-    assert snippets.loaded(tmp_path) == {"imuxsock"}
-    (folder / "10-net.conf").write_text("$ModLoad imudp\n")
-    (folder / "20-tailrace.conf").write_text('module(load="imtcp")\n')
-    assert snippets.loaded(tmp_path) == {"imuxsock", "imudp"}
-    text = snippets.rsyslog(place(tmp_path, "udp:127.0.0.1:5514", loaded=snippets.loaded(tmp_path)))[0].text
-    assert "module(" not in text
+INCLUDE = "$IncludeConfig /etc/rsyslog.d/*.conf\n"
+IMUDP = 'module(load="imudp")\n'
+
+
+@pytest.mark.parametrize(
+    ("files", "name", "loads"),
+    [
+        ({"rsyslog.conf": INCLUDE}, "20-tailrace.conf", True),
+        ({"rsyslog.conf": f"#{IMUDP}{INCLUDE}"}, "20-tailrace.conf", True),
+        ({"rsyslog.conf": f"{IMUDP}{INCLUDE}"}, "20-tailrace.conf", False),
+        ({"rsyslog.conf": INCLUDE, "rsyslog.d/10-net.conf": "$ModLoad imudp\n"}, "20-tailrace.conf", False),
+        ({"rsyslog.conf": INCLUDE, "rsyslog.d/50-net.conf": IMUDP}, "zz-tailrace.conf", False),
+        ({"rsyslog.conf": INCLUDE, "rsyslog.d/20-tailrace.conf": IMUDP}, "20-tailrace.conf", True),
+        ({"rsyslog.conf": f"{IMUDP}{INCLUDE}", "rsyslog.d/50-net.conf": "module(load='imtcp')"}, "20-tailrace.conf", False),
+        ({"rsyslog.conf": 'include(file="/etc/rsyslog.d/*.conf" mode="optional")\n', "rsyslog.d/50-net.conf": IMUDP}, "zz-tailrace.conf", False),
+    ],
+)  # fmt: skip
+def test_modules_are_loaded_once_in_rsyslogs_order(
+    tmp_path: Path, files: dict[str, str], name: str, *, loads: bool
+) -> None:
+    program("rsyslogd")
+    for path, text in files.items():
+        (tmp_path / "etc" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "etc" / path).write_text(text)
+    found = loading(tmp_path, "imudp")
+    (made,) = snippets.rsyslog(place(tmp_path, "udp:127.0.0.1:5514", rules=found.name, loaded=found.before))
+    assert (made.path.name, "module(load=" in made.text) == (name, loads)
+    check([made], found.before, found.after)
+
+
+@pytest.mark.parametrize("path", ["rsyslog.conf", "rsyslog.d/zzz.conf"])
+def test_a_module_that_is_loaded_last_of_all_is_told(tmp_path: Path, path: str) -> None:
+    (tmp_path / "etc/rsyslog.d").mkdir(parents=True)
+    (tmp_path / "etc/rsyslog.conf").write_text(INCLUDE)
+    with (tmp_path / "etc" / path).open("a") as file:
+        file.write(IMUDP)
+    with pytest.raises(UsageError, match=f"/etc/{path} loads imudp after .*before its include"):
+        loading(tmp_path, "imudp")
+    assert loading(tmp_path, "imuxsock").name == "20-tailrace.conf"
+
+
+def test_rsyslog_refuses_a_module_that_is_loaded_again_behind(tmp_path: Path) -> None:
+    program("rsyslogd")
+    with pytest.raises(Fatal, match="'imudp' already in this config"):
+        check(snippets.rsyslog(place(tmp_path, "udp:127.0.0.1:5514")), after=frozenset({"imudp"}))
+
+
+@pytest.mark.parametrize(
+    "more", [{"config": "/etc/a b.toml"}, {"program": "/opt/a\nb/tailrace"}, {"config": '/etc/"x'}]
+)
+@pytest.mark.parametrize("make", [snippets.systemd, snippets.cron])
+def test_words_of_a_command_that_would_be_others_are_refused(make: object, more: dict[str, str]) -> None:
+    with pytest.raises(UsageError, match="cannot stand in these files"):
+        make(Place(**{"own": AccessLogging(), "to": "unix:/x", "program": "/bin/true", **more}))  # type: ignore[operator, arg-type]
+
+
+def test_a_percent_sign_means_itself() -> None:
+    here = Place(own=AccessLogging(), to="unix:/x", program="/bin/true", config="/etc/a%h.toml")
+    assert "ExecStart=/bin/true lb agent --config /etc/a%%h.toml\n" in snippets.systemd(here)[-1].text
+    assert "root /bin/true lb agent --once --config /etc/a\\%h.toml\n" in snippets.cron(here)[0].text
 
 
 def test_the_service_may_write_its_spool_only(tmp_path: Path) -> None:

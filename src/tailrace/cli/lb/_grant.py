@@ -32,7 +32,7 @@ from tailrace.loadbalancer.grants.container import Container
 from tailrace.loadbalancer.grants.headers import Way, is_theirs, reader_of, way_of
 from tailrace.loadbalancer.grants.instructions import instructions
 from tailrace.loadbalancer.grants.proof import S3Side, Side, SwiftSide, proof
-from tailrace.loadbalancer.grants.wanted import Wanted, beginning, is_shared, scope_of
+from tailrace.loadbalancer.grants.wanted import Wanted, all_of, beginning, is_shared, scope_of
 from tailrace.loadbalancer.model import Balancer, Naming
 from tailrace.loadbalancer.naming import naming
 from tailrace.loadbalancer.owner import balancer
@@ -149,9 +149,16 @@ class Matter:
             permission="write" if asked.write else "read",
             revoke=asked.revoke,
             expiring=beginning(self.naming, self.balancer),
-            expire_days=None if asked.write or self.way == "none" else lb.expire_days,
+            expire_days=None if asked.write or self.way == "none" else self.expire_days,
+            all_of=all_of(self.naming, self.balancer),
             partition=partition_of(region) if self.kind == "aws" and region and not self.cloud.private else "aws",
         )
+
+    @property
+    def expire_days(self) -> int | None:
+        """After which objects are to be gone. A rule that others may have made goes only if somebody says so."""
+        days = self.lb.expire_days
+        return days if days or "lb.expire_days" in self.resolved.origins else None
 
     @cached_property
     def client(self) -> Any:

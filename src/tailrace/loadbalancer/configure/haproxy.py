@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -48,13 +48,17 @@ class Doing:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What is there: all files of the configuration with their content, in HAProxy's order."""
+    """What is there: all files of the configuration with their content, in HAProxy's order.
+
+    `program`: None, and no version, if it is gone, with which something can only be undone. `warnings`: what is wrong then.
+    """
 
     contents: dict[Path, bytes]
     running: list[Running]
-    program: Program
+    program: Program | None
     version: Version
     kept: dict[Path, Kept | None]
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,7 @@ class HaproxySetup:
     _left: int = 0
 
     def look(self) -> Found:
-        """The configuration, and who runs with it. Raises UsageError for one that HAProxy itself refuses."""
+        """The configuration, and who runs with it. Raises UsageError for one that HAProxy itself refuses, but to undo."""
         named = self._named()
         running = processes.running(named, self.proc)
         order = [files.real(each) for each in _expanded(named)]
@@ -90,11 +94,22 @@ class HaproxySetup:
         if set(order) < set(whole):
             order = whole
         contents = {path: _there(path) for path in order}
-        tool = program(self.doing.haproxy, running)
-        found = Found(contents, running, tool, tool.version(), {path: self.memory.recall(path) for path in order})
+        found = Found(contents, running, None, (0, 0), {path: self.memory.recall(path) for path in order})
+        try:
+            tool = program(self.doing.haproxy, running)
+            found = replace(found, program=tool, version=tool.version())
+        except UsageError as error:
+            if self.wish:
+                raise
+            return replace(
+                found, program=None, warnings=(f"{error}: HAProxy cannot check or take what is brought back",)
+            )
         if wrong := tool.wrong(order):
-            message = f"HAProxy refuses the configuration as it is: {wrong}. Put it right first; nothing was changed"
-            raise UsageError(message)
+            told = f"HAProxy refuses the configuration as it is: {wrong}"
+            if self.wish:
+                message = f"{told}. Put it right first; nothing was changed"
+                raise UsageError(message)
+            found = replace(found, warnings=(told,))
         return found
 
     def plan(self, found: Found) -> Sequence[Change]:
@@ -104,7 +119,7 @@ class HaproxySetup:
             if late := processes.before(found.running, list(found.contents), self.proc):
                 self.say(f"warning: HAProxy ({late}) began before its configuration was changed last; reload it")
             return []
-        how = reloads(found.running, self.doing.command) if self.doing.reload else []
+        how = reloads(found.running, self.doing.command) if self.doing.reload and found.program else []
         why = "access log" if self.wish else "as it was before"
         changes = [Change("replace", replacement, why)]
         if how:
@@ -176,7 +191,8 @@ class HaproxySetup:
                 candidate = files.beside(edit.path, edit.new or b"")
                 stack.callback(candidate.unlink, missing_ok=True)
                 made[edit.path] = candidate
-            wrong = new.found.program.wrong([made.get(path, path) for path in new.found.contents])
+            order = [made.get(path, path) for path in new.found.contents]
+            wrong = new.found.program.wrong(order) if new.found.program else ""
         if wrong:
             for path, candidate in made.items():
                 wrong = wrong.replace(str(candidate), str(path))
@@ -247,7 +263,7 @@ def _undoing(found: Found) -> Replacement:
             stays = f"; between the marks stood {without.kept[0]!r}, which stays" if without.kept else ""
             why = "somebody has changed it since" if kept else "what it was is not known here"
             told.append(f"{path}: {why}, so only Tailrace's lines go{stays}")
-    return Replacement(tuple(edits), found, tuple(told))
+    return Replacement(tuple(edits), found, tuple(told), found.warnings)
 
 
 def _expanded(named: Sequence[Path]) -> list[Path]:

@@ -84,10 +84,12 @@ class SnippetSetup:
         return Edit(path, old, new)
 
 
-def check(snippets: Sequence[Snippet], modules: frozenset[str] = frozenset()) -> None:
+def check(
+    snippets: Sequence[Snippet], before: frozenset[str] = frozenset(), after: frozenset[str] = frozenset()
+) -> None:
     """Have the programs that will read them look at them, as far as they are installed. Raises Fatal.
 
-    `modules`: those that rsyslog's own configuration loads.
+    `before`, `after`: modules that rsyslog's other files load before ours is read, and after it.
     """
     for kind, words in _CHECKS.items():
         tool = shutil.which(words[0], path=_PLACES)
@@ -97,11 +99,13 @@ def check(snippets: Sequence[Snippet], modules: frozenset[str] = frozenset()) ->
         with tempfile.TemporaryDirectory(prefix="tailrace-") as folder:
             names = [Path(folder) / each.path.name for each in mine]
             for name, each in zip(names, mine, strict=True):
-                before = (
-                    "".join(f'module(load="{module}")\n' for module in sorted(modules)) if kind == "rsyslog" else ""
-                )
-                name.write_text(before + each.text)
+                text = f"{_loads(before)}{each.text}{_loads(after)}" if kind == "rsyslog" else each.text
+                name.write_text(text)
             _ask((tool, *words[1:], *map(str, names)), folder)
+
+
+def _loads(modules: frozenset[str]) -> str:
+    return "".join(f'module(load="{module}")\n' for module in sorted(modules))
 
 
 def _ask(words: Sequence[str], folder: str) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Final
 
 from tailrace.accesslogging import AccessLogging
 from tailrace.errors import UsageError
 from tailrace.loadbalancer import logformat
+from tailrace.loadbalancer.configure.modules import NAMES, module_for
 
 LOG: Final = "/var/log/tailrace/haproxy.log"
 """The file that rsyslog writes and the agent follows, if lb.follow tells no other."""
@@ -90,13 +91,14 @@ class Snippet:
 class Place:
     """What files are written for. `to`: unix:PATH or udp:HOST:PORT. `program`: Tailrace's. `config`: its settings, if any are named.
 
-    `loaded`: modules that rsyslog's own configuration loads already, since no module may be loaded twice.
+    `rules`: the name of rsyslog's file. `loaded`: modules that rsyslog has loaded when it reads that, since none may be loaded twice.
     """
 
     own: AccessLogging
     to: str
     program: str
     config: str = ""
+    rules: str = NAMES[0]
     loaded: frozenset[str] = frozenset()
 
     @property
@@ -109,7 +111,7 @@ class Place:
 def rsyslog(place: Place) -> list[Snippet]:
     """A rule that writes every line of HAProxy's as it came. Raises UsageError."""
     scheme, rest = _parted(place.to)
-    module = "imudp" if scheme == "udp" else "imuxsock"
+    module = module_for(place.to)
     options = ' SysSock.Use="off"' if module == "imuxsock" else ""
     load = "" if module in place.loaded else f'module(load="{module}"{options})\n'
     if scheme == "udp":
@@ -133,7 +135,7 @@ ruleset(name="tailrace" queue.type="LinkedList" queue.size="200000" queue.dequeu
 }}
 """
     restart = "systemctl restart rsyslog"
-    return [Snippet(PurePosixPath("/etc/rsyslog.d/20-tailrace.conf"), text, "rsyslog", restart, restart)]
+    return [Snippet(PurePosixPath("/etc/rsyslog.d") / place.rules, text, "rsyslog", restart, restart)]
 
 
 def logrotate(place: Place) -> list[Snippet]:
@@ -162,8 +164,7 @@ def systemd(place: Place) -> list[Snippet]:
     scheme, rest = _parted(place.to)
     listen = rest if scheme == "udp" else _plain(rest, "--to")
     spool = _plain(place.own.spool, "lb.spool")
-    words = " ".join((place.program, "lb", "agent", *(("--config", place.config) if place.config else ())))
-    service = _SERVICE.format(words=words, user=_USER, spool=spool)
+    service = _SERVICE.format(words=_words(place).replace("%", "%%"), user=_USER, spool=spool)
     users = f'u {_USER} - "Tailrace" {spool}\n'
     folders = f"d {spool} 0750 {_USER} {_USER} -\n"
     then = (
@@ -181,7 +182,7 @@ def systemd(place: Place) -> list[Snippet]:
 
 def cron(place: Place) -> list[Snippet]:
     """A line that has the agent put what the file has, every five minutes. Raises UsageError."""
-    words = " ".join((place.program, "lb", "agent", "--once", *(("--config", place.config) if place.config else ())))
+    words = _words(place, "--once").replace("%", "\\%")
     follow = (
         "" if place.own.follow else f"# The agent follows the files in lb.follow of tailrace.toml, such as {LOG}.\n"
     )
@@ -192,17 +193,10 @@ def cron(place: Place) -> list[Snippet]:
     return [Snippet(PurePosixPath("/etc/cron.d/tailrace-lb"), text, "cron")]
 
 
-def loaded(root: Path) -> frozenset[str]:
-    """The modules that rsyslog's configuration loads, but for what we have written."""
-    found = set[str]()
-    places = (root / "etc/rsyslog.conf", *sorted((root / "etc/rsyslog.d").glob("*.conf")))
-    for path in places:
-        if path.name != "20-tailrace.conf" and path.is_file():
-            text = path.read_text(errors="replace")[: 1 << 20]
-            found |= set(
-                re.findall(r"""^\s*(?:module\(\s*load=["']|\$ModLoad\s+)(\w+)""", text, re.MULTILINE | re.IGNORECASE)
-            )
-    return frozenset(found)
+def _words(place: Place, *more: str) -> str:
+    """How the agent is started. Raises UsageError."""
+    config = ("--config", _plain(place.config, "--config")) if place.config else ()
+    return " ".join((_plain(place.program, "the path of this program"), "lb", "agent", *more, *config))
 
 
 def _parted(to: str) -> tuple[str, str]:

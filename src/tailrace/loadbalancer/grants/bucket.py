@@ -215,9 +215,13 @@ class Bucket:
         if days and not wanted.expiring:
             raise UsageError(_UNTIED.format(bucket=wanted.bucket))
         place = f"s3://{wanted.bucket}/{wanted.expiring}*"
-        if not new:
-            return [Change("delete_bucket_lifecycle", {}, f"{place} is kept for ever")]
+        place += f", of {wanted.all_of}," if wanted.all_of else ""
+        before = lifecycle.days_of(found.rules, wanted.expiring)
         why = f"{place} expires after {days} days" if days else f"{place} is kept for ever"
+        if before and before != days:
+            why += f" ({before} days become {days})" if days else f" (no longer {before} days)"
+        if not new:
+            return [Change("delete_bucket_lifecycle", {}, why)]
         return [
             Change(
                 "put_bucket_lifecycle_configuration",

@@ -47,6 +47,12 @@ def merged(kind: Kind, there: Sequence[Rule], prefix: str, days: int) -> list[Ru
     return [*others, new]
 
 
+def days_of(there: Sequence[Rule], prefix: str) -> int | None:
+    """The days of our rule, if there is one that has any."""
+    found = (each.get("Expiration", {}).get("Days") for each in there if each.get("ID") == identity(prefix))
+    return next((days for days in found if days), None)
+
+
 def _told(rule: Rule) -> tuple[Any, ...]:
     """What a rule says, in whichever form: prefix, days, and whether it is in force."""
     where = rule.get("Filter") or {}

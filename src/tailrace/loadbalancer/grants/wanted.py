@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from tailrace.accesslogging import AccessLogging
@@ -21,6 +21,7 @@ class Wanted:
     """What is to be granted, or taken back.
 
     `who`: as the store writes it. `scope`: how the names begin of the objects that it is about; all of the bucket if empty.
+    `expiring`: how the names begin of those that expire, and `all_of` whose these are, if not of one load balancer alone.
     `expire_days`: after which they are to be gone, 0 for never; None leaves that alone.
     """
 
@@ -31,6 +32,7 @@ class Wanted:
     permission: Permission = "read"
     revoke: bool = False
     expiring: str = ""
+    all_of: str = ""
     expire_days: int | None = None
     partition: str = "aws"
 
@@ -45,6 +47,20 @@ def beginning(naming: Naming, balancer: Balancer) -> str:
     names = (naming.key(balancer, _ONE, "a0a0a0a0"), naming.key(balancer, _OTHER, "z9z9z9z9"))
     same = next((at for at, (one, other) in enumerate(zip(*names, strict=False)) if one != other), len(names[0]))
     return names[0][:same]
+
+
+def all_of(naming: Naming, balancer: Balancer) -> str:
+    """Whose objects' names begin like its own, if not its alone."""
+    own = {field: getattr(balancer, field) for field in ("name", "address", "instance", "id")}
+    another = replace(
+        balancer, **{field: text[:-1] + ("2" if text.endswith("1") else "1") for field, text in own.items()}
+    )
+    if (naming.bucket(another), beginning(naming, another)) != (naming.bucket(balancer), beginning(naming, balancer)):
+        return ""
+    where = f"{naming.bucket(balancer)}/{beginning(naming, balancer)}"
+    if balancer.account in where and balancer.region in where:
+        return f"all load balancers of account {balancer.account} in {balancer.region}"
+    return f"all load balancers of account {balancer.account}" if balancer.account in where else "all load balancers"
 
 
 def scope_of(lb: AccessLogging, naming: Naming, balancer: Balancer) -> str:
