@@ -16,8 +16,7 @@ from urllib.parse import urlsplit
 
 from tailrace.clouds import amazon, clients, failures, services
 from tailrace.clouds.cloud import Cloud, Endpoint, Told, User
-from tailrace.clouds.connecting import queries
-from tailrace.clouds.connecting import repairs
+from tailrace.clouds.connecting import queries, repairs
 from tailrace.clouds.finding import Given, find, telling
 from tailrace.clouds.finding.telling import ENVIRONMENT
 from tailrace.clouds.whole import watch
