@@ -18,7 +18,7 @@ from tailrace.store.opening import Store, open_store
 AWS = ("alb", "alb_connection", "alb_health", "clb", "nlb")
 HAPROXY = ("haproxy/rfc5424.log", *(f"haproxy_traffic/{name}.udp_rfc5424.log" for name in (
     "custom_httplog_format", "custom_tcplog_format", "httplog", "httplog_clf", "httpslog_and_tls_errors",
-    "no_log_option", "server_state", "tailrace", "tcplog", "tcplog_no_server",
+    "no_log_option", "server_state", "tcplog", "tcplog_no_server",
 )))  # fmt: skip
 
 

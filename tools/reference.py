@@ -11,7 +11,6 @@ import click
 from tailrace.cli import group
 from tailrace.kernel.layout import ALWAYS, Format
 from tailrace.kinds import SinkKind, SourceKind
-from tailrace.privatecloud import PrivateCloud
 from tailrace.registry import formats, sinks, sources
 from tailrace.settings import Settings, declared
 from tailrace.store.requests import documentation
@@ -76,12 +75,6 @@ def _settings() -> Iterator[str]:
         ' `[sinks.NAME]` with `url = "…"`, which is then used as `--to NAME`.\n'
     )
     yield from _kinds(sinks().values())
-    yield "\n## Clouds\n"
-    yield (
-        "A cloud that speaks AWS's API, in `tailrace.toml` as `[clouds.NAME]`; NAME is then used as its region: `--region NAME`."
-        " [Private clouds](clouds.md) tells more.\n"
-    )
-    yield from _table(("setting", "meaning"), ((f"`{each.key}`", each.meaning) for each in declared(PrivateCloud)))
     yield "\n## Every sink\n"
     yield "What a sink is to see of records; set like its own settings. [Transforms](transforms.md) tells more.\n"
     yield from _table(("setting", "meaning"), ((f"`{each.key}`", each.meaning) for each in declared(Transforms)))
@@ -125,7 +118,7 @@ def _sql() -> Iterator[str]:
 
 def _commands() -> Iterator[str]:
     yield f"{WRITTEN}\n# Commands\n"
-    context = click.Context(group, info_name="tailrace", terminal_width=100, **group.context_settings)
+    context = click.Context(group, info_name="tailrace", terminal_width=100)
     yield from _help(group, context)
     yield from _below(group, context)
 

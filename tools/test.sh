@@ -5,30 +5,17 @@ bin=$1
 
 tools/servers/install.sh
 tools/servers/ministack.sh fetch "$bin/python" || echo "MiniStack cannot be fetched; what needs it is skipped" >&2
-for server in clients keystone swift; do
-    "tools/servers/$server.sh" fetch "$bin/python" || echo "$server cannot be fetched; what needs it is skipped" >&2
-done
 tools/servers/checkov.sh fetch "$bin/python" || echo "checkov cannot be fetched; what needs it is skipped" >&2
 servers=$(mktemp -d /tmp/tr-XXXXXX) # a short path, for sockets are in it
 stop() {
     tools/servers/radosgw.sh stop "$servers/ceph"
     tools/servers/rabbitmq.sh stop "$servers/rabbit"
     tools/servers/ministack.sh stop "$servers/ministack"
-    tools/servers/swift.sh stop "$servers/swift"
-    tools/servers/keystone.sh stop "$servers/keystone"
     rm -rf "$servers"
 }
 trap stop EXIT
 if command -v radosgw >/dev/null; then
-    tools/servers/radosgw.sh start "$servers/ceph" 8350 http://127.0.0.1:8340 & # it asks Keystone only when a key is none of its own
-fi
-if tools/servers/keystone.sh there; then
-    tools/servers/keystone.sh start "$servers/keystone" 8340 &
-    export TAILRACE_TEST_KEYSTONE=http://127.0.0.1:8340
-fi
-if tools/servers/keystone.sh there && tools/servers/swift.sh there; then
-    SWIFT_EXPIRER=1 tools/servers/swift.sh start "$servers/swift" 8330 http://127.0.0.1:8340 &
-    export TAILRACE_TEST_SWIFT=http://127.0.0.1:8330
+    tools/servers/radosgw.sh start "$servers/ceph" 8350 &
 fi
 if [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ]; then
     tools/servers/rabbitmq.sh start "$servers/rabbit" 5683
@@ -41,7 +28,7 @@ fi
 wait
 if command -v radosgw >/dev/null; then
     tools/servers/radosgw.sh user "$servers/ceph" tailrace tailracekey tailracesecret
-    export TAILRACE_TEST_RADOSGW=http://127.0.0.1:8350 TAILRACE_TEST_RADOSGW_FOLDER=$servers/ceph
+    export TAILRACE_TEST_RADOSGW=http://127.0.0.1:8350
 fi
 
 "$bin/python" -m pytest -m "not long" -q --timeout 300 -n auto --maxprocesses 4 --dist loadscope

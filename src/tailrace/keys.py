@@ -16,19 +16,14 @@ SMOKE: Final = "TailraceSmokeTest-"
 """How the name of a control object begins: it has receipts, and no line of it is a record or a reject."""
 TEST: Final = "ELBAccessLogTestFile"
 """How the name of the object begins that a load balancer writes to try a bucket out; its line is a control line."""
-ACCOUNT: Final = r"\d{12}|[0-9A-Za-z-]*[A-Za-z][0-9A-Za-z-]*"
-"""An account: 12 digits on AWS and Eucalyptus, else a project's id or the like, which is never digits alone."""
-REGION: Final = r"[A-Za-z0-9.-]+"
 _STAMP = r"(?P<stamp>\d{8}T\d{4}Z)"
 _NAME = re.compile(
-    r"(?P<log>conn_log[._]|health_check_log[._]|haproxy_log_)?"
-    r"(?P<account>" + ACCOUNT + r")_elasticloadbalancing_(?P<region>" + REGION + r")_"
+    r"(?P<log>conn_log[._]|health_check_log[._])?"
+    r"(?P<account>\d{12})_elasticloadbalancing_(?P<region>[a-z0-9-]+)_"
     r"(?P<balancer>(?:app|net)\.[^_.]+\.[0-9a-f]+|[^_.]+)_" + _STAMP + r"_(?:(?P<node>[0-9A-Fa-f.:]+)_)?[^_./]+\.log(?:\.gz)?"
 )  # fmt: skip
 _DAY = re.compile(r"(?=(?:^|/)([12]\d{3})/(\d\d)/(\d\d)/)")
-_RECIPE = re.compile(r"elb-access-(?P<stamp>\d{8}-\d{6})\.log(?:\.gz)?")
-_LOGS = {"conn_log": "alb_connection", "health_check_log": "alb_health", "haproxy_log": ""}
-_OF_ALB = ("conn_log", "health_check_log")
+_LOGS = {"conn_log": "alb_connection", "health_check_log": "alb_health"}
 _BALANCERS = {"app": "alb", "net": "nlb"}
 
 
@@ -36,7 +31,7 @@ _BALANCERS = {"app": "alb", "net": "nlb"}
 class LogKey:
     """What a key tells.
 
-    `format`: the name of the format of the log's lines, empty if it may be any of HAProxy's. `load_balancer`: its name without type and id. `resource`: as the
+    `format`: the name of the format of the log's lines. `load_balancer`: its name without type and id. `resource`: as the
     log names it, such as `app/shop/50dc6c495c0c9188`. `end`: the end of the interval that the file covers.
     """
 
@@ -58,11 +53,11 @@ def parse_key(key: str) -> LogKey | None:
     if match is None:
         return None
     kind, _, rest = match["balancer"].partition(".")
-    known, log = _BALANCERS.get(kind) if rest else "clb", (match["log"] or "")[:-1]
-    if known is None or (log in _OF_ALB and known != "alb"):
+    known = _BALANCERS.get(kind) if rest else "clb"
+    if known is None or (match["log"] and known != "alb"):
         return None
     return LogKey(
-        format=_LOGS.get(log, known),
+        format=_LOGS.get((match["log"] or "")[:-1], known),
         account=match["account"],
         region=match["region"],
         load_balancer=rest.rpartition(".")[0] if rest else kind,
@@ -85,10 +80,6 @@ def time_of(key: str, modified: float | None) -> float | None:
     known = parse_key(key)
     if known and known.end:
         return known.end.timestamp()
-    recipe = _RECIPE.fullmatch(key.rpartition("/")[2])
-    with suppress(ValueError):
-        if recipe:
-            return datetime.strptime(recipe["stamp"], "%d%m%Y-%H%M%S").replace(tzinfo=UTC).timestamp()
     for found in _DAY.finditer(key):
         year, month, day = map(int, found.groups())
         with suppress(ValueError):

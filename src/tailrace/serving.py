@@ -73,8 +73,8 @@ class _Threads(ThreadingHTTPServer):
         super().__init__(place, handler)
 
 
-def place_of(address: str, guard: str, setting: str, remedy: str = "set a token as well") -> Place:
-    """Host and port of HOST:PORT. Raises UsageError, which names the setting, also where others can ask and nothing guards it."""
+def place_of(address: str, token: str, setting: str) -> Place:
+    """Host and port of HOST:PORT. Raises UsageError, which names the setting, also where others can ask without a token."""
     parts = urlsplit(f"//{address}")
     try:
         port = parts.port
@@ -83,8 +83,8 @@ def place_of(address: str, guard: str, setting: str, remedy: str = "set a token 
     if not parts.hostname or port is None or parts.path:
         message = f"{setting}: expected HOST:PORT such as 127.0.0.1:9464, not {address!r}"
         raise UsageError(message)
-    if not guard and not _is_loopback(parts.hostname):
-        message = f"{setting}: {address} can be reached by others; {remedy}, or listen on 127.0.0.1"
+    if not token and not _is_loopback(parts.hostname):
+        message = f"{setting}: {address} can be reached by others; set a token as well, or listen on 127.0.0.1"
         raise UsageError(message)
     return parts.hostname, port
 

@@ -18,7 +18,6 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args
 
 import msgspec
 
-from tailrace.accesslogging import AccessLogging
 from tailrace.deployment import Deploy
 from tailrace.documentation import field_docs
 from tailrace.errors import UsageError
@@ -26,7 +25,7 @@ from tailrace.quantities import Duration, Secret, Size
 
 PREFIX = "TAILRACE_"
 CONFIG = "tailrace.toml"
-TABLES = ("sources", "sinks", "clouds")
+TABLES = ("sources", "sinks")
 """Settings that are tables by name."""
 ENVIRONMENTS = "environments"
 """The table of a file whose own tables, by name, tell what is different in an environment: any setting."""
@@ -116,14 +115,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """What concerns the Lambda handler only."""
     deploy: Deploy = Deploy()
     """What `tailrace deploy` makes in an account of AWS."""
-    lb: AccessLogging = AccessLogging()
-    """Access logging for the HAProxy load balancer of a private cloud."""
     sources: dict[str, dict[str, Any]] = {}
     """Named sources: `url`, and the settings of that kind of source (see `tailrace settings`)."""
     sinks: dict[str, dict[str, Any]] = {}
     """Named sinks: `url`, and the settings of that kind of sink (see `tailrace settings`)."""
-    clouds: dict[str, dict[str, Any]] = {}
-    """Clouds that speak AWS's API, by the names that are used as their regions (see PrivateCloud)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,8 +241,8 @@ def _of_environment(environment: str, environments: Any, origin: str) -> Mapping
 
 def _flat(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in document.items():
-        inner = prefix.startswith(("sinks.", "clouds.")) and prefix.count(".") > 1
-        if isinstance(value, dict) and not inner:
+        of_sink = prefix.startswith("sinks.") and prefix.count(".") > 1
+        if isinstance(value, dict) and not of_sink:
             yield from _flat(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
@@ -330,9 +325,6 @@ def _of_named(key: str, path: Sequence[str], value: _Value) -> Any:
     if len(path) == 2:  # noqa: PLR2004 - sinks.NAME
         return value.value
     room = path[0]
-    if room == "clouds" and len(path) == 1:
-        message = f"{value.origin}: {key} cannot be; write [clouds.NAME] with endpoints and keys"
-        raise UsageError(message)
     message = f'{value.origin}: {key} cannot be; write [{room}.NAME] with url = "..." and the {room[:-1]}\'s settings'
     raise UsageError(message)
 

@@ -27,12 +27,12 @@ main(sys.argv[1:])
 """
 
 
-def bare(*words: str | Path, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+def bare(*words: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run the program as if only its own dependencies were installed."""
     path = os.pathsep.join(sys.path)
     command = [sys.executable, "-c", BARE, *map(str, words)]
     return subprocess.run(
-        command, env=environment(PYTHONPATH=path, **variables), cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        command, env=environment(PYTHONPATH=path), cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True,
         check=False,
     )  # fmt: skip
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -12,8 +11,6 @@ import pytest
 from botocore.exceptions import IncompleteReadError
 
 from tailrace.clouds import client, failures
-from tailrace.clouds.cloud import Cloud, Endpoint, Told
-from tailrace.clouds.connecting import connect
 
 ANSWER = b'{"QueueUrl": "http://queue"}'
 
@@ -77,48 +74,3 @@ def test_if_that_does_not_help_it_has_failed(halving: Halving, sqs: Any) -> None
         sqs.get_queue_url(QueueName="queue")
     assert isinstance(raised.value, failures.raised())
     assert halving.asked == 5
-
-
-@contextmanager
-def _saying(said: bytes) -> Iterator[str]:
-    class Answer(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(said)))
-            self.end_headers()
-            self.wfile.write(said)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-_LATE = b"<A><DescribeLoadBalancersResult><LoadBalancerDescriptions><member><CreatedTime>%s</CreatedTime></member></LoadBalancerDescriptions></DescribeLoadBalancersResult></A>"
-
-
-@pytest.mark.parametrize("private", [True, False])
-@pytest.mark.parametrize("said", [b"<ListAllMyBucketsResult><Buckets/></ListAllMyBucketsResult>", _LATE % b"lately"])
-def test_what_another_service_answers_is_told_in_a_sentence(
-    said: bytes, monkeypatch: pytest.MonkeyPatch, *, private: bool
-) -> None:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "x")
-    with _saying(said) as url:
-        end = Endpoint(Told(url, "the test"), Told("v4", "default"))
-        here, other = Told("here", "the test"), Told("other", "the test")
-        there = Cloud(name="here", kind=other, region=here, private=True, endpoints={"elb": end})
-        elb = connect(there, "elb") if private else client("elb", region="eu-west-1", endpoint_url=url)
-        with pytest.raises(failures.raised()) as raised:
-            elb.describe_load_balancers()
-        told = failures.fatal(raised.value, "elb", elb)
-        elb.close()
-    assert str(told) == f"what answers at {url} for elb is not what was asked for; check the URL"

@@ -55,8 +55,7 @@ def table(told: Told, known: Format) -> list[dict[str, Any]]:
 def test_the_formats_of_the_project_are_registered() -> None:
     assert set(KNOWN) == {
         "alb", "alb_connection", "alb_health", "nlb", "clb", "haproxy_http", "haproxy_tcp", "haproxy_https", "haproxy_clf",
-        "haproxy_default", "haproxy_error", "haproxy_admin", "haproxy_eucalyptus_http", "haproxy_eucalyptus_tcp", "haproxy_tailrace",
-        "cloudwatch_event",
+        "haproxy_default", "haproxy_error", "haproxy_admin", "haproxy_eucalyptus_http", "haproxy_eucalyptus_tcp", "cloudwatch_event",
     } | {name for name in KNOWN if name in ("cadf", "cri", "jsonl", "raw", "lambda_telemetry")}  # fmt: skip
     assert all(name == known.name for name, known in KNOWN.items())
 

@@ -14,12 +14,12 @@ from botocore.stub import Stubber
 from cloud import REGION, client_of, cloud
 from deploy.kept import Kept
 from making import StillClock
+from tailrace.deploy.balancers.finding import Balancer, at, find
 from tailrace.deploy.balancers.restoring import Restoring
 from tailrace.deploy.balancers.switching import Logging, needs
+from tailrace.deploy.cloud import Cloud, Place
 from tailrace.deploy.wanted import Wanted, wanted
 from tailrace.errors import Fatal, UsageError
-from tailrace.hosts.calling import Cloud, Place
-from tailrace.loadbalancer.attributes.finding import Balancer, at, find
 from tailrace.settings import resolve
 
 ACCOUNT = "123456789012"

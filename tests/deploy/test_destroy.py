@@ -19,6 +19,7 @@ import pytest
 from cloud import REGION, client_of
 from services.real import ministack
 from tailrace.clock import SystemClock
+from tailrace.deploy.cloud import Cloud, Place
 from tailrace.deploy.destroy.destroying import Destruction
 from tailrace.deploy.destroy.leftovers import leftovers, remove_log_group
 from tailrace.deploy.destroy.needs import destroy_needs
@@ -31,7 +32,6 @@ from tailrace.deploy.stack.words import Step
 from tailrace.deploy.template import as_json, template
 from tailrace.deploy.wanted import Wanted, wanted
 from tailrace.errors import UsageError
-from tailrace.hosts.calling import Cloud, Place
 from tailrace.settings import resolve
 
 ACCOUNT = "123456789012"

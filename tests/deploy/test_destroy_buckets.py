@@ -12,10 +12,10 @@ from cloud import REGION, client_of, cloud
 from deploy.recorded import Error, recorded
 from making import StillClock
 from services.real import ministack
+from tailrace.deploy.cloud import Cloud
 from tailrace.deploy.destroy import buckets
 from tailrace.deploy.destroy.buckets import Bucket, needs
 from tailrace.errors import Fatal, TailraceError, UsageError
-from tailrace.hosts.calling import Cloud
 
 
 class Writing(StillClock):

@@ -9,11 +9,11 @@ import pytest
 
 from deploy.recorded import Error, event, recorded, resource, stack
 from making import StillClock
+from tailrace.deploy.cloud import Cloud
 from tailrace.deploy.destroy.interfaces import Waiting, interfaces, is_inside, needs, release, take_out
 from tailrace.deploy.destroy.stack import BUCKET, GROUP, Removal, check, gone
 from tailrace.deploy.stack.condition import Stack, stack_of
 from tailrace.errors import Fatal, UsageError
-from tailrace.hosts.calling import Cloud
 
 NAME = "tailrace-prod"
 AGAIN = "tailrace destroy prod"

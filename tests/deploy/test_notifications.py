@@ -16,10 +16,10 @@ from cloud import REGION, client_of, cloud
 from deploy.kept import Kept
 from making import StillClock
 from services.real import ministack
+from tailrace.deploy.cloud import Cloud
 from tailrace.deploy.notifications import Notice, Notifications, canonical, merge, needs, notice_of, overlap, setups
 from tailrace.deploy.wanted import wanted
 from tailrace.errors import TailraceError, UsageError
-from tailrace.hosts.calling import Cloud
 from tailrace.settings import resolve
 
 ACCOUNT = "123456789012"

@@ -14,9 +14,15 @@ from botocore.exceptions import ClientError
 from botocore.session import Session
 from templating import Place, asked, made
 
-from services.real import Ceph
+from services.real import Ceph, ceph
 
 THEIRS = "AWSLogs/123456789012/elasticloadbalancing/x.log.gz"
+
+
+@pytest.fixture(scope="module")
+def gateway() -> Iterator[Ceph]:
+    with ceph() as made_:
+        yield made_
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,35 +22,24 @@ from botocore.config import Config
 from making import absent
 
 SCRIPTS = Path(__file__).parents[2] / "tools" / "servers"
-_WORKERS, _PORTS, _STEP = 8, 600, 10
 INSTALLING = "tools/servers/install.sh installs it as root"
 
 
 def free_port(*others: int) -> int:
-    """A port that nobody listens on, nor on those so much above it. Test workers beside one another get different ones."""
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _WORKERS
-    for number in range(_PORTS // _STEP):
-        port = 7000 + worker * _PORTS + (os.getpid() * 11 + number) * _STEP % _PORTS
+    """A port that nobody listens on, nor on those so much above it."""
+    for port in range(7000 + os.getpid() % 1000, 12_000, 7):
         if all(_is_free(port + other) for other in (0, *others)):
             return port
     raise AssertionError("no free port")
 
 
 def _is_free(port: int) -> bool:
-    """Without a connection, which whoever listens would see."""
-    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
-        with socket.socket(socket.AF_INET, kind) as probe:
-            if kind == socket.SOCK_STREAM:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                return False
-    return True
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
 @contextmanager
-def running(script: str, *arguments: str) -> Iterator[Path]:
+def _running(script: str, *arguments: str) -> Iterator[Path]:
     """A server in a folder with a short path, for sockets are in it."""
     folder = Path(tempfile.mkdtemp(dir="/tmp", prefix="tr-"))
     try:
@@ -68,47 +57,30 @@ class Ceph:
     endpoint: str
     key: str = "tailracekey"
     secret: str = "tailracesecret"
-    folder: Path = Path()
 
-    def user(self, name: str) -> Ceph:
-        """The gateway with another user, by name or tenant$name, made if he is not there."""
-        key = f"key-{name.replace('$', '-')}"
-        made = replace(self, key=key, secret=f"secret-{key}")
-        command = [SCRIPTS / "radosgw.sh", "user", self.folder, name, made.key, made.secret]
-        told = subprocess.run(command, check=False, timeout=60, capture_output=True, text=True)
-        assert not told.returncode or "exists" in told.stderr, told.stderr
-        return made
-
-    def client(self, service: str, key: str = "", secret: str = "") -> Any:
-        """A client of the gateway; with the keys of somebody else if they are given."""
+    def client(self, service: str) -> Any:
+        """A client of the gateway."""
         return boto3.client(
             service,
             endpoint_url=self.endpoint,
             region_name="default",
-            aws_access_key_id=key or self.key,
-            aws_secret_access_key=secret or self.secret,
+            aws_access_key_id=self.key,
+            aws_secret_access_key=self.secret,
             config=Config(s3={"addressing_style": "path"}, retries={"mode": "standard"}),
         )
 
 
 @contextmanager
 def ceph() -> Iterator[Ceph]:
-    """Ceph's gateway, which knows the projects of Keystone too if it runs in `make test`. Skips without it."""
+    """Ceph's gateway. Skips without it."""
     if told := os.environ.get("TAILRACE_TEST_RADOSGW"):
-        yield Ceph(told, folder=Path(os.environ["TAILRACE_TEST_RADOSGW_FOLDER"]))
+        yield Ceph(told)
         return
-    with own_ceph() as made:
-        yield made
-
-
-@contextmanager
-def own_ceph(keystone: str = "") -> Iterator[Ceph]:
-    """A gateway of a test's own, for the projects of a Keystone too. Skips without it."""
     if not shutil.which("radosgw"):
         absent("Ceph's radosgw", INSTALLING)
     port = free_port(100, 200)
-    with running("radosgw.sh", str(port), keystone) as folder:
-        made = Ceph(f"http://127.0.0.1:{port}", folder=folder)
+    with _running("radosgw.sh", str(port)) as folder:
+        made = Ceph(f"http://127.0.0.1:{port}")
         subprocess.run(
             [SCRIPTS / "radosgw.sh", "user", folder, "tailrace", made.key, made.secret], check=True, timeout=60
         )
@@ -158,7 +130,7 @@ def rabbit() -> Iterator[Rabbit]:
     if not Path("/usr/lib/rabbitmq/bin/rabbitmq-server").exists():
         absent("RabbitMQ", INSTALLING)
     port = free_port(1000, 20_000)
-    with running("rabbitmq.sh", str(port)) as folder:
+    with _running("rabbitmq.sh", str(port)) as folder:
         yield Rabbit(port, folder)
 
 
@@ -178,5 +150,5 @@ def own_ministack() -> Iterator[str]:
     if subprocess.run([SCRIPTS / "ministack.sh", "there"], check=False).returncode:
         absent("MiniStack", "tools/servers/ministack.sh fetch PYTHON installs it into the cache")
     port = free_port()
-    with running("ministack.sh", str(port)):
+    with _running("ministack.sh", str(port)):
         yield f"http://127.0.0.1:{port}"

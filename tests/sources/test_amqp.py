@@ -20,7 +20,7 @@ import pytest
 
 from making import StillClock
 from services.certificates import Authority, Pair
-from services.real import Ceph, Rabbit, free_port, rabbit
+from services.real import Ceph, Rabbit, ceph, free_port, rabbit
 from tailrace.clouds import Vault
 from tailrace.errors import Fatal, SourceError, UsageError
 from tailrace.kinds import Surroundings
@@ -36,6 +36,12 @@ EVENT = (Path(__file__).parents[1] / "events" / "captured_radosgw_amqp.json").re
 @pytest.fixture(scope="module")
 def broker() -> Iterator[Rabbit]:
     with rabbit() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def gateway() -> Iterator[Ceph]:
+    with ceph() as made:
         yield made
 
 

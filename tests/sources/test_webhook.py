@@ -16,7 +16,7 @@ import pytest
 from test_amqp import TIMEOUT_S, announce, event, surroundings
 
 from making import StillClock
-from services.real import Ceph
+from services.real import Ceph, ceph
 from tailrace.errors import SourceError, UsageError
 from tailrace.model import Item
 from tailrace.quantities import Duration, Secret, Size
@@ -149,6 +149,12 @@ def test_the_end_lets_waiting_senders_come_again(opened: Any) -> None:
     door.source.close()
     waiting.join(TIMEOUT_S)
     assert answers == [503]
+
+
+@pytest.fixture(scope="module")
+def gateway() -> Iterator[Ceph]:
+    with ceph() as made:
+        yield made
 
 
 def test_ceph_keeps_what_was_not_delivered(gateway: Ceph, opened: Any) -> None:

@@ -4,11 +4,6 @@ set -eu
 missing=""
 command -v radosgw >/dev/null || missing="$missing ceph-mon ceph-osd radosgw ceph-common"
 [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || missing="$missing rabbitmq-server"
-[ -x /usr/sbin/haproxy ] || missing="$missing haproxy"
-[ -x /usr/sbin/rsyslogd ] || missing="$missing rsyslog"
-[ -x /usr/sbin/logrotate ] || missing="$missing logrotate"
-command -v memcached >/dev/null || missing="$missing memcached"
-command -v faketime >/dev/null || missing="$missing faketime"
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
     echo "without root these servers cannot be installed:$missing; what needs them is skipped" >&2

@@ -1,12 +1,11 @@
 #!/bin/bash
 # An object store that speaks S3 and sends events: Ceph's gateway with a monitor and one OSD, all on loopback.
 #
-#   radosgw.sh start DIR [PORT=8000 [KEYSTONE_URL]]     S3 at http://127.0.0.1:PORT; the first start takes 16 s, later ones 6 s
-#   radosgw.sh user DIR [TENANT$]UID KEY SECRET
+#   radosgw.sh start DIR [PORT=8000]     S3 at http://127.0.0.1:PORT; the first start takes 16 s, later ones 6 s
+#   radosgw.sh user DIR UID KEY SECRET
 #   radosgw.sh stop DIR
 #
-# With KEYSTONE_URL (without /v3) the EC2 keys of its projects are users too. The monitor listens on PORT + 100 and the OSD above
-# PORT + 200. DIR must have a short path: sockets are in it.
+# The monitor listens on PORT + 100 and the OSD above PORT + 200. DIR must have a short path: sockets are in it.
 set -eu
 action=${1:?start, user or stop}
 mkdir -p "${2:?a folder}"
@@ -29,11 +28,10 @@ end() {
 }
 
 start() {
-    local port=$1 fsid=$dir/fsid keystone=${2:-}
+    local port=$1 fsid=$dir/fsid
     mkdir -p "$dir/run" "$dir/log" "$dir/mon" "$dir/osd0" "$dir/rgw"
     [ -s "$fsid" ] || cat /proc/sys/kernel/random/uuid >"$fsid"
     sed -e "s|@DIR@|$dir|g; s|@FSID@|$(cat "$fsid")|g; s|@MON_PORT@|$((port + 100))|g; s|@RGW_PORT@|$port|g" \
-        -e "$([ -n "$keystone" ] || echo "/^@KEYSTONE@/d;") s|^@KEYSTONE@||; s|@KEYSTONE_URL@|$keystone|g" \
         -e "s|@OSD_PORT_MIN@|$((port + 200))|g; s|@OSD_PORT_MAX@|$((port + 299))|g" "$here/ceph.conf.in" >"$conf"
     if [ ! -e "$dir/mon/kv_backend" ]; then
         monmaptool --create --addv a "[v1:127.0.0.1:$((port + 100))]" --fsid "$(cat "$fsid")" --clobber "$dir/monmap" >/dev/null
@@ -65,7 +63,7 @@ stop() { for name in rgw osd mon; do end $name; done; } # the gateway first: it 
 case $action in
 start) # now and then a new OSD and its monitor do not find together: then both are made anew
     for _ in 1 2 3; do
-        start "${3:-8000}" "${4:-}" && exit 0
+        start "${3:-8000}" && exit 0
         stop
         rm -rf "$dir/mon" "$dir/osd0" "$dir/rgw" "$dir/fsid" "$dir/monmap"
     done

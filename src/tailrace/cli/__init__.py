@@ -7,14 +7,15 @@ unusable; 4 delivered in part, run again; 130 and 143 interrupted and terminated
 from __future__ import annotations
 
 import os
+import pkgutil
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 import click
 
 from tailrace.cli import _streams
 from tailrace.cli._streams import ReaderGone
-from tailrace.cli._verbs import Verbs
 from tailrace.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_UNUSABLE, EXIT_USAGE, TailraceError
 
 _TRACEBACK = "TAILRACE_TRACEBACK"
@@ -31,7 +32,7 @@ _CODES = (
 )
 
 
-class _Program(Verbs):
+class _Verbs(click.Group):
     """The verbs, found by their files."""
 
     def invoke(self, ctx: click.Context) -> object:
@@ -41,10 +42,20 @@ class _Program(Verbs):
         except BrokenPipeError as error:
             raise ReaderGone from error
 
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """The names of all verbs."""
+        return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name[0] != "_")
 
-@click.group(
-    cls=_Program, package=__name__, help=_HELP, epilog=_CODES, context_settings={"help_option_names": ["-h", "--help"]}
-)
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """The verb of that name."""
+        if name not in self.list_commands(ctx):
+            return None
+        command = import_module(f"{__name__}.{name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(cls=_Verbs, help=_HELP, epilog=_CODES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="tailrace", prog_name="tailrace", message="%(prog)s %(version)s")
 def group() -> None:
     """The program; its help is told above."""

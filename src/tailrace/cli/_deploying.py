@@ -12,6 +12,7 @@ from tailrace.cli._package import built
 from tailrace.cli._plan import Interrupted, confirmed, interruptible, show, telling
 from tailrace.clock import SystemClock
 from tailrace.deploy.balancers.switching import Logging
+from tailrace.deploy.cloud import Cloud, Place, place_of
 from tailrace.deploy.ledger import Book
 from tailrace.deploy.memory import Remembered
 from tailrace.deploy.notifications import setups
@@ -23,7 +24,6 @@ from tailrace.deploy.stack.rollback import Rollback
 from tailrace.deploy.template import template
 from tailrace.deploy.wanted import Wanted, wanted
 from tailrace.errors import EXIT_OK, UsageError
-from tailrace.hosts.calling import Cloud, Place, place_of
 from tailrace.hosts.clients import clients
 from tailrace.notices import Notices
 from tailrace.settings import Resolved

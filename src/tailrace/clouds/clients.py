@@ -10,20 +10,30 @@ import os
 from collections.abc import Callable
 from functools import cache
 from typing import Any, Final
+from urllib.parse import urlsplit
 
-from tailrace.clouds import amazon
-from tailrace.clouds.parsing import guard
 from tailrace.clouds.whole import watch
 from tailrace.errors import MissingExtra, UsageError
 
-COMMON: Final[dict[str, Any]] = {
+_AWS_HOSTS: Final = (
+    ".amazonaws.com",
+    ".amazonaws.com.cn",
+    ".amazonaws.eu",
+    ".api.aws",
+    ".c2s.ic.gov",
+    ".sc2s.sgov.gov",
+    ".cloud.adc-e.uk",
+    ".csp.hci.ic.gov",
+)
+
+_COMMON: Final[dict[str, Any]] = {
     "connect_timeout": 10,
     "read_timeout": 60,
     "retries": {"mode": "standard", "max_attempts": 5},
     "max_pool_connections": 32,  # workers share a client; one connection each is not too many
 }
 
-PRIVATE: Final[dict[str, Any]] = {
+_PRIVATE: Final[dict[str, Any]] = {
     # Names of buckets are rarely in a private cloud's DNS, and its S3 refuses the checksums that AWS introduced in 2025.
     "s3": {"addressing_style": "path"},
     "request_checksum_calculation": "when_required",
@@ -45,54 +55,35 @@ def client(
     private cloud without its endpoint, so that nothing meant for it leaves for AWS.
     """
     try:
-        return made(session_of(service, profile, region), service, endpoint_url, private=private)
-    except refused() as error:
-        raise told(error, service, region) from error
-
-
-def made(session: Any, service: str, endpoint_url: str | None, *, private: bool = False, **over: Any) -> Any:
-    """The client that a session makes: for AWS, or for what an endpoint that was told is of. `over`: counts before what is usual."""
-    from botocore.config import Config  # noqa: PLC0415 - an optional library
-
-    own = over.pop("config", None) or Config()
-    client = session.client(service, endpoint_url=endpoint_url, config=Config(**COMMON).merge(own), **over)
-    if endpoint_url or not amazon.is_host(client.meta.endpoint_url):
-        config = Config(**COMMON, **PRIVATE).merge(own)
-        client = session.client(service, endpoint_url=endpoint_url, config=config, **over)
-    elif private:
-        raise UsageError(_endpointless(client.meta.service_model))
-    elif session.region_name:
-        session.get_partition_for_region(session.region_name)
-    watch(client)
-    return client
-
-
-def refused() -> tuple[type[Exception], ...]:
-    """What making a client raises."""
-    from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - an optional library
-
-    return (BotoCoreError, ValueError)
-
-
-def session_of(what: str, profile: str | None, region: str | None) -> Any:
-    """Where clients come from, with the environment of now. `what`: a service that is wanted. Raises MissingExtra without boto3."""
-    try:
         import boto3  # noqa: PLC0415 - an optional library, and slow to import
+        from botocore.config import Config  # noqa: PLC0415
+        from botocore.exceptions import BotoCoreError  # noqa: PLC0415
     except ImportError as error:
-        message = f"the client for {what}"
-        raise MissingExtra(message, "aws") from error
-    return boto3.Session(botocore_session=core_of(profile, region, loader))
+        what = f"the client for {service}"
+        raise MissingExtra(what, "aws") from error
+    try:
+        session = _session(boto3.Session, profile, region)
+        made = session.client(service, endpoint_url=endpoint_url, config=Config(**_COMMON))
+        if endpoint_url or not _is_aws(made.meta.endpoint_url):
+            made = session.client(service, endpoint_url=endpoint_url, config=Config(**_COMMON, **_PRIVATE))
+        elif private:
+            raise UsageError(_endpointless(made.meta.service_model))
+        elif session.region_name:
+            session.get_partition_for_region(session.region_name)
+    except (BotoCoreError, ValueError) as error:
+        raise _told(error, service, region) from error
+    watch(made)
+    return made
 
 
-def core_of(profile: str | None, region: str | None, loaded: Callable[[str | None], Any]) -> Any:
-    """What is below a session. `loaded`: what reads the descriptions of services, by the folders in which there are more."""
-    from botocore.session import Session  # noqa: PLC0415 - an optional library
+def _session(kind: Callable[..., Any], profile: str | None, region: str | None) -> Any:
+    """Where clients come from, with the environment of now."""
+    from botocore.session import Session  # noqa: PLC0415
 
     core = Session(profile=profile)
-    core.register_component("data_loader", loaded(core.get_config_variable("data_path")))
-    guard(core)
+    core.register_component("data_loader", _loader(core.get_config_variable("data_path")))
     core.get_component("config_store").set_config_variable("region", region or _region(core))
-    return core
+    return kind(botocore_session=core)
 
 
 def _region(core: Any) -> str | None:
@@ -102,11 +93,15 @@ def _region(core: Any) -> str | None:
 
 
 @cache
-def loader(folders: str | None) -> Any:
+def _loader(folders: str | None) -> Any:
     """What reads the descriptions of services. They take megabytes, which all sessions can share."""
     from botocore.loaders import create_loader  # noqa: PLC0415
 
     return create_loader(folders)
+
+
+def _is_aws(url: str) -> bool:
+    return str(urlsplit(url).hostname).endswith(_AWS_HOSTS)
 
 
 def _endpointless(model: Any) -> str:
@@ -114,7 +109,7 @@ def _endpointless(model: Any) -> str:
     return f"S3 is in a private cloud, so {model.service_name} is not asked for at AWS: name its endpoint by {variable}"
 
 
-def told(error: Exception, service: str, region: str | None) -> UsageError:
+def _told(error: Exception, service: str, region: str | None) -> UsageError:
     """The error as a sentence; boto3's own names the cause but not the remedy."""
     kind = type(error).__name__
     if kind == "UnknownRegionError":

@@ -15,7 +15,6 @@ _MISSING: Final = (
     "there are no usable credentials for {what} ({code}); set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile"
 )
 _DENIED: Final = "access to {what} at {endpoint} is denied; give these credentials the permission, or use others"
-_FOREIGN: Final = "what answers at {endpoint} for {what} is not what was asked for; check the URL"
 _UNREACHABLE: Final = "{endpoint} cannot be reached for {what}; check the endpoint and the network"
 
 _SENTENCES: Final = {
@@ -38,7 +37,6 @@ _SENTENCES: Final = {
     "SignatureDoesNotMatch": _REFUSED,
     "TokenRefreshRequired": _REFUSED,
     "UnrecognizedClientException": _REFUSED,
-    "ForeignAnswerError": _FOREIGN,
     "RequestTimeTooSkewed": "the clock of this machine differs from that of {endpoint}; set it",
     "CredentialRetrievalError": _MISSING,
     "NoCredentialsError": _MISSING,
@@ -52,18 +50,6 @@ _SENTENCES: Final = {
     "SSLError": "the certificate of {endpoint} is not trusted; name the right authorities in AWS_CA_BUNDLE",
 }
 
-UNSPOKEN: Final = frozenset(
-    {
-        *("InvalidAction", "UnknownOperation", "UnknownOperationException", "UnsupportedOperation"),
-        *("NoSuchVersion", "NotImplemented", "400", "404", "405", "501"),
-    }
-)
-"""With these codes services refuse an operation, or a whole API, that they do not have; a number where the answer has no code."""
-
-
-class ForeignAnswerError(Exception):
-    """An answer cannot be read as one of the service that was asked: another one lives at the endpoint."""
-
 
 def raised() -> tuple[type[Exception], ...]:
     """What calls of a client raise, and the reading of what they return; UnicodeError for names that cannot be sent."""
@@ -71,7 +57,7 @@ def raised() -> tuple[type[Exception], ...]:
     from botocore.parsers import ResponseParserError  # noqa: PLC0415
     from urllib3.exceptions import HTTPError  # noqa: PLC0415 - comes with it
 
-    return (BotoCoreError, ClientError, ResponseParserError, HTTPError, ForeignAnswerError, OSError, UnicodeError)
+    return (BotoCoreError, ClientError, ResponseParserError, HTTPError, OSError, UnicodeError)
 
 
 def code_of(error: Exception) -> str:
@@ -99,11 +85,6 @@ def unreachable(error: Exception) -> bool:
     return _SENTENCES.get(code_of(error)) == _UNREACHABLE
 
 
-def foreign(error: Exception) -> bool:
-    """Whether what answered is another service, or none of these."""
-    return isinstance(error, ForeignAnswerError)
-
-
 def denied(error: Exception) -> bool:
     """Whether the credentials are accepted, but may not do this."""
     return _SENTENCES.get(code_of(error)) == _DENIED
@@ -111,27 +92,19 @@ def denied(error: Exception) -> bool:
 
 def fatal(error: Exception, what: str, client: Any) -> Fatal | None:
     """What to raise if an error will come again at every call: credentials, permission, no way there."""
-    return fatal_code(code_of(error), what, endpoint_of(client))
-
-
-def fatal_code(code: str, what: str, endpoint: str) -> Fatal | None:
-    """The same for a service's code."""
+    code = code_of(error)
     sentence = _SENTENCES.get(code)
-    return Fatal(sentence.format(what=what, endpoint=endpoint, code=code)) if sentence else None
+    return Fatal(sentence.format(what=what, endpoint=endpoint_of(client), code=code)) if sentence else None
 
 
 def of_bucket(error: Exception, what: str, bucket: str, client: Any) -> Fatal | None:
     """The same for a call of S3, of which the bucket may be the cause."""
-    return code_of_bucket(code_of(error), what, bucket, endpoint_of(client))
-
-
-def code_of_bucket(code: str, what: str, bucket: str, endpoint: str) -> Fatal | None:
-    """The same for a code of S3."""
+    code, endpoint = code_of(error), endpoint_of(client)
     if code == "NoSuchBucket":
         return Fatal(f"there is no bucket {bucket} at {endpoint}; check its name, the region and the endpoint")
     if code in {"PermanentRedirect", "AuthorizationHeaderMalformed", "301"}:
         return Fatal(f"the bucket {bucket} is in another region than {endpoint}; set AWS_REGION to it")
-    return fatal_code(code, what, endpoint)
+    return fatal(error, what, client)
 
 
 def endpoint_of(client: Any) -> str:

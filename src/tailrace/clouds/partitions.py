@@ -18,11 +18,6 @@ def partition_of(region: str) -> str:
     raise UsageError(message)
 
 
-def is_listed(region: str) -> bool:
-    """Whether this library knows the region itself, not only the form of its name. Raises MissingExtra."""
-    return any(region in about["regions"] for about in _partitions().values())
-
-
 def suffix_of(partition: str) -> str:
     """How the names of a partition's services end. Raises UsageError if there is no such partition."""
     known = _partitions()

@@ -12,9 +12,9 @@ from typing import Any, Final
 
 import msgspec
 
+from tailrace.deploy.cloud import Cloud, Refused
+from tailrace.deploy.listing import NO_OBJECT, known
 from tailrace.errors import Fatal, UsageError
-from tailrace.hosts.calling import Cloud, Refused
-from tailrace.hosts.listing import NO_OBJECT, known
 from tailrace.permissions import Need, needs_on
 
 SCHEMA: Final = 1

@@ -17,12 +17,12 @@ from xml.etree import ElementTree as ET
 import msgspec
 
 from tailrace.changes import Change
+from tailrace.deploy.cloud import Cloud, Refused
+from tailrace.deploy.listing import listed
 from tailrace.deploy.memory import NOTIFICATIONS, Memory
 from tailrace.deploy.naming import ALIAS
 from tailrace.deploy.wanted import Wanted
 from tailrace.errors import Retryable, UsageError
-from tailrace.hosts.calling import Cloud, Refused
-from tailrace.hosts.listing import listed
 from tailrace.permissions import Need, needs_on
 
 Document = Mapping[str, Any]

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
-from tailrace.clouds.cloud import Cloud
-from tailrace.settings import Resolved, Settings
+from tailrace.clouds import client
+from tailrace.settings import Settings
 
 
 def clients(settings: Settings) -> Callable[[str], Any]:
-    """Makes clients of a cloud's services as the settings tell. The cloud is looked for when the first of them is made."""
-
-    @cache
-    def found() -> Cloud:
-        from tailrace.clouds.finding import Given, find  # noqa: PLC0415 - takes time, and most verbs have no use for it
-
-        return find("", Given.of(Resolved(settings=settings, origins={}), os.environ))
+    """Makes clients of a cloud's services as the settings tell."""
 
     def made(service: str) -> Any:
-        from tailrace.clouds.connecting import connect  # noqa: PLC0415 - likewise
-
-        return connect(found(), service)
+        return client(
+            service,
+            region=settings.region or None,
+            endpoint_url=(service == "s3" and settings.endpoint_url) or None,
+            profile=settings.profile or None,
+            private=bool(settings.endpoint_url),
+        )
 
     return made

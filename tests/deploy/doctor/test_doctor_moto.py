@@ -14,11 +14,11 @@ import pytest
 
 from cloud import REGION, client_of, cloud
 from making import StillClock
+from tailrace.deploy.cloud import Cloud
 from tailrace.deploy.doctor import balancers, bucket, network
 from tailrace.deploy.doctor.finding import Finding
 from tailrace.deploy.doctor.looking import Looking
 from tailrace.deploy.wanted import Wanted, wanted
-from tailrace.hosts.calling import Cloud
 from tailrace.settings import resolve
 
 ACCOUNT = "123456789012"

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from deploy.doctor.healthy import ACCOUNT, account, deployment
 from making import StillClock
 from tailrace.deploy.balancers.policy import Request, Verdict, verdict
+from tailrace.deploy.cloud import Cloud
 from tailrace.deploy.doctor.bucket import Policy, _statements, delivery
 from tailrace.deploy.doctor.looking import Looking
 from tailrace.deploy.doctor.permissions import needed
 from tailrace.deploy.doctor.simulating import context_of, sample, simulated
-from tailrace.hosts.calling import Cloud
 
 KINDS = ["application", "classic", "network"]
 OWN = deployment()

@@ -20,10 +20,10 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from cloud import REGION, client_of
 from deploy.stack.formation import ACCOUNT, Formation, Stack
 from making import StillClock
+from tailrace.deploy.cloud import Cloud, place_of
 from tailrace.deploy.stack.artifacts import Artifacts
 from tailrace.deploy.stack.deploying import Deployment, Order
 from tailrace.deploy.wanted import Wanted, wanted
-from tailrace.hosts.calling import Cloud, place_of
 from tailrace.keys import SMOKE
 from tailrace.model import Counts, Identity
 from tailrace.receipts import Receipt

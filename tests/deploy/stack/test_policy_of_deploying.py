@@ -14,13 +14,13 @@ from deploy.stack.account import Account, real
 from deploy.stack.formation import REFUSED
 from permitting import ACCOUNT, permits
 from tailrace.deploy.actions import CALLS, OF_OBJECTS
+from tailrace.deploy.cloud import place_of
 from tailrace.deploy.policies import Place, document, filled
 from tailrace.deploy.stack.needs import deploy_needs, rollback_needs, status_needs
 from tailrace.deploy.stack.rollback import Rollback
 from tailrace.deploy.stack.status import Looking
 from tailrace.deploy.wanted import Wanted
 from tailrace.errors import Fatal
-from tailrace.hosts.calling import place_of
 from tailrace.permissions import Need
 
 Calls = list[tuple[str, Mapping[str, Any]]]

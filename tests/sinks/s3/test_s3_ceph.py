@@ -12,10 +12,16 @@ import pytest
 
 from breaking import Fault, Proxy, client_of, cut, instead, unheard
 from making import StillClock, alb, batch, clb, item
-from services.real import Ceph
+from services.real import Ceph, ceph
 from shelves import Shelf
 from sinks.s3.test_s3_faults import MIB, lines_of, lost, noise, persist
 from tailrace.errors import Fatal, Retryable
+
+
+@pytest.fixture(scope="module")
+def gateway() -> Iterator[Ceph]:
+    with ceph() as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tailrace.changes import Change
+from tailrace.deploy.balancers import attributes as its
+from tailrace.deploy.balancers.attributes import Attributes
+from tailrace.deploy.balancers.finding import Balancer, at
+from tailrace.deploy.balancers.modifying import Unfit, modify
+from tailrace.deploy.cloud import Cloud
 from tailrace.deploy.memory import BALANCERS, Memory
-from tailrace.hosts.calling import Cloud
-from tailrace.loadbalancer.attributes import logs as its
-from tailrace.loadbalancer.attributes.finding import Balancer, at
-from tailrace.loadbalancer.attributes.logs import Attributes
-from tailrace.loadbalancer.attributes.modifying import Unfit, modify
 
 FORGET: Final = "forget"
 """The call of a change that only forgets: there is nothing to be put back."""

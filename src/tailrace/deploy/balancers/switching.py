@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from tailrace.changes import Change
+from tailrace.deploy.balancers import attributes as its
+from tailrace.deploy.balancers.attributes import ACCESS, Attributes, Goal
 from tailrace.deploy.balancers.checking import CALLS, Bucket, bucket_of, faults
+from tailrace.deploy.balancers.finding import NEEDS, Balancer, find
+from tailrace.deploy.balancers.modifying import Unfit, modify
+from tailrace.deploy.cloud import Cloud, Place
 from tailrace.deploy.memory import BALANCERS, Memory
 from tailrace.deploy.wanted import Wanted
 from tailrace.errors import UsageError
-from tailrace.hosts.calling import Cloud, Place
-from tailrace.loadbalancer.attributes import logs as its
-from tailrace.loadbalancer.attributes.finding import NEEDS, Balancer, find
-from tailrace.loadbalancer.attributes.logs import ACCESS, Attributes, Goal
-from tailrace.loadbalancer.attributes.modifying import Unfit, modify
 from tailrace.permissions import Need, needs_on
 
 _PATIENCE_S: Final = 120

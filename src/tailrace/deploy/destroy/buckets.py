@@ -9,9 +9,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from tailrace.deploy.cloud import Cloud, Refused
+from tailrace.deploy.listing import NO_BUCKET, known, listed
 from tailrace.errors import Fatal, Retryable, UsageError
-from tailrace.hosts.calling import Cloud, Refused
-from tailrace.hosts.listing import NO_BUCKET, known, listed
 from tailrace.keys import is_control
 from tailrace.permissions import Need, needs_on
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from tailrace.changes import Change
 from tailrace.deploy.balancers.restoring import FORGET, Restoring
+from tailrace.deploy.cloud import Cloud
 from tailrace.deploy.destroy import packages
 from tailrace.deploy.destroy.buckets import Bucket
 from tailrace.deploy.destroy.interfaces import Waiting, is_inside, take_out
@@ -16,6 +17,7 @@ from tailrace.deploy.destroy.leftovers import Leftover, leftovers, log_group_is_
 from tailrace.deploy.destroy.packages import Packages
 from tailrace.deploy.destroy.stack import Removal, Resource, check, resources
 from tailrace.deploy.ledger import Book
+from tailrace.deploy.listing import NO_QUEUE, known
 from tailrace.deploy.memory import NOTIFICATIONS, Remembered
 from tailrace.deploy.naming import ALIAS
 from tailrace.deploy.notifications import Notice, Notifications
@@ -25,8 +27,6 @@ from tailrace.deploy.stack.repair import rest
 from tailrace.deploy.stack.words import Step
 from tailrace.deploy.wanted import Wanted
 from tailrace.errors import Fatal, TailraceError
-from tailrace.hosts.calling import Cloud
-from tailrace.hosts.listing import NO_QUEUE, known
 
 _SETTLING_S: Final = 90
 """For so long a name may still be told of that is gone: SQS, a minute; and Lambda may make the function's log anew."""

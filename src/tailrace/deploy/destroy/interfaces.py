@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from tailrace.deploy.cloud import Cloud, Refused
+from tailrace.deploy.listing import known, listed
 from tailrace.errors import EXIT_PARTIAL, TailraceError
-from tailrace.hosts.calling import Cloud, Refused
-from tailrace.hosts.listing import known, listed
 from tailrace.permissions import Need, needs_on
 
 _GONE: Final = ("ResourceNotFoundException",)

@@ -9,11 +9,11 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from tailrace.deploy.cloud import Cloud
 from tailrace.deploy.destroy.stack import gone
+from tailrace.deploy.listing import NO_BUCKET, NO_QUEUE, known, listed
 from tailrace.deploy.template.alarms import alarms
 from tailrace.deploy.wanted import Wanted
-from tailrace.hosts.calling import Cloud
-from tailrace.hosts.listing import NO_BUCKET, NO_QUEUE, known, listed
 from tailrace.permissions import Need, needs_on
 
 _NO_RESOURCE: Final = ("ResourceNotFoundException",)

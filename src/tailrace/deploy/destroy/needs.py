@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from tailrace.deploy import notifications
 from tailrace.deploy.balancers import switching
+from tailrace.deploy.balancers.attributes import calls
+from tailrace.deploy.cloud import PLACE_NEEDS
 from tailrace.deploy.destroy import buckets, interfaces, leftovers, packages, stack
 from tailrace.deploy.wanted import Wanted
-from tailrace.hosts.calling import PLACE_NEEDS
-from tailrace.loadbalancer.attributes.logs import calls
 from tailrace.permissions import Need, needs_on
 
 

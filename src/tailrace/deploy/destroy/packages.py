@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from tailrace.deploy.cloud import Cloud
 from tailrace.deploy.destroy import buckets
 from tailrace.deploy.destroy.buckets import Bucket
 from tailrace.deploy.ledger import Book
+from tailrace.deploy.listing import known, listed
 from tailrace.deploy.stack.upload import key_of
 from tailrace.deploy.stack.words import Step
 from tailrace.deploy.wanted import Wanted
-from tailrace.hosts.calling import Cloud
-from tailrace.hosts.listing import known, listed
 from tailrace.permissions import Need, needs_on
 
 _PACKAGES: Final = "packages/"

@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from tailrace.deploy.cloud import Cloud
 from tailrace.deploy.destroy.interfaces import held, interfaces, release, waiting
+from tailrace.deploy.listing import known
 from tailrace.deploy.stack.condition import Stack
 from tailrace.deploy.stack.events import Event, Following, Moved, failed
 from tailrace.errors import UsageError
-from tailrace.hosts.calling import Cloud
-from tailrace.hosts.listing import known
 from tailrace.permissions import Need, needs_on
 
 BUCKET: Final = "AWS::S3::Bucket"

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from tailrace.deploy.balancers import attributes as its
+from tailrace.deploy.balancers.attributes import ACCESS, Attributes, Goal
+from tailrace.deploy.balancers.finding import Balancer, at
 from tailrace.deploy.doctor.checking import Check, again
 from tailrace.deploy.doctor.finding import Finding, ok, wrong
 from tailrace.deploy.doctor.looking import Looking, Unseen
 from tailrace.deploy.wanted import Wanted
-from tailrace.loadbalancer.attributes import logs as its
-from tailrace.loadbalancer.attributes.finding import Balancer, at
-from tailrace.loadbalancer.attributes.logs import ACCESS, Attributes, Goal
 
 _SUBJECT: Final = "load balancers"
 _MOST: Final = 100

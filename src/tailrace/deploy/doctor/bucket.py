@@ -13,7 +13,9 @@ from typing import Any, Final
 import msgspec
 
 from tailrace.deploy.balancers.accounts import LOAD_BALANCING, LOG_DELIVERY
+from tailrace.deploy.balancers.attributes import Goal
 from tailrace.deploy.balancers.checking import Bucket, Fault, faults, region_of
+from tailrace.deploy.cloud import Place
 from tailrace.deploy.doctor.balancers import kinds_of
 from tailrace.deploy.doctor.checking import Check, again
 from tailrace.deploy.doctor.finding import Finding, aws, compact, ok, unknown, wrong
@@ -21,8 +23,6 @@ from tailrace.deploy.doctor.looking import Looking
 from tailrace.deploy.template.own import targets
 from tailrace.deploy.wanted import Wanted
 from tailrace.hosts.asking import Target
-from tailrace.hosts.calling import Place
-from tailrace.loadbalancer.attributes.logs import Goal
 
 _FULL_CONTROL: Final = "bucket-owner-full-control"
 _ENFORCED: Final = "BucketOwnerEnforced"

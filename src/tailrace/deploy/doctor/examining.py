@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from tailrace.deploy.cloud import Cloud, Place
 from tailrace.deploy.doctor import (
     alarms,
     balancers,
@@ -29,7 +30,6 @@ from tailrace.deploy.doctor.finding import Finding, unknown, wrong
 from tailrace.deploy.doctor.looking import Looking, Unseen
 from tailrace.deploy.wanted import Wanted, wanted
 from tailrace.errors import MissingExtra, TailraceError
-from tailrace.hosts.calling import Cloud, Place
 from tailrace.kinds import Surroundings
 from tailrace.quantities import Duration
 from tailrace.settings import Resolved, Retry

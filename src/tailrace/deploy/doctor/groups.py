@@ -7,13 +7,13 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from tailrace.deploy.balancers.finding import Balancer
 from tailrace.deploy.doctor import balancers
 from tailrace.deploy.doctor.checking import Check, again
 from tailrace.deploy.doctor.finding import Finding, aws, ok, unknown, wrong
 from tailrace.deploy.doctor.looking import Looking
 from tailrace.deploy.template.own import targets
 from tailrace.deploy.wanted import Wanted
-from tailrace.loadbalancer.attributes.finding import Balancer
 
 _SUBJECT: Final = "log groups"
 _FIELD: Final = re.compile(r"\{([^{}]*)\}")

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from tailrace.clouds import failures
 from tailrace.deploy.actions import CALLS
+from tailrace.deploy.cloud import Cloud
+from tailrace.deploy.listing import known, listed
 from tailrace.errors import TailraceError
-from tailrace.hosts.calling import Cloud
-from tailrace.hosts.listing import known, listed
 
 _DENIED: Final = {
     "403", "AccessDenied", "AccessDeniedException", "AuthorizationError", "AuthorizationErrorException", "Forbidden",

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from tailrace.deploy.cloud import PLACE_NEEDS
 from tailrace.deploy.doctor import groups, recursion
 from tailrace.deploy.policies import by_code
 from tailrace.deploy.template.own import targets
 from tailrace.deploy.wanted import Wanted
 from tailrace.hosts.asking import target_of
-from tailrace.hosts.calling import PLACE_NEEDS
 from tailrace.permissions import Need, bucket, key, log_group, needs_on
 
 _EVERY: Final = (

@@ -16,10 +16,10 @@ from tailrace.deploy.doctor.checking import FOREIGN, Check, gone
 from tailrace.deploy.doctor.checking import REMOVED as _REMOVED
 from tailrace.deploy.doctor.finding import Finding, aws, compact, ok, unknown, wrong
 from tailrace.deploy.doctor.looking import Looking
+from tailrace.deploy.listing import NO_QUEUE
 from tailrace.deploy.naming import ALIAS
 from tailrace.deploy.template import template
 from tailrace.deploy.wanted import Wanted
-from tailrace.hosts.listing import NO_QUEUE
 
 _NO_FUNCTION: Final = "ResourceNotFoundException"
 _TIMEOUTS: Final = 6

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tailrace.changes import Change
+from tailrace.deploy.cloud import Cloud, Place, Refused
+from tailrace.deploy.listing import NO_BUCKET
 from tailrace.errors import Fatal, UsageError
-from tailrace.hosts.calling import Cloud, Place, Refused
-from tailrace.hosts.listing import NO_BUCKET
 from tailrace.permissions import Need, needs_on
 
 _TLS: Final = "TailraceTlsOnly"

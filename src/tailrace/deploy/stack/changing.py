@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
 
+from tailrace.deploy.cloud import Cloud, Refused
 from tailrace.deploy.stack.condition import Stack, is_absent
 from tailrace.errors import Fatal
-from tailrace.hosts.calling import Cloud, Refused
 from tailrace.permissions import Need, needs_on
 
 PREFIX: Final = "tailrace-"

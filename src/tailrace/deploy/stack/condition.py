@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from tailrace.deploy.cloud import Cloud, Refused
 from tailrace.errors import Fatal
-from tailrace.hosts.calling import Cloud, Refused
 from tailrace.permissions import Need
 
 _REMOVED_FIRST: Final = {

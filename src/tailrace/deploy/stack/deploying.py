@@ -13,6 +13,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 from tailrace.changes import Change, Setup
+from tailrace.deploy.cloud import Cloud
 from tailrace.deploy.ledger import Book, Kept, Ledger, Release
 from tailrace.deploy.naming import LATEST
 from tailrace.deploy.stack.artifacts import Artifacts
@@ -27,7 +28,6 @@ from tailrace.deploy.stack.upload import Package, Upload
 from tailrace.deploy.stack.words import Step, changed, created, settings_changed
 from tailrace.deploy.wanted import Wanted
 from tailrace.errors import Fatal, Retryable, TailraceError, UsageError
-from tailrace.hosts.calling import Cloud
 
 _FUNCTION: Final = "AWS::Lambda::Function"
 _NOTIFICATIONS: Final = "notifications of bucket"

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from tailrace.deploy.cloud import Cloud
 from tailrace.deploy.stack.condition import Stack, stack_of
 from tailrace.errors import Fatal
-from tailrace.hosts.calling import Cloud
 from tailrace.permissions import Need, needs_on
 
 _FIRST_PAUSE: Final = 1.0

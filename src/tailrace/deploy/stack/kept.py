@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tailrace.deploy.cloud import Cloud
+from tailrace.deploy.listing import NO_BUCKET, known
 from tailrace.deploy.wanted import Wanted
 from tailrace.errors import UsageError
-from tailrace.hosts.calling import Cloud
-from tailrace.hosts.listing import NO_BUCKET, known
 from tailrace.permissions import Need, needs_on
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from tailrace.deploy.cloud import PLACE_NEEDS
 from tailrace.deploy.ledger import ledger_needs
 from tailrace.deploy.stack import rollback, status
 from tailrace.deploy.stack.artifacts import artifacts_needs
@@ -17,7 +18,6 @@ from tailrace.deploy.stack.repair import repair_needs
 from tailrace.deploy.stack.smoke import smoke_needs
 from tailrace.deploy.stack.upload import upload_needs
 from tailrace.deploy.wanted import Wanted
-from tailrace.hosts.calling import PLACE_NEEDS
 from tailrace.permissions import Need
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from tailrace.deploy.cloud import Cloud
 from tailrace.deploy.template.parameters import DYNAMODB_LIST, S3_LIST
-from tailrace.hosts.calling import Cloud
 from tailrace.permissions import Need
 
 _SERVICES: Final = {S3_LIST: "s3", DYNAMODB_LIST: "dynamodb"}

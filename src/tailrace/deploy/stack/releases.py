@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from tailrace.deploy.cloud import Cloud, Refused
+from tailrace.deploy.listing import known
 from tailrace.deploy.naming import ALIAS, LATEST
 from tailrace.errors import Fatal, Retryable
-from tailrace.hosts.calling import Cloud, Refused
-from tailrace.hosts.listing import known
 from tailrace.permissions import Need, needs_on
 
 _ABSENT: Final = "ResourceNotFoundException"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from tailrace.deploy.cloud import Cloud
 from tailrace.deploy.stack.condition import Stack, unknown
 from tailrace.deploy.stack.events import Following, Moved, failed
 from tailrace.deploy.stack.words import Step
-from tailrace.hosts.calling import Cloud
 from tailrace.permissions import Need, needs_on
 
 _KIND = "AWS::CloudFormation::Stack"

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from tailrace.deploy.cloud import Cloud
 from tailrace.deploy.ledger import Book, Ledger, Release, ledger_needs
 from tailrace.deploy.stack.releases import Releases, release_needs
 from tailrace.deploy.wanted import Wanted
 from tailrace.errors import UsageError
-from tailrace.hosts.calling import Cloud
 from tailrace.permissions import Need
 
 _CALLS: Final = ("lambda:GetAlias", "lambda:UpdateAlias", "lambda:GetFunctionConfiguration")

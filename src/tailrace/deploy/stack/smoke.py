@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from tailrace.deploy.cloud import Cloud
 from tailrace.deploy.wanted import Wanted
 from tailrace.errors import Fatal, TailraceError
-from tailrace.hosts.calling import Cloud
 from tailrace.keys import SMOKE
 from tailrace.model import Identity
 from tailrace.permissions import Need, needs_on

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
+from tailrace.deploy.cloud import Cloud
 from tailrace.deploy.ledger import Book, Ledger, Release
+from tailrace.deploy.listing import NO_BUCKET, NO_QUEUE, known
 from tailrace.deploy.stack.condition import Stack, stack_of
 from tailrace.deploy.stack.releases import Function, Releases
 from tailrace.deploy.wanted import Wanted
 from tailrace.errors import TailraceError
-from tailrace.hosts.calling import Cloud
-from tailrace.hosts.listing import NO_BUCKET, NO_QUEUE, known
 from tailrace.model import Identity
 from tailrace.permissions import Need, needs_on
 from tailrace.receipts import Receipt

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from tailrace.hosts.calling import Cloud
-from tailrace.hosts.listing import NO_OBJECT, known
+from tailrace.deploy.cloud import Cloud
+from tailrace.deploy.listing import NO_OBJECT, known
 from tailrace.permissions import Need, needs_on
 
 

@@ -67,7 +67,7 @@ def _table(target: Target) -> dict[str, Any]:
 def _differing(settings: Settings, wanted: Wanted) -> Iterator[tuple[str, Any]]:
     default = Settings()
     for each in declared(Settings):
-        if each.key in _HERE or each.path[0] in ("deploy", "lb", *TABLES):
+        if each.key in _HERE or each.path[0] in ("deploy", *TABLES):
             continue
         value = each.value_in(settings)
         if each.key == "state" and value == f"dynamodb:{wanted.names.receipts}":

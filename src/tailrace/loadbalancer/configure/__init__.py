@@ -1,1 +1,0 @@
-"""Having HAProxy, rsyslog and machines' images ready for access logging: looked at, planned, shown, done, and undone."""
