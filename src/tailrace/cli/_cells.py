@@ -21,8 +21,8 @@ _UNESCAPED = re.compile(rb"\x7f|\xc2[\x80-\x9f]")
 _ENCODER = msgspec.json.Encoder(decimal_format="number", enc_hook=str)
 
 
-def moment(seconds: float) -> str:
-    """A time as people and programs read it, in UTC."""
+def utc(seconds: float) -> str:
+    """A time as text, in UTC and to the second."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

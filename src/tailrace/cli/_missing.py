@@ -11,7 +11,7 @@ import msgspec
 from rich.table import Table
 from rich.text import Text
 
-from tailrace.cli._cells import moment, visible
+from tailrace.cli._cells import utc, visible
 from tailrace.cli._console import output, surroundings
 from tailrace.cli._receipts import opened
 from tailrace.cli._summary import counted, size
@@ -54,7 +54,7 @@ def _as_json(found: Iterator[Missing]) -> int:
     for each in found:
         number += 1
         item = each.item
-        told = {**described(item.identity), "size": item.size, "time": moment(each.time), "why": visible(each.why)}
+        told = {**described(item.identity), "size": item.size, "time": utc(each.time), "why": visible(each.why)}
         click.echo(msgspec.json.encode(told))
     return number
 
@@ -76,7 +76,7 @@ def _as_table(found: Iterator[Missing], limit: int) -> int:
     table.add_column("why", overflow="fold")
     table.add_column("object", overflow="fold", ratio=1)
     for each in first:
-        shown = (moment(each.time), size(each.item.size or 0), visible(each.why), visible(each.item.identity.name))
+        shown = (utc(each.time), size(each.item.size or 0), visible(each.why), visible(each.item.identity.name))
         table.add_row(*map(Text, shown))
     output().print(table)
     if rest:

@@ -14,7 +14,7 @@ import msgspec
 from rich.table import Table
 from rich.text import Text
 
-from tailrace.cli._cells import moment, visible
+from tailrace.cli._cells import utc, visible
 from tailrace.cli._console import output, surroundings
 from tailrace.cli._summary import counted
 from tailrace.clock import SystemClock
@@ -116,4 +116,4 @@ def _cells(receipt: Receipt, *, wide: bool) -> tuple[str, ...]:
 
 
 def _time(seconds: float) -> str:
-    return moment(seconds) if seconds else ""
+    return utc(seconds) if seconds else ""

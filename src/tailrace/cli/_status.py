@@ -11,7 +11,7 @@ import msgspec
 from rich.table import Table
 from rich.text import Text
 
-from tailrace.cli._cells import moment, visible
+from tailrace.cli._cells import utc, visible
 from tailrace.cli._console import output
 from tailrace.cli._deploying import there
 from tailrace.cli._summary import counted
@@ -75,7 +75,7 @@ def _of_function(found: Status) -> Iterator[Row]:
     behind = "" if function.same else "; the stack has another version, which is not live"
     yield "alias", f"{ALIAS} → {function.live}{behind}", not function.same
     if release:
-        yield "released", f"{moment(release.time)}, {_PROVED[release.good]}", not release.good
+        yield "released", f"{utc(release.time)}, {_PROVED[release.good]}", not release.good
     elif isinstance(found.releases, Unknown):
         yield "released", found.releases.why, True
 
@@ -103,13 +103,13 @@ def _seconds(value: float | None, what: str) -> str:
 
 
 def _alarm(alarm: Alarm) -> tuple[str, bool]:
-    return f"{alarm.state} {alarm.name} since {moment(alarm.since)}", alarm.state == "ALARM"
+    return f"{alarm.state} {alarm.name} since {utc(alarm.since)}", alarm.state == "ALARM"
 
 
 def _delivery(delivery: Delivery) -> tuple[str, bool]:
     states: list[str] = sorted({receipt.state for receipt in delivery.receipts}) or ["no receipt yet"]
     lines = max((receipt.whole.counts.lines for receipt in delivery.receipts), default=0)
-    told = f"{moment(delivery.written)} {', '.join(states)}, {counted(lines, 'line')}  {delivery.key}"
+    told = f"{utc(delivery.written)} {', '.join(states)}, {counted(lines, 'line')}  {delivery.key}"
     return told, states != ["complete"]
 
 
@@ -152,4 +152,4 @@ def _plain_delivery(delivery: Delivery) -> dict[str, Any]:
         {"sink": each.sink, "state": each.state, "lines": each.whole.counts.lines, "records": each.whole.counts.records}
         for each in delivery.receipts
     ]
-    return {"key": delivery.key, "written": moment(delivery.written), "receipts": receipts}
+    return {"key": delivery.key, "written": utc(delivery.written), "receipts": receipts}

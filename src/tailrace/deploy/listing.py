@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ from tailrace.deploy.cloud import Cloud, Refused, told
 NO_BUCKET: Final = ("404", "NoSuchBucket")
 NO_OBJECT: Final = (*NO_BUCKET, "NoSuchKey")
 NO_QUEUE: Final = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")
+NO_RESOURCE: Final = ("ResourceNotFoundException",)
 """The codes with which services say that there is no such thing: older and newer ones, and those of other servers."""
 
 
@@ -28,6 +29,16 @@ def known(cloud: Cloud, call: str, *absent: str, **arguments: Any) -> Any:
         if error.code in absent:
             return None
         raise
+
+
+def queue_attributes(cloud: Cloud, queue: str, names: Sequence[str]) -> Mapping[str, str] | None:
+    """These attributes of a queue, as far as it has them; None where there is no such queue."""
+    found = known(cloud, "sqs:GetQueueUrl", *NO_QUEUE, QueueName=queue)
+    if not found:
+        return None
+    url = found["QueueUrl"]
+    told = known(cloud, "sqs:GetQueueAttributes", *NO_QUEUE, QueueUrl=url, AttributeNames=list(names))
+    return None if told is None else told.get("Attributes", {})
 
 
 def _pages(cloud: Cloud, call: str, key: str, arguments: dict[str, Any]) -> list[Any]:

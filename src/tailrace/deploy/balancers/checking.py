@@ -11,12 +11,11 @@ from typing import Any, Final
 
 import msgspec
 
-from tailrace.deploy.balancers.accounts import LOAD_BALANCING, LOG_DELIVERY
 from tailrace.deploy.balancers.attributes import Goal
 from tailrace.deploy.balancers.policy import Request, Verdict, verdict
 from tailrace.deploy.cloud import Cloud, Place
+from tailrace.deploy.deliverers import ACCOUNTS, LOAD_BALANCING, LOG_DELIVERY
 from tailrace.deploy.listing import known
-from tailrace.deploy.template.accounts import ACCOUNTS
 
 _LOCATIONS: Final = {"": "us-east-1", "EU": "eu-west-1"}
 """What S3 tells of regions in which there were buckets before they had names as today."""

@@ -17,7 +17,7 @@ from tailrace.deploy.destroy.leftovers import Leftover, leftovers, log_group_is_
 from tailrace.deploy.destroy.packages import Packages
 from tailrace.deploy.destroy.stack import Removal, Resource, check, resources
 from tailrace.deploy.ledger import Book
-from tailrace.deploy.listing import NO_QUEUE, known
+from tailrace.deploy.listing import queue_attributes
 from tailrace.deploy.memory import NOTIFICATIONS, Remembered
 from tailrace.deploy.naming import ALIAS
 from tailrace.deploy.notifications import Notice, Notifications
@@ -184,18 +184,9 @@ class Destruction:
             yield Step("remove", "log group", name.function_log, "Lambda has made it anew")
 
     def _messages(self) -> int:
-        count = 0
-        for name in (self.wanted.names.queue, self.wanted.names.dead_letter_queue):
-            if found := known(self.cloud, "sqs:GetQueueUrl", *NO_QUEUE, QueueName=name):
-                told = known(
-                    self.cloud,
-                    "sqs:GetQueueAttributes",
-                    *NO_QUEUE,
-                    QueueUrl=found["QueueUrl"],
-                    AttributeNames=list(_KINDS),
-                )
-                count += sum(int(value) for value in (told or {}).get("Attributes", {}).values())
-        return count
+        names = self.wanted.names
+        told = [queue_attributes(self.cloud, name, _KINDS) for name in (names.queue, names.dead_letter_queue)]
+        return sum(int(value) for attributes in told if attributes for value in attributes.values())
 
     # What is done
 

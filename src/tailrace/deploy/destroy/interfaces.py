@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from tailrace.deploy.cloud import Cloud, Refused
-from tailrace.deploy.listing import known, listed
+from tailrace.deploy.listing import NO_RESOURCE, known, listed
 from tailrace.errors import EXIT_PARTIAL, TailraceError
 from tailrace.permissions import Need, needs_on
 
-_GONE: Final = ("ResourceNotFoundException",)
 _POLL_S: Final = 5
 _UPDATE_S: Final = 600
 _LAMBDAS: Final = "AWS Lambda VPC ENI"
@@ -74,7 +73,7 @@ def release(cloud: Cloud, found: Sequence[Interface], said: Callable[[str], None
 
 def is_inside(cloud: Cloud, function: str) -> bool:
     """Whether a function is in a VPC."""
-    told = known(cloud, "lambda:GetFunctionConfiguration", *_GONE, FunctionName=function) or {}
+    told = known(cloud, "lambda:GetFunctionConfiguration", *NO_RESOURCE, FunctionName=function) or {}
     return bool((told.get("VpcConfig") or {}).get("SubnetIds"))
 
 
@@ -82,13 +81,13 @@ def take_out(cloud: Cloud, function: str, said: Callable[[str], None]) -> None:
     """Take a function out of its VPC, so that its interfaces are given back sooner. That it cannot be done stops nothing."""
     nowhere: dict[str, Sequence[str]] = {"SubnetIds": [], "SecurityGroupIds": []}
     try:
-        known(cloud, "lambda:UpdateFunctionConfiguration", *_GONE, FunctionName=function, VpcConfig=nowhere)
+        known(cloud, "lambda:UpdateFunctionConfiguration", *NO_RESOURCE, FunctionName=function, VpcConfig=nowhere)
     except Refused as error:
         said(f"{function} stays in its VPC until it is removed ({error.code})")
         return
     last = cloud.clock.monotonic() + _UPDATE_S
     while cloud.clock.monotonic() < last:
-        told = known(cloud, "lambda:GetFunctionConfiguration", *_GONE, FunctionName=function) or {}
+        told = known(cloud, "lambda:GetFunctionConfiguration", *NO_RESOURCE, FunctionName=function) or {}
         if told.get("LastUpdateStatus", "Successful") != "InProgress":
             return
         cloud.clock.sleep(_POLL_S)

@@ -11,12 +11,11 @@ from typing import Any, Final
 
 from tailrace.deploy.cloud import Cloud
 from tailrace.deploy.destroy.stack import gone
-from tailrace.deploy.listing import NO_BUCKET, NO_QUEUE, known, listed
+from tailrace.deploy.listing import NO_BUCKET, NO_QUEUE, NO_RESOURCE, known, listed
 from tailrace.deploy.template.alarms import alarms
 from tailrace.deploy.wanted import Wanted
 from tailrace.permissions import Need, needs_on
 
-_NO_RESOURCE: Final = ("ResourceNotFoundException",)
 _NO_ROLE: Final = ("NoSuchEntity", "NoSuchEntityException")
 
 
@@ -46,7 +45,7 @@ def log_group_is_there(cloud: Cloud, wanted: Wanted) -> bool:
 
 def remove_log_group(cloud: Cloud, wanted: Wanted) -> None:
     """Remove it; there may be none."""
-    known(cloud, "logs:DeleteLogGroup", *_NO_RESOURCE, logGroupName=wanted.names.function_log)
+    known(cloud, "logs:DeleteLogGroup", *NO_RESOURCE, logGroupName=wanted.names.function_log)
 
 
 def _stack(cloud: Cloud, wanted: Wanted) -> Iterator[Leftover]:
@@ -57,7 +56,7 @@ def _stack(cloud: Cloud, wanted: Wanted) -> Iterator[Leftover]:
 
 def _function(cloud: Cloud, wanted: Wanted) -> Iterator[Leftover]:
     name = wanted.names.function
-    if known(cloud, "lambda:GetFunctionConfiguration", *_NO_RESOURCE, FunctionName=name):
+    if known(cloud, "lambda:GetFunctionConfiguration", *NO_RESOURCE, FunctionName=name):
         yield Leftover("function", name, f"aws lambda delete-function --function-name {name}")
 
 
@@ -82,13 +81,13 @@ def _queues(cloud: Cloud, wanted: Wanted) -> Iterator[Leftover]:
 
 def _table(cloud: Cloud, wanted: Wanted) -> Iterator[Leftover]:
     name = wanted.names.receipts
-    if known(cloud, "dynamodb:DescribeTable", *_NO_RESOURCE, TableName=name):
+    if known(cloud, "dynamodb:DescribeTable", *NO_RESOURCE, TableName=name):
         yield Leftover("table", name, f"aws dynamodb delete-table --table-name {name}")
 
 
 def _rule(cloud: Cloud, wanted: Wanted) -> Iterator[Leftover]:
     name = wanted.names.rule
-    if known(cloud, "events:DescribeRule", *_NO_RESOURCE, Name=name):
+    if known(cloud, "events:DescribeRule", *NO_RESOURCE, Name=name):
         yield Leftover(
             "rule", name, f"aws events remove-targets --rule {name} --ids events; aws events delete-rule --name {name}"
         )

@@ -12,10 +12,10 @@ from typing import Any, Final
 
 import msgspec
 
-from tailrace.deploy.balancers.accounts import LOAD_BALANCING, LOG_DELIVERY
 from tailrace.deploy.balancers.attributes import Goal
 from tailrace.deploy.balancers.checking import Bucket, Fault, faults, region_of
 from tailrace.deploy.cloud import Place
+from tailrace.deploy.deliverers import LOAD_BALANCING, LOG_DELIVERY
 from tailrace.deploy.doctor.balancers import kinds_of
 from tailrace.deploy.doctor.checking import Check, again
 from tailrace.deploy.doctor.finding import Finding, aws, compact, ok, unknown, wrong

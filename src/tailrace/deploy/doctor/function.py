@@ -12,10 +12,10 @@ from tailrace.deploy.balancers.policy import Request, Verdict, verdict
 from tailrace.deploy.doctor.checking import FOREIGN, Check, again, gone
 from tailrace.deploy.doctor.finding import Finding, aws, ok, unknown, wrong
 from tailrace.deploy.doctor.looking import Looking
+from tailrace.deploy.listing import NO_RESOURCE
 from tailrace.deploy.naming import ALIAS, LATEST
 from tailrace.deploy.wanted import Wanted
 
-_ABSENT: Final = "ResourceNotFoundException"
 _FUNCTION: Final = "function"
 _ALIAS: Final = "alias"
 _CALLS: Final = "calls"
@@ -23,7 +23,7 @@ _CALLS: Final = "calls"
 
 def _look_at_function(wanted: Wanted, looking: Looking) -> Mapping[str, Any] | None:
     found: Mapping[str, Any] | None = looking(
-        "lambda:GetFunctionConfiguration", _ABSENT, FunctionName=wanted.names.function, Qualifier=ALIAS
+        "lambda:GetFunctionConfiguration", *NO_RESOURCE, FunctionName=wanted.names.function, Qualifier=ALIAS
     )
     return found
 
@@ -46,7 +46,7 @@ def readiness(wanted: Wanted, found: Mapping[str, Any] | None) -> Iterator[Findi
 
 def _look_at_alias(wanted: Wanted, looking: Looking) -> Mapping[str, Any] | None:
     found: Mapping[str, Any] | None = looking(
-        "lambda:GetAlias", _ABSENT, FunctionName=wanted.names.function, Name=ALIAS
+        "lambda:GetAlias", *NO_RESOURCE, FunctionName=wanted.names.function, Name=ALIAS
     )
     return found
 
@@ -87,7 +87,7 @@ def _look_at_calls(wanted: Wanted, looking: Looking) -> Calls:
     mappings = looking.every("lambda:ListEventSourceMappings", "EventSourceMappings", EventSourceArn=queue)
     if wanted.own.trigger != "s3":
         return Calls(mappings, None)
-    told = looking("lambda:GetPolicy", _ABSENT, FunctionName=names.function, Qualifier=ALIAS)
+    told = looking("lambda:GetPolicy", *NO_RESOURCE, FunctionName=names.function, Qualifier=ALIAS)
     return Calls(mappings, msgspec.json.decode(told["Policy"]) if told else {})
 
 

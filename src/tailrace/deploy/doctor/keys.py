@@ -22,6 +22,7 @@ from tailrace.deploy.doctor.finding import Finding, aws, ok, unknown, wrong
 from tailrace.deploy.doctor.looking import Looking
 from tailrace.deploy.doctor.permissions import role_of
 from tailrace.deploy.doctor.simulating import Answer, simulated
+from tailrace.deploy.listing import NO_RESOURCE
 from tailrace.deploy.policies import by_code
 from tailrace.deploy.wanted import Wanted
 
@@ -74,7 +75,7 @@ def _uses(wanted: Wanted, looking: Looking) -> Iterator[Use]:
             name = need.resource  # which is its ARN, if that is given
             if "${" in name:
                 name = name.rpartition(":secret:")[2].removesuffix("-??????")
-            told = looking("secretsmanager:DescribeSecret", "ResourceNotFoundException", SecretId=name) or {}
+            told = looking("secretsmanager:DescribeSecret", *NO_RESOURCE, SecretId=name) or {}
             yield Use(told.get("KmsKeyId") or "alias/aws/secretsmanager", f"the secret {name}", "secretsmanager")
         if need.call == "ssm:GetParameter":
             yield from _of_parameter(looking, need.resource.rpartition(":parameter/")[2])

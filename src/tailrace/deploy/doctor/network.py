@@ -16,6 +16,7 @@ from typing import Any, Final
 from tailrace.deploy.doctor.checking import Check, again
 from tailrace.deploy.doctor.finding import Finding, aws, ok, unknown, wrong
 from tailrace.deploy.doctor.looking import Looking
+from tailrace.deploy.listing import NO_RESOURCE
 from tailrace.deploy.policies import by_code
 from tailrace.deploy.template.own import ports
 from tailrace.deploy.wanted import Wanted
@@ -53,7 +54,7 @@ def _look(wanted: Wanted, looking: Looking) -> Found | None:
     subnets = looking("ec2:DescribeSubnets", absent, SubnetIds=list(wanted.own.vpc.subnets)) or {}
     endpoints = looking.every("ec2:DescribeVpcEndpoints", "VpcEndpoints", Filters=inside)
     name = wanted.names.function
-    told = looking("lambda:GetFunctionConfiguration", "ResourceNotFoundException", FunctionName=name) or {}
+    told = looking("lambda:GetFunctionConfiguration", *NO_RESOURCE, FunctionName=name) or {}
     theirs = {each["GroupId"] for endpoint in endpoints for each in endpoint.get("Groups", ())}
     return Found(
         subnets=subnets.get("Subnets", ()),

@@ -14,11 +14,11 @@ import msgspec
 from tailrace.deploy.doctor.checking import REMOVED, Check, again, gone
 from tailrace.deploy.doctor.finding import Finding, aws, compact, ok, wrong
 from tailrace.deploy.doctor.looking import Looking
+from tailrace.deploy.listing import NO_RESOURCE
 from tailrace.deploy.notifications import DESTINATIONS, merge, notice_of, overlap
 from tailrace.deploy.wanted import Wanted
 
 _SUBJECT: Final = "notifications"
-_NO_RULE: Final = "ResourceNotFoundException"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,8 @@ def _look(wanted: Wanted, looking: Looking) -> Found:
     if wanted.own.trigger != "eventbridge":
         return Found(document)
     name = wanted.names.rule
-    rule = looking("events:DescribeRule", _NO_RULE, Name=name)
-    told = looking("events:ListTargetsByRule", _NO_RULE, Rule=name) or {}
+    rule = looking("events:DescribeRule", *NO_RESOURCE, Name=name)
+    told = looking("events:ListTargetsByRule", *NO_RESOURCE, Rule=name) or {}
     return Found(document, rule, told.get("Targets", ()))
 
 

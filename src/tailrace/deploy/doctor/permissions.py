@@ -11,6 +11,7 @@ from tailrace.deploy.doctor.checking import Check, gone
 from tailrace.deploy.doctor.finding import Finding, aws, ok, unknown, wrong
 from tailrace.deploy.doctor.looking import Looking
 from tailrace.deploy.doctor.simulating import Answer, simulated
+from tailrace.deploy.listing import NO_RESOURCE
 from tailrace.deploy.policies import INLINE, Place, filled, function_document, length
 from tailrace.deploy.wanted import Wanted
 
@@ -38,7 +39,7 @@ def needed(wanted: Wanted) -> Sequence[Mapping[str, Any]]:
 def role_of(wanted: Wanted, looking: Looking) -> str | None:
     """The ARN of the role with which the function runs; None if there is no function. Raises Unseen."""
     name = wanted.names.function
-    told = looking("lambda:GetFunctionConfiguration", "ResourceNotFoundException", FunctionName=name)
+    told = looking("lambda:GetFunctionConfiguration", *NO_RESOURCE, FunctionName=name)
     return str(told["Role"]) if told else None
 
 

@@ -12,16 +12,14 @@ from typing import Any, Final
 import msgspec
 
 from tailrace.deploy.balancers.policy import Request, Verdict, verdict
-from tailrace.deploy.doctor.checking import FOREIGN, Check, gone
-from tailrace.deploy.doctor.checking import REMOVED as _REMOVED
+from tailrace.deploy.doctor.checking import FOREIGN, REMOVED, Check, gone
 from tailrace.deploy.doctor.finding import Finding, aws, compact, ok, unknown, wrong
 from tailrace.deploy.doctor.looking import Looking
-from tailrace.deploy.listing import NO_QUEUE
+from tailrace.deploy.listing import NO_QUEUE, NO_RESOURCE
 from tailrace.deploy.naming import ALIAS
 from tailrace.deploy.template import template
 from tailrace.deploy.wanted import Wanted
 
-_NO_FUNCTION: Final = "ResourceNotFoundException"
 _TIMEOUTS: Final = 6
 _LEAST_RECEIVES: Final = 5
 _OWN_KEY: Final = "alias/aws/sqs"
@@ -66,7 +64,7 @@ def look_at_queue(wanted: Wanted, looking: Looking) -> Queue | None:
 def sending(wanted: Wanted, queue: Queue | None) -> Iterator[Finding]:
     """Whether those who are to send may, and others may not."""
     if queue is None:
-        yield wrong(_POLICY, f"there is no queue {wanted.names.queue}{_REMOVED}", gone(wanted))
+        yield wrong(_POLICY, f"there is no queue {wanted.names.queue}{REMOVED}", gone(wanted))
         return
     if wanted.own.trigger == "s3":
         yield ok(_POLICY, "the function itself sends to it, by its role")
@@ -141,8 +139,8 @@ class Times:
 def _look_at_times(wanted: Wanted, looking: Looking) -> Times:
     names = wanted.names
     told = looking(
-        "lambda:GetFunctionConfiguration", _NO_FUNCTION, FunctionName=names.function, Qualifier=ALIAS
-    ) or looking("lambda:GetFunctionConfiguration", _NO_FUNCTION, FunctionName=names.function)
+        "lambda:GetFunctionConfiguration", *NO_RESOURCE, FunctionName=names.function, Qualifier=ALIAS
+    ) or looking("lambda:GetFunctionConfiguration", *NO_RESOURCE, FunctionName=names.function)
     queue, dead = queue_of(looking, names.queue), queue_of(looking, names.dead_letter_queue)
     return Times(queue, dead, told and told["Timeout"])
 
@@ -150,12 +148,12 @@ def _look_at_times(wanted: Wanted, looking: Looking) -> Times:
 def timing(wanted: Wanted, found: Times) -> Iterator[Finding]:
     """Whether a message stays hidden while it is worked on, is tried often enough, and is kept when it is set aside."""
     if found.queue is None or found.timeout is None:
-        yield wrong(_TIMES, f"the queue or the function is not there{_REMOVED}", gone(wanted))
+        yield wrong(_TIMES, f"the queue or the function is not there{REMOVED}", gone(wanted))
         return
     yield from _hidden(found.queue, found.timeout)
     yield from _tried(wanted, found.queue)
     if found.dead is None:
-        yield wrong(_TIMES, f"there is no queue {wanted.names.dead_letter_queue}{_REMOVED}", gone(wanted))
+        yield wrong(_TIMES, f"there is no queue {wanted.names.dead_letter_queue}{REMOVED}", gone(wanted))
     elif found.dead.seconds(_KEPT) < found.queue.seconds(_KEPT):
         # A message's age counts from the first queue on.
         told = f"{found.dead.seconds(_KEPT):,} s, and those that wait for {found.queue.seconds(_KEPT):,} s"
@@ -202,7 +200,7 @@ def _look_at_dead(wanted: Wanted, looking: Looking) -> Queue | None:
 def undelivered(wanted: Wanted, dead: Queue | None) -> Iterator[Finding]:
     """Whether messages were set aside."""
     if dead is None:
-        yield wrong(_DEAD, f"there is no queue {wanted.names.dead_letter_queue}{_REMOVED}", gone(wanted))
+        yield wrong(_DEAD, f"there is no queue {wanted.names.dead_letter_queue}{REMOVED}", gone(wanted))
         return
     count = dead.seconds("ApproximateNumberOfMessages") + dead.seconds("ApproximateNumberOfMessagesNotVisible")
     if not count:

@@ -13,6 +13,7 @@ from tailrace.deploy.doctor.checking import Check, again
 from tailrace.deploy.doctor.finding import Finding, aws, ok, wrong
 from tailrace.deploy.doctor.looking import Looking
 from tailrace.deploy.doctor.queues import Queue, look_at_queue
+from tailrace.deploy.listing import NO_RESOURCE
 from tailrace.deploy.wanted import Wanted
 
 _CONCURRENCY: Final = "concurrency"
@@ -39,7 +40,7 @@ class Concurrency:
 def _look_at_concurrency(wanted: Wanted, looking: Looking) -> Concurrency:
     limits = looking("lambda:GetAccountSettings")["AccountLimit"]
     name = wanted.names.function
-    told = looking("lambda:GetFunctionConcurrency", "ResourceNotFoundException", FunctionName=name) or {}
+    told = looking("lambda:GetFunctionConcurrency", *NO_RESOURCE, FunctionName=name) or {}
     reserved = told.get("ReservedConcurrentExecutions")
     return Concurrency(limits["ConcurrentExecutions"], limits["UnreservedConcurrentExecutions"], reserved)
 

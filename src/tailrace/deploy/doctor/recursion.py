@@ -13,13 +13,13 @@ from typing import Any, Final
 from tailrace.deploy.doctor.checking import Check, again
 from tailrace.deploy.doctor.finding import Finding, aws, ok, wrong
 from tailrace.deploy.doctor.looking import Looking
+from tailrace.deploy.listing import NO_RESOURCE
 from tailrace.deploy.template.own import targets
 from tailrace.deploy.wanted import Wanted
 from tailrace.hosts.asking import target_of
 from tailrace.permissions import objects
 
 _SUBJECT: Final = "recursion"
-_ABSENT: Final = "ResourceNotFoundException"
 _FIELD: Final = re.compile(r"\{[^{}]*\}")
 _MOST: Final = 50
 """So many log groups with a name that a sink may write to are looked at."""
@@ -51,7 +51,7 @@ def _look(wanted: Wanted, looking: Looking) -> Found:
 
 
 def _filters(looking: Looking, group: str) -> Sequence[Mapping[str, Any]]:
-    told = looking("logs:DescribeSubscriptionFilters", _ABSENT, logGroupName=group) or {}
+    told = looking("logs:DescribeSubscriptionFilters", *NO_RESOURCE, logGroupName=group) or {}
     found: Sequence[Mapping[str, Any]] = told.get("subscriptionFilters", ())
     return found
 

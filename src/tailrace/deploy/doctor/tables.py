@@ -8,6 +8,7 @@ from typing import Any, Final
 from tailrace.deploy.doctor.checking import Check
 from tailrace.deploy.doctor.finding import Finding, aws, compact, ok, unknown, wrong
 from tailrace.deploy.doctor.looking import Looking, Unseen
+from tailrace.deploy.listing import NO_RESOURCE
 from tailrace.deploy.wanted import Wanted
 from tailrace.settings import Settings
 from tailrace.state.dynamodb import definition
@@ -33,7 +34,7 @@ def _look(wanted: Wanted, looking: Looking) -> Mapping[str, Any] | None:
 
 
 def _described(looking: Looking, name: str) -> Mapping[str, Any] | None:
-    told = looking("dynamodb:DescribeTable", "ResourceNotFoundException", TableName=name)
+    told = looking("dynamodb:DescribeTable", *NO_RESOURCE, TableName=name)
     found: Mapping[str, Any] | None = told and told["Table"]
     return found
 

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tailrace.deploy.cloud import Cloud, Refused
-from tailrace.deploy.listing import known
+from tailrace.deploy.listing import NO_RESOURCE, known
 from tailrace.deploy.naming import ALIAS, LATEST
 from tailrace.errors import Fatal, Retryable
 from tailrace.permissions import Need, needs_on
 
-_ABSENT: Final = "ResourceNotFoundException"
 _COMPARED: Final = (
     "CodeSha256", "Runtime", "Role", "Handler", "Timeout", "MemorySize", "KMSKeyArn", "Architectures", "PackageType",
 )  # fmt: skip
@@ -163,7 +162,7 @@ class Releases:
         return self._absent_or("lambda:GetAlias", Name=ALIAS)
 
     def _absent_or(self, call: str, **arguments: Any) -> Mapping[str, Any] | None:
-        found: Mapping[str, Any] | None = known(self.cloud, call, _ABSENT, FunctionName=self.function, **arguments)
+        found: Mapping[str, Any] | None = known(self.cloud, call, *NO_RESOURCE, FunctionName=self.function, **arguments)
         return found
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 from tailrace.deploy.cloud import Cloud
 from tailrace.deploy.ledger import Book, Ledger, Release
-from tailrace.deploy.listing import NO_BUCKET, NO_QUEUE, known
+from tailrace.deploy.listing import NO_BUCKET, known, queue_attributes
 from tailrace.deploy.stack.condition import Stack, stack_of
 from tailrace.deploy.stack.releases import Function, Releases
 from tailrace.deploy.wanted import Wanted
@@ -126,12 +126,8 @@ class Looking:
 
     def _depth(self, queue: str) -> int | None:
         """How many messages there are in a queue, also those that are being worked on; None without such a queue."""
-        at = known(self.cloud, "sqs:GetQueueUrl", *NO_QUEUE, QueueName=queue)
-        if at is None:
-            return None
-        url, names = at["QueueUrl"], list(_DEPTHS)
-        found = known(self.cloud, "sqs:GetQueueAttributes", *NO_QUEUE, QueueUrl=url, AttributeNames=names)
-        return None if found is None else sum(int(found["Attributes"].get(name, 0)) for name in names)
+        found = queue_attributes(self.cloud, queue, _DEPTHS)
+        return None if found is None else sum(int(found.get(name, 0)) for name in _DEPTHS)
 
     def _alarms(self) -> Sequence[Alarm]:
         pages = self.cloud.pages("cloudwatch:DescribeAlarms", AlarmNamePrefix=f"{self.wanted.names.stack}-")

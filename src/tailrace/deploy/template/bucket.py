@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from tailrace.deploy.balancers.accounts import LOAD_BALANCING, LOG_DELIVERY
+from tailrace.deploy.deliverers import LOAD_BALANCING, LOG_DELIVERY
 from tailrace.deploy.template.accounts import HAS_ACCOUNT, account
 from tailrace.deploy.template.expressions import (
     Resources,
